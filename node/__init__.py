@@ -1,0 +1,1 @@
+"""Puts the rooms together: engine, mempool, sync, configuration, daemon, API, command line."""
