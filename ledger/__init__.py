@@ -1,0 +1,1 @@
+"""The deterministic state machine: identity and sealed records. No I/O, no clock, no chance."""

@@ -1,0 +1,137 @@
+"""Actions: what a transaction asks of the ledger, one tagged shape for every kind.
+
+The tag is the name of the kind in LEDGER's vocabulary ("record.put"). Shapes carry their own
+limits; rules that need the state are the handlers'. Nothing clinical has a field here: content is
+an attachment, named by the hash of its ciphertext.
+
+To add a group of actions: its shapes here and in `Action`, their lane in `ledger.lanes`, their
+handlers in a module of their own, one case each in `ledger.execute`.
+"""
+
+from typing import Annotated, Final, Literal, TypeAlias
+
+from msgspec import Meta
+
+from chain.codec import Codec, Record
+from chain.keys import EncryptionKey
+from chain.transaction import ACTION_BYTES_MAX
+from chain.types import (
+    HEX,
+    CategoryId,
+    Hash,
+    Milliseconds,
+    PrincipalId,
+    PublicKey,
+    RecordId,
+    Unsigned,
+)
+
+StaffKind = Literal["administrator", "clinician", "device", "service", "auditor"]
+"""Kinds that an administrator enrols. Patients are registered; proxies are appointed by them."""
+
+Version = Annotated[int, Meta(ge=1, le=2**32 - 1)]
+"""A record's versions count from 1."""
+
+KeyCommitment = Annotated[bytes, Meta(min_length=32, max_length=32, extra=HEX)]
+"""BLAKE2b(record ‖ version, key=DEK): binds an author to one content for all readers."""
+
+
+class PrincipalEnrol(Record, frozen=True, tag="principal.enrol"):
+    """An administrator enrols a person, a device or a service of its own organisation."""
+
+    principal: PrincipalId
+    kind: StaffKind
+    signing_key: PublicKey
+    encryption_key: EncryptionKey
+
+
+class KeyRotate(Record, frozen=True, tag="key.rotate"):
+    """Replaces a principal's signing key, encryption key or both.
+
+    Signed by the principal with a key that it has, or by its organisation's administrator. A new
+    signing key co-signs (an approval under the principal's id), which proves possession. The old
+    signing keys stay valid until block time + `overlap_ms`.
+    """
+
+    principal: PrincipalId
+    signing_key: PublicKey | None
+    encryption_key: EncryptionKey | None
+    overlap_ms: Milliseconds
+
+
+class PatientRegister(Record, frozen=True, tag="patient.register"):
+    """A hospital or clinic registers a patient under a random id; the patient's key co-signs.
+
+    `category` becomes the patient's general category, epoch 0, with the registering organisation
+    as an author; `seals` is the attachment in which its key is sealed.
+    """
+
+    patient: PrincipalId
+    signing_key: PublicKey
+    encryption_key: EncryptionKey
+    category: CategoryId
+    seals: Hash
+
+
+class CategoryOpen(Record, frozen=True, tag="category.open"):
+    """Opens epoch 0 of K(owner, category, sender as author).
+
+    `owner` is a patient, or the sender's organisation (`ledger.ids.organization_owner`). The key
+    is sealed in the attachment `seals`.
+    """
+
+    owner: PrincipalId
+    category: CategoryId
+    seals: Hash
+
+
+class RecordPut(Record, frozen=True, tag="record.put"):
+    """Version 1 of a record, under the current epoch of the author's category key."""
+
+    record: RecordId
+    category: CategoryId
+    epoch: Unsigned
+    ciphertext: Hash
+    key_commitment: KeyCommitment
+
+
+class RecordAmend(Record, frozen=True, tag="record.amend"):
+    """The next version of a record; `version` is its number, the current one plus one."""
+
+    record: RecordId
+    version: Version
+    category: CategoryId
+    epoch: Unsigned
+    ciphertext: Hash
+    key_commitment: KeyCommitment
+
+
+class RecordRetract(Record, frozen=True, tag="record.retract"):
+    """Marks a record as entered in error. That is a version of its own, and the last one."""
+
+    record: RecordId
+    version: Version
+
+
+Action: TypeAlias = (
+    RecordPut
+    | RecordAmend
+    | RecordRetract
+    | CategoryOpen
+    | PatientRegister
+    | PrincipalEnrol
+    | KeyRotate
+)
+
+ACTION: Final = Codec[Action](Action, name="action", bytes_max=ACTION_BYTES_MAX)
+
+
+def attachments_of(action: Action) -> tuple[bytes, ...]:
+    """The attachments that `action` names, by hash."""
+    match action:
+        case RecordPut() | RecordAmend():
+            return (action.ciphertext,)
+        case CategoryOpen() | PatientRegister():
+            return (action.seals,)
+        case RecordRetract() | PrincipalEnrol() | KeyRotate():
+            return ()
