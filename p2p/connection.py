@@ -129,6 +129,7 @@ class Connection:
             pass
         finally:
             self.close("cancelled")
+            await self._say_goodbye()
 
     async def _ending(self, part: Coroutine[Any, Any, None]) -> None:
         try:
@@ -140,11 +141,13 @@ class Connection:
 
     async def _await_close(self) -> None:
         await self._closing.wait()
+        raise _Ended
+
+    async def _say_goodbye(self) -> None:
         reason = (self.ended or "").encode()[:100]
         with suppress(ClientError, OSError):  # a time-out is an OSError too
             async with asyncio.timeout(self._limits.close_s):
                 await self._socket.close(code=self._close_code, message=reason)
-        raise _Ended
 
     async def _read(self) -> None:
         loop = asyncio.get_running_loop()
