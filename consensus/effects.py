@@ -57,7 +57,8 @@ class Finalize:
 
 @dataclass(frozen=True, slots=True)
 class FetchBlock:
-    """Get the uncommitted block `block_hash` of `height`; answer with `Replica.fetched`."""
+    """Get the block `block_hash` of `height` from whoever has it, decided there or not; answer with
+    `Replica.fetched`. Comes again, ever more rarely, while the block is missing."""
 
     height: int
     block_hash: bytes
@@ -65,7 +66,11 @@ class FetchBlock:
 
 @dataclass(frozen=True, slots=True)
 class CatchUp:
-    """`certificate` is a verified one for the height being decided, or above: synchronise."""
+    """Synchronise: others decided what this replica decides now, or are further still.
+
+    A certificate of the height being decided is verified; one above is a hint from `source`, whose
+    validators nobody here knows yet, and it stopped nothing.
+    """
 
     certificate: Certificate
     source: str

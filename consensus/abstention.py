@@ -1,0 +1,37 @@
+"""Keeping silent after the vote record was lost, until nothing that was said can matter any more.
+
+A replica without its vote record may have voted at any height up to two above the tip of whoever
+took part. n − quorum + f + 1 others hold, beside f liars, at least one honest member of every
+quorum; the highest tip among them is therefore at most two heights below anything it ever signed.
+"""
+
+from chain.validators import ValidatorSet
+
+HEIGHTS_BEYOND = 2
+
+
+def statuses_needed(validators: ValidatorSet) -> int:
+    """How many other members have to prove their tip."""
+    return validators.n - validators.quorum + validators.f + 1
+
+
+class Abstention:
+    """Collects proven tips; frozen once enough members have spoken, so that it has an end."""
+
+    def __init__(self, me: str) -> None:
+        self._me = me
+        self._proven: dict[str, int] = {}
+        self.ends_at: int | None = None
+
+    def prove(self, member: str, tip_height: int, validators: ValidatorSet) -> None:
+        """`member` showed the verified certificate of `tip_height` (0: genesis)."""
+        if member == self._me or member not in validators or self.ends_at is not None:
+            return
+        self._proven[member] = max(tip_height, self._proven.get(member, 0))
+        voices = [height for name, height in self._proven.items() if name in validators]
+        if len(voices) >= statuses_needed(validators):
+            self.ends_at = max(voices) + HEIGHTS_BEYOND
+
+    def is_over(self, tip_height: int) -> bool:
+        """True where the own, certified tip is two heights above the highest one proven."""
+        return self.ends_at is not None and tip_height >= self.ends_at

@@ -1,0 +1,44 @@
+"""Votes for heights that this replica has not reached: few, small, one for each slot.
+
+Blocks are fetched when their height comes, not kept: a block may be a thousand times a vote. Once
+the current height is decided and only waits for the disk, the block that its successor's primary
+proposes is the one that is kept.
+"""
+
+from typing import Final
+
+from chain.validators import ValidatorSet
+from consensus.messages import Message, Packet, Status
+
+HEIGHTS_AHEAD_MAX: Final = 10
+
+
+class FutureVotes:
+    """One packet for each (height, validator, kind), that of the highest view."""
+
+    def __init__(self) -> None:
+        self._packets: dict[int, dict[tuple[str, type[Message]], Packet]] = {}
+
+    def add(self, packet: Packet, height: int, *, keep_block: bool) -> None:
+        """Keeps `packet` where it is of one of the ten heights after `height`, now decided."""
+        message = packet.signed.message
+        assert not isinstance(message, Status), "a Status is of no height to come"
+        if not height < message.height <= height + HEIGHTS_AHEAD_MAX:
+            return
+        slots = self._packets.setdefault(message.height, {})
+        key = (packet.signed.sender, type(message))
+        held = slots.get(key)
+        if held is None or held.signed.message.view < message.view:
+            slots[key] = packet if keep_block else Packet(packet.signed, None)
+
+    def reach(self, height: int, before: ValidatorSet, after: ValidatorSet) -> tuple[Packet, ...]:
+        """The packets for `height`, in order of arrival; lower ones are forgotten, and all of them
+        where other validators vote from now on (retransmission brings what still counts)."""
+        if before != after:
+            self._packets.clear()
+        slots = self._packets.pop(height, {})
+        self._packets = {at: held for at, held in self._packets.items() if at > height}
+        return tuple(slots.values())
+
+    def __len__(self) -> int:
+        return sum(len(slots) for slots in self._packets.values())

@@ -1,0 +1,61 @@
+"""Relaying (rule 12): a broken link costs latency, not liveness.
+
+The shell feeds it links and the `heard` marks of Status messages, and asks to whom a message that
+arrived has to be passed on. Knows nothing of what messages say.
+"""
+
+from typing import Final
+
+RELAYED_MESSAGES_MAX: Final = 4_096
+
+
+class RelayTable:
+    """Who does not hear whom, and what was passed on in the last interval."""
+
+    def __init__(self, me: str, interval_s: float = 1.0) -> None:
+        self._me = me
+        self._interval_s = interval_s
+        self._heard: dict[str, frozenset[str] | None] = {}
+        self._passed: dict[tuple[bytes, str], float] = {}
+
+    def connected(self, peer: str) -> None:
+        """A link is up. Until its first Status, a peer is taken to hear everyone."""
+        self._heard.setdefault(peer, None)
+
+    def disconnected(self, peer: str) -> None:
+        """The link is down."""
+        self._heard.pop(peer, None)
+
+    def heard(self, peer: str, members: tuple[str, ...]) -> None:
+        """`peer` says, directly, that it hears these members directly."""
+        if peer in self._heard:
+            self._heard[peer] = frozenset(members)
+
+    def targets(self, author: str, source: str, signature: bytes, now: float) -> tuple[str, ...]:
+        """The peers to which a message of `author` that came from `source` is passed on.
+
+        `signature` names the message. Each retransmission is passed on again, but to one peer at
+        most once an interval (seconds of `now`).
+        """
+        wanting = [
+            peer
+            for peer, heard in sorted(self._heard.items())
+            if peer not in {author, source} and heard is not None and author not in heard
+        ]
+        if not wanting or author == self._me:
+            return ()
+        chosen = [peer for peer in wanting if self._is_time((signature, peer), now)]
+        for peer in chosen:
+            self._note((signature, peer), now)
+        return tuple(chosen)
+
+    def _is_time(self, key: tuple[bytes, str], now: float) -> bool:
+        at = self._passed.get(key)
+        return at is None or now - at >= self._interval_s
+
+    def _note(self, key: tuple[bytes, str], now: float) -> None:
+        """Entries stay in order of time, so that the oldest is the first to be forgotten."""
+        self._passed.pop(key, None)
+        self._passed[key] = now
+        while len(self._passed) > RELAYED_MESSAGES_MAX:
+            del self._passed[next(iter(self._passed))]

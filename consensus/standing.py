@@ -1,0 +1,177 @@
+"""Where a replica stands at one height: votes, blocks, proposal, view, vote record.
+
+State and questions about it, no decision and no time: what follows from it is the replica's
+business. It is made anew for every height.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from chain.block import Block
+from chain.certificate import Certificate, Commit
+from consensus.ballots import Ballots
+from consensus.candidates import Candidates
+from consensus.effects import Effect, Persist
+from consensus.messages import (
+    Message,
+    NewView,
+    Prepare,
+    PrePrepare,
+    Signed,
+    SignedViewChange,
+    ViewChange,
+)
+from consensus.timing import Timing
+from consensus.tip import Tip
+from consensus.votes import Accepted, VoteRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """What the primary of `view` proposed. A block that is proposed again is not `fresh`."""
+
+    view: int
+    block_hash: bytes
+    fresh: bool
+
+
+class Standing:
+    """One replica at the height after `tip`."""
+
+    def __init__(
+        self,
+        me: str,
+        tip: Tip,
+        term_blocks: int,
+        timing: Timing,
+        emit: Callable[[Effect], None],
+    ) -> None:
+        self.me = me
+        self.tip = tip
+        self.height = tip.header.height + 1
+        self.view = 0
+        self.quorum = tip.validators.quorum
+        self.ballots = Ballots(tip.validators)
+        self.candidates = Candidates(tip, timing, emit)
+        self.record = VoteRecord(self.height, 0)
+        self.proposal: Proposal | None = None
+        self.own: dict[type[Message], Signed] = {}
+        """Own messages of the current view, the same bytes each time they are sent (rule 11)."""
+        self.certificate: Certificate | None = None
+        """What decided this height: Commits that arrived, or the proof that `source` sent."""
+        self.source: str | None = None
+        self.finalizing = False
+        self._term_blocks = term_blocks
+
+    def primary_of(self, view: int) -> str:
+        """The primary of `view` at this height."""
+        return self.tip.validators.primary(
+            self.height, view, self.tip.header.proposer, self._term_blocks
+        )
+
+    @property
+    def leads(self) -> bool:
+        """True where this replica is the primary of the current view."""
+        return self.primary_of(self.view) == self.me
+
+    @property
+    def accepted(self) -> Accepted | None:
+        """The proposal of the current view that this replica voted for."""
+        accepted = self.record.accepted
+        return accepted if accepted is not None and accepted.view == self.view else None
+
+    @property
+    def is_prepared(self) -> bool:
+        """True where this replica sent its Commit in the current view."""
+        prepared = self.record.prepared
+        return prepared is not None and prepared.view == self.view
+
+    @property
+    def has_proposed(self) -> bool:
+        """True where this replica, as primary, sent the proposal of the current view."""
+        proposal = self.record.proposal
+        return proposal is not None and proposal.message.view == self.view
+
+    @property
+    def has_quorum_here(self) -> bool:
+        """True where a quorum is known to be in this view or above (PBFT §4.5.2)."""
+        return self.ballots.others_at(self.view, self.me) + 1 >= self.quorum
+
+    def usable_view_changes(self) -> tuple[SignedViewChange, ...]:
+        """ViewChanges for the current view whose prepared block is here."""
+        return tuple(
+            signed
+            for signed in self.ballots.view_changes(self.view)
+            if signed.view_change.prepared is None
+            or self.candidates.block(signed.view_change.prepared.block_hash) is not None
+        )
+
+    def is_proper(self, block: Block) -> bool:
+        """A fresh block is its sender's own, and empty only where it begins a view."""
+        is_own = block.header.proposer == self.primary_of(self.view)
+        return is_own and (self.view > 0 or len(block.transactions) > 0)
+
+    def keeps_old_proposer(self, certificate: Certificate | None, proposer: str) -> bool:
+        """Rule 13: this height was decided in a later view, with the block of a primary that had
+        been replaced."""
+        if certificate is None or certificate.height != self.height or certificate.view == 0:
+            return False
+        return proposer != self.primary_of(certificate.view)
+
+    def is_next_proposal(self, signed: Signed) -> bool:
+        """True for the proposal that extends the block being finalized; only its block may come
+        early."""
+        if not self.finalizing or self.certificate is None:
+            return False
+        decided = self.candidates.block(self.certificate.block_hash)
+        assert decided is not None, "only a block that is here is finalized"
+        message = signed.message
+        return (
+            isinstance(message, PrePrepare)
+            and message.height == self.height + 1
+            and signed.sender
+            == self.tip.validators.primary(
+                message.height, 0, decided.header.proposer, self._term_blocks
+            )
+        )
+
+    def consider(self, proposal: Proposal, block: Block | None) -> None:
+        """The first proposal of a view is its only one."""
+        if self.proposal is None:
+            self.proposal = proposal
+        if self.proposal.block_hash == proposal.block_hash:
+            self.shelve(proposal.block_hash, block)
+
+    def shelve(self, block_hash: bytes, block: Block | None) -> None:
+        """Keeps the block that travelled beside a message, if it is the one named there."""
+        if block is not None and block.header.hash == block_hash:
+            self.candidates.add(block)
+
+    def move(self, view: int) -> None:
+        """Views only rise (rule 1); what was said in the view that is left is not sent again."""
+        assert view > self.view, "a view was asked for that lies behind"
+        self.view = view
+        self.proposal = None
+        self.own.clear()
+        named = (self.record.prepared, self.certificate)
+        wanted = {vote.block_hash for vote in named if vote is not None}
+        self.candidates.retain(wanted | self.ballots.prepared_hashes())
+
+    def count(self, signed: Signed) -> None:
+        """An own message: counted at once, and kept to be sent again."""
+        message = signed.message
+        if message.view == self.view:
+            self.own[type(message)] = signed
+        if isinstance(message, Prepare | Commit | ViewChange):
+            self.ballots.add(signed)
+
+    def persist(self) -> Persist:
+        """The record, with the blocks that have to be on disk before it."""
+        record = self.record
+        named = [record.prepared.block_hash] if record.prepared is not None else []
+        if record.proposal is not None:
+            message = record.proposal.message
+            assert isinstance(message, PrePrepare | NewView), "a proposal is one of these"
+            named.append(message.block_hash)
+        blocks = (self.candidates.block(block_hash) for block_hash in dict.fromkeys(named))
+        return Persist(record, tuple(block for block in blocks if block is not None))

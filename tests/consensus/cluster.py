@@ -1,0 +1,630 @@
+"""A cluster of replicas in memory: virtual time, one seeded stream, every fault between two effects.
+
+The shell here is as thin as it can be: it performs effects in order, keeps what was persisted, and
+verifies signatures, which are keyed hashes. Every broken promise is an AssertionError at the step
+that broke it.
+"""
+
+import heapq
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from hashlib import sha256
+from random import Random
+
+import nacl.bindings
+
+from chain.block import ZERO_HASH, Block, Header
+from chain.certificate import Certificate, Commit
+from chain.validators import Validator, ValidatorSet
+from consensus.effects import (
+    Broadcast,
+    CatchUp,
+    Effect,
+    FetchBlock,
+    Finalize,
+    Persist,
+    Regossip,
+    Send,
+    SendDecided,
+    Validate,
+)
+from consensus.messages import (
+    MESSAGE,
+    Message,
+    NewView,
+    Packet,
+    Prepare,
+    PrePrepare,
+    Signed,
+    SignedPrepare,
+    SignedViewChange,
+    Status,
+    ViewChange,
+)
+from consensus.relay import RelayTable
+from consensus.replica import Replica
+from consensus.timing import Timing
+from consensus.tip import Tip
+from consensus.votes import VOTE_RECORD, VoteRecord
+
+NAMES = ("a", "b", "c", "d", "e", "f", "g")
+TERM_BLOCKS = 1_000
+_KEYS = [
+    nacl.bindings.crypto_sign_seed_keypair(sha256(name.encode()).digest())[0] for name in NAMES
+]
+
+
+def validators_of(n: int) -> ValidatorSet:
+    return ValidatorSet(
+        tuple(Validator(name, key) for name, key in zip(NAMES[:n], _KEYS[:n], strict=True))
+    )
+
+
+def genesis_tip(n: int) -> Tip:
+    validators = validators_of(n)
+    header = Header(
+        "test",
+        0,
+        ZERO_HASH,
+        1,
+        "a",
+        ZERO_HASH,
+        ZERO_HASH,
+        ZERO_HASH,
+        validators.hash,
+        validators.hash,
+    )
+    return Tip(header, None, validators)
+
+
+def seal(member: str, message: Message) -> bytes:
+    digest = sha256(member.encode() + b"\0" + MESSAGE.encode(message)).digest()
+    return digest + digest
+
+
+def signed(member: str, message: Message, block: Block | None = None) -> Packet:
+    return Packet(Signed(member, message, seal(member, message)), block)
+
+
+def state_root(parent: bytes, transactions: tuple[bytes, ...]) -> bytes:
+    return sha256(parent + b"".join(transactions)).digest()
+
+
+def block_on(tip: Tip, proposer: str, *transactions: bytes, late_ms: int = 1) -> Block:
+    parent = tip.header
+    header = Header(
+        parent.chain_id,
+        parent.height + 1,
+        tip.hash,
+        parent.timestamp_ms + late_ms,
+        proposer,
+        sha256(b"".join(transactions)).digest(),
+        ZERO_HASH,
+        state_root(parent.state_root, transactions),
+        tip.validators.hash,
+        tip.validators.hash,
+    )
+    return Block(header, transactions)
+
+
+def is_genuine(packet: Packet) -> bool:
+    """What a shell verifies before a replica sees a packet: every signature, and the block."""
+    outer, block = packet.signed, packet.block
+    if seal(outer.sender, outer.message) != outer.signature:
+        return False
+    if block is not None and not body_matches(block):
+        return False
+    message = outer.message
+    if isinstance(message, ViewChange):
+        return _prepares_genuine(message)
+    if isinstance(message, NewView):
+        proposal = PrePrepare(message.height, message.view, message.block_hash)
+        return seal(outer.sender, proposal) == message.pre_prepare_signature and all(
+            seal(nested.sender, nested.view_change) == nested.signature
+            and _prepares_genuine(nested.view_change)
+            for nested in message.view_changes
+        )
+    return True
+
+
+def body_matches(block: Block) -> bool:
+    return block.header.transaction_root == sha256(b"".join(block.transactions)).digest()
+
+
+def _prepares_genuine(view_change: ViewChange) -> bool:
+    prepared = view_change.prepared
+    if prepared is None:
+        return True
+    vote = Prepare(view_change.height, prepared.view, prepared.block_hash)
+    return all(seal(one.sender, vote) == one.signature for one in prepared.prepares)
+
+
+def is_certified(certificate: Certificate, validators: ValidatorSet) -> bool:
+    commit = Commit(certificate.height, certificate.view, certificate.block_hash)
+    names = [one.validator for one in certificate.seals]
+    return (
+        names == sorted(set(names))
+        and all(name in validators for name in names)
+        and len(names) >= validators.quorum
+        and all(seal(one.validator, commit) == one.signature for one in certificate.seals)
+    )
+
+
+class PowerCut(Exception):
+    """The node died between two effects."""
+
+
+@dataclass
+class Node:
+    """What survives a crash (`chain`, `record`, `blocks`), and what does not."""
+
+    name: str
+    chain: list[tuple[Block, Certificate]] = field(default_factory=list)
+    record: bytes | None = None
+    blocks: dict[bytes, Block] = field(default_factory=dict)
+    replica: Replica | None = None
+    relay: RelayTable | None = None
+    starts: int = 0
+    valid: dict[bytes, bool] = field(default_factory=dict)
+    abstaining: bool = False
+
+
+@dataclass
+class Faults:
+    """Chances for each message or effect; `delay_s` is the longest."""
+
+    loss: float = 0.0
+    duplicate: float = 0.0
+    crash: float = 0.0
+    delay_s: float = 0.01
+
+
+class Cluster:
+    """`n` nodes, all up and connected. Times are seconds of virtual time."""
+
+    def __init__(
+        self,
+        n: int,
+        *,
+        seed: int = 0,
+        timing: Timing | None = None,
+        silent: tuple[str, ...] = (),
+        tip: Tip | None = None,
+    ) -> None:
+        self.n = n
+        self.names = NAMES[:n]
+        self.genesis = tip or genesis_tip(n)
+        self.validators = self.genesis.validators
+        self.timing = timing or Timing()
+        self.random = Random(seed)
+        self.faults = Faults()
+        self.now = 0.0
+        self.nodes = {name: Node(name) for name in self.names}
+        self.cut: set[tuple[str, str]] = set()
+        self.pending: list[bytes] = []
+        self.clock_skew_ms: dict[str, int] = {}
+        self.relaying = True
+        self.filter: Callable[[str, str, Packet], bool] = lambda source, target, packet: True
+        self.trace: list[tuple[float, str, object]] = []
+        self._queue: list[tuple[float, int, Callable[[], None]]] = []
+        self._order = 0
+        self._spoken: dict[tuple[str, type, int, int], bytes] = {}
+        self._decided: dict[int, bytes] = {}
+        for name in self.names:
+            if name not in silent:
+                self.start(name)
+
+    # Faults, as a story tells them.
+
+    def crash(self, name: str) -> None:
+        self.nodes[name].replica = None
+        for other in self.up():
+            self._perform(other, self._replica(other).disconnected(name, self.now))
+            self._relay(other).disconnected(name)
+
+    def start(self, name: str, *, abstaining: bool = False) -> None:
+        node = self.nodes[name]
+        node.starts += 1
+        node.valid = {}
+        node.abstaining = node.abstaining or abstaining
+        record = VOTE_RECORD.decode(node.record) if node.record is not None else None
+        tip = self.tip(name)
+        node.replica = Replica(
+            name,
+            tip,
+            self.timing,
+            TERM_BLOCKS,
+            lambda message: seal(name, message),
+            record,
+            dict(node.blocks),
+            abstaining=node.abstaining,
+            first_sequence=node.starts << 32,
+        )
+        node.relay = RelayTable(name)
+        self._perform(name, node.replica.start(self.now))
+        for other in self.up():
+            if other != name and not self.is_cut(other, name):
+                self._connect(name, other)
+        self._tell_work(name)
+
+    def restart(self, name: str) -> None:
+        self.crash(name)
+        self.start(name)
+
+    def isolate(self, *names: str) -> None:
+        self.partition(tuple(name for name in self.names if name not in names), names)
+
+    def partition(self, *groups: tuple[str, ...]) -> None:
+        side = {name: index for index, group in enumerate(groups) for name in group}
+        for source in self.names:
+            for target in self.names:
+                if source != target and side.get(source) != side.get(target):
+                    self.cut_link(source, target)
+
+    def cut_link(self, source: str, target: str, *, one_way: bool = False) -> None:
+        """A link that loses one direction only looks alive to its sender."""
+        self.cut.add((source, target))
+        if not one_way:
+            self.cut.add((target, source))
+            for one, other in ((source, target), (target, source)):
+                if self.nodes[one].replica is not None:
+                    self._perform(one, self._replica(one).disconnected(other, self.now))
+                    self._relay(one).disconnected(other)
+
+    def heal(self) -> None:
+        healed = {tuple(sorted(pair)) for pair in self.cut}
+        self.cut.clear()
+        for one, other in sorted(healed):
+            if self.nodes[one].replica is not None and self.nodes[other].replica is not None:
+                self._connect(one, other)
+
+    def is_cut(self, source: str, target: str) -> bool:
+        return (source, target) in self.cut
+
+    def wipe_chain(self, name: str) -> None:
+        self.nodes[name].chain = []
+
+    # Work and progress.
+
+    def submit(self, *transactions: bytes) -> None:
+        self.pending.extend(transactions)
+        for name in self.up():
+            self._tell_work(name)
+
+    def up(self) -> list[str]:
+        return [name for name in self.names if self.nodes[name].replica is not None]
+
+    def replica(self, name: str) -> Replica:
+        return self._replica(name)
+
+    def height(self, name: str) -> int:
+        """The highest decided height."""
+        return len(self.nodes[name].chain)
+
+    def committed(self, name: str) -> list[bytes]:
+        return [one for block, _ in self.nodes[name].chain for one in block.transactions]
+
+    def decided(self, name: str, height: int) -> tuple[Block, Certificate]:
+        return self.nodes[name].chain[height - 1]
+
+    def tip(self, name: str) -> Tip:
+        chain = self.nodes[name].chain
+        if not chain:
+            return self.genesis
+        block, certificate = chain[-1]
+        return Tip(block.header, certificate, self.validators)
+
+    def run(self, seconds: float) -> None:
+        end = self.now + seconds
+        while self._advance(end):
+            pass
+        self.now = max(self.now, end)
+
+    def run_until(self, condition: Callable[[], bool], *, within: float, why: str = "") -> float:
+        """Runs until `condition` holds and says how long that took."""
+        begun, end = self.now, self.now + within
+        while not condition():
+            assert self._advance(end), f"not within {within} s: {why or self.report()}"
+        return self.now - begun
+
+    def run_until_committed(self, *transactions: bytes, within: float) -> float:
+        """Until every node that is up has them."""
+        return self.run_until(
+            lambda: all(
+                transaction in self.committed(name)
+                for name in self.up()
+                for transaction in transactions
+            ),
+            within=within,
+        )
+
+    def report(self) -> str:
+        lines = []
+        for name in self.up():
+            seen = self._replica(name).explain()
+            lines.append(
+                f"{name}: height {seen.height} view {seen.view} {seen.phase}, waits for "
+                f"{seen.waiting_for} {seen.missing}, timer {seen.timer} {seen.timer_at}"
+            )
+        return "; ".join(lines) + f" at {self.now:.2f}"
+
+    # A message from outside, as a Byzantine member sends it.
+
+    def inject(self, target: str, packet: Packet) -> None:
+        self._deliver(packet.signed.sender, target, packet)
+
+    def do(self, name: str, effects: list[Effect]) -> None:
+        self._perform(name, effects)
+
+    # The shell.
+
+    def _replica(self, name: str) -> Replica:
+        replica = self.nodes[name].replica
+        assert replica is not None, f"{name} is down"
+        return replica
+
+    def _relay(self, name: str) -> RelayTable:
+        relay = self.nodes[name].relay
+        assert relay is not None, f"{name} is down"
+        return relay
+
+    def _connect(self, one: str, other: str) -> None:
+        for here, there in ((one, other), (other, one)):
+            if self.nodes[here].replica is not None:
+                self._relay(here).connected(there)
+                self._perform(here, self._replica(here).connected(there, self.now))
+
+    def _later(self, delay_s: float, action: Callable[[], None]) -> None:
+        self._order += 1
+        heapq.heappush(self._queue, (self.now + delay_s, self._order, action))
+
+    def _advance(self, end: float) -> bool:
+        """One event, or one time-out, whichever is first; False where neither is before `end`."""
+        at, name = min(
+            (
+                (deadline, name)
+                for name in self.up()
+                if (deadline := self._replica(name).deadline) is not None
+            ),
+            default=(end + 1, ""),
+        )
+        if self._queue and self._queue[0][0] <= min(at, end):
+            moment, _, action = heapq.heappop(self._queue)
+            self.now = max(self.now, moment)
+            action()
+            return True
+        if at > end:
+            return False
+        self.now = max(self.now, at)
+        self._perform(name, self._replica(name).on_timeout(self.now))
+        later = self._replica(name).deadline if self.nodes[name].replica is not None else None
+        assert later is None or later > self.now, f"{name} never sleeps"
+        return True
+
+    def _perform(self, name: str, effects: list[Effect]) -> None:
+        try:
+            for effect in effects:
+                if self.faults.crash and self.random.random() < self.faults.crash:
+                    raise PowerCut
+                self._effect(name, effect)
+        except PowerCut:
+            if self.nodes[name].replica is not None:
+                self.crash(name)
+                self._later(self.random.uniform(0.1, 3.0), lambda: self._restart_later(name))
+            return
+        self._offer(name)
+
+    def _restart_later(self, name: str) -> None:
+        if self.nodes[name].replica is None:
+            self.start(name)
+
+    def _effect(self, name: str, effect: Effect) -> None:
+        node = self.nodes[name]
+        match effect:
+            case Persist(record, blocks):
+                node.record = VOTE_RECORD.encode(record)
+                node.blocks = {block.header.hash: block for block in blocks}
+                node.abstaining = False
+            case Send(to, packet):
+                self._check_said(name, packet)
+                self._transmit(name, to, packet)
+            case Broadcast(packet):
+                self._check_said(name, packet)
+                for to in self.names:
+                    self._transmit(name, to, packet)
+            case Validate(block, fresh):
+                self._later(0.001, lambda: self._validated(name, node.starts, block, fresh))
+            case Finalize(block, certificate):
+                self._commit(name, block, certificate)
+            case FetchBlock(height, block_hash):
+                for other in self.names:
+                    self._ask_block(name, other, height, block_hash)
+            case CatchUp(certificate, source):
+                self._later(0.01, lambda: self._synchronise(name, source))
+            case SendDecided(to, height):
+                block, certificate = node.chain[height - 1]
+                if self._passes(name, to):
+                    self._later(self._delay(), lambda: self._learn(to, name, block, certificate))
+            case Regossip():
+                pass
+
+    def _transmit(self, source: str, target: str, packet: Packet) -> None:
+        if source == target or not self.filter(source, target, packet):
+            return
+        copies = 1 + (self.random.random() < self.faults.duplicate)
+        for _ in range(copies):
+            if self._passes(source, target):
+                self._later(self._delay(), lambda: self._deliver(source, target, packet))
+
+    def _passes(self, source: str, target: str) -> bool:
+        return not self.is_cut(source, target) and self.random.random() >= self.faults.loss
+
+    def _delay(self) -> float:
+        return self.random.uniform(0.001, self.faults.delay_s)
+
+    def _deliver(self, source: str, target: str, packet: Packet) -> None:
+        node = self.nodes[target]
+        message = packet.signed.message
+        if node.replica is None or self.is_cut(source, target) or not is_genuine(packet):
+            return
+        if isinstance(message, Status):
+            if not self._status_holds(target, message):
+                return
+            if source == packet.signed.sender:
+                self._relay(target).heard(source, message.heard)
+        if self.relaying and packet.signed.sender != target:
+            signature = packet.signed.signature
+            for to in self._relay(target).targets(
+                packet.signed.sender, source, signature, self.now
+            ):
+                self._transmit(target, to, Packet(packet.signed, None))
+        self._perform(target, node.replica.receive(packet, self.now))
+
+    def _status_holds(self, name: str, status: Status) -> bool:
+        """Certificates of heights whose validators are unknown here pass as hints."""
+        if status.tip is None or status.tip.height > self._replica(name).height:
+            return True
+        return is_certified(status.tip, self.validators)
+
+    def _validated(self, name: str, starts: int, block: Block, fresh: bool) -> None:
+        node = self.nodes[name]
+        if node.replica is None or node.starts != starts:
+            return
+        ok = self._is_valid(name, block, fresh)
+        self._perform(name, node.replica.validated(block.header.hash, ok, self.now))
+
+    def _is_valid(self, name: str, block: Block, fresh: bool) -> bool:
+        parent = self.tip(name).header
+        root = state_root(parent.state_root, block.transactions)
+        skew = self.clock_skew_ms.get(name, 0)
+        in_time = abs(block.header.timestamp_ms - parent.timestamp_ms - skew) <= 10_000
+        ok = block.header.parent_hash == parent.hash and block.header.state_root == root
+        return ok and (in_time or not fresh) and b"invalid" not in block.transactions
+
+    def _ask_block(self, name: str, other: str, height: int, block_hash: bytes) -> None:
+        node = self.nodes[other]
+        if name == other or node.replica is None or not self._passes(name, other):
+            return
+        block = node.replica.block(block_hash)
+        if block is None and height <= len(node.chain):
+            block = node.chain[height - 1][0]
+        if block is not None and block.header.hash == block_hash:
+            found = block
+            self._later(self._delay() * 2, lambda: self._fetched(name, other, found))
+
+    def _fetched(self, name: str, other: str, block: Block) -> None:
+        node = self.nodes[name]
+        if node.replica is not None and not self.is_cut(other, name):
+            self._perform(name, node.replica.fetched(block, self.now))
+
+    def _synchronise(self, name: str, source: str) -> None:
+        """Ranges of blocks from the source, each verified against its certificate."""
+        if not self._passes(source, name) or self.nodes[source].replica is None:
+            return
+        for block, certificate in list(self.nodes[source].chain[self.height(name) :]):
+            self._learn(name, source, block, certificate)
+
+    def _learn(self, name: str, source: str, block: Block, certificate: Certificate) -> None:
+        node = self.nodes[name]
+        if node.replica is None or self.is_cut(source, name):
+            return
+        if block.header.height != len(node.chain) + 1:
+            return
+        assert certificate.block_hash == block.header.hash
+        if is_certified(certificate, self.validators):
+            self._commit(name, block, certificate)
+
+    def _commit(self, name: str, block: Block, certificate: Certificate) -> None:
+        node = self.nodes[name]
+        if block.header.height != len(node.chain) + 1:
+            return
+        self._check_decided(name, block, certificate)
+        node.chain.append((block, certificate))
+        if self.faults.crash and self.random.random() < self.faults.crash:
+            raise PowerCut
+        self._perform(name, self._replica(name).adopt(self.tip(name), self.now))
+        if node.replica is not None:
+            self._tell_work(name)
+
+    def _tell_work(self, name: str) -> None:
+        done = set(self.committed(name))
+        waiting = any(transaction not in done for transaction in self.pending)
+        self._perform(name, self._replica(name).set_work(waiting, self.now))
+
+    def _offer(self, name: str) -> None:
+        """Builds the block that a replica wants, on its tip."""
+        node = self.nodes[name]
+        due = node.replica.proposal_due if node.replica is not None else None
+        if due is None:
+            return
+        done = set(self.committed(name))
+        transactions = [one for one in self.pending if one not in done][:3]
+        if transactions or due.empty_allowed:
+            late_ms = 1 + due.view + self.clock_skew_ms.get(name, 0)
+            block = block_on(self.tip(name), name, *transactions, late_ms=late_ms)
+            self._perform(name, self._replica(name).propose(block, self.now))
+
+    # Promises.
+
+    def _check_said(self, name: str, packet: Packet) -> None:
+        """S4: never two messages for one (height, view, kind); S7: persisted before it is sent."""
+        message = packet.signed.message
+        if isinstance(message, Status) or packet.signed.sender != name:
+            return
+        key = (name, type(message), message.height, message.view)
+        said = self._spoken.setdefault(key, packet.signed.signature)
+        assert said == packet.signed.signature, f"{name} contradicts itself: {message}"
+        raw = self.nodes[name].record
+        assert raw is not None, f"{name} spoke before it persisted anything"
+        record = VOTE_RECORD.decode(raw)
+        assert record.height == message.height, f"{name} spoke of {message}, persisted {record}"
+        assert record.view >= message.view, f"{name} spoke of {message}, persisted {record}"
+        if record.view > message.view:
+            return
+        match message:
+            case Prepare():
+                assert record.accepted is not None
+                assert record.accepted.block_hash == message.block_hash
+            case Commit():
+                assert record.prepared is not None
+                assert record.prepared.block_hash == message.block_hash
+                assert message.block_hash in self.nodes[name].blocks
+            case PrePrepare() | NewView():
+                assert record.proposal == packet.signed
+                assert message.block_hash in self.nodes[name].blocks
+            case ViewChange():
+                assert record.view_change == packet.signed
+            case _:
+                raise AssertionError(message)
+
+    def _check_decided(self, name: str, block: Block, certificate: Certificate) -> None:
+        """S1: one block a height; S5: a quorum of distinct seals."""
+        assert is_certified(certificate, self.validators), f"{name}: {certificate}"
+        assert certificate.block_hash == block.header.hash
+        first = self._decided.setdefault(block.header.height, block.header.hash)
+        assert first == block.header.hash, f"{name} decides another block at {block.header.height}"
+        if self.height(name):
+            assert block.header.parent_hash == self.tip(name).hash
+        assert self._is_valid(name, block, fresh=False), f"{name} decides an invalid block"
+
+
+def prepares(height: int, view: int, block_hash: bytes, *members: str) -> tuple[SignedPrepare, ...]:
+    vote = Prepare(height, view, block_hash)
+    return tuple(SignedPrepare(member, seal(member, vote)) for member in members)
+
+
+def nested(member: str, view_change: ViewChange) -> SignedViewChange:
+    return SignedViewChange(member, view_change, seal(member, view_change))
+
+
+def new_view(
+    sender: str, height: int, view: int, block: Block, *view_changes: SignedViewChange
+) -> Packet:
+    block_hash = block.header.hash
+    proposal = seal(sender, PrePrepare(height, view, block_hash))
+    return signed(sender, NewView(height, view, view_changes, block_hash, proposal), block)
+
+
+def record_of(node: Node) -> VoteRecord:
+    assert node.record is not None
+    return VOTE_RECORD.decode(node.record)
