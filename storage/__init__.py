@@ -1,0 +1,1 @@
+"""Everything durable: blocks, state, votes, attachments. Knows chain, nothing of other rooms."""

@@ -1,0 +1,55 @@
+"""Every key of the LevelDB databases, in one place.
+
+Numbers are big-endian, so that keys sort as they count.
+"""
+
+from typing import Final
+
+FORMAT: Final = b"m/format"
+GENESIS: Final = b"m/genesis"
+BUCKETS: Final = b"m/buckets"
+TIP: Final = b"m/tip"
+"""Height of the tip; the last key of every batch that moves it."""
+
+HEADER: Final = b"h"
+BLOCK: Final = b"b"
+CERTIFICATE: Final = b"c"
+RESULTS: Final = b"r"
+TRANSACTION_IDS: Final = b"i"
+"""By height: the ids of a block's transactions, concatenated."""
+VALIDATORS: Final = b"v"
+"""By height: the validators that vote from the next height on, where the block changed them."""
+HEIGHT_OF_BLOCK: Final = b"n"
+TRANSACTION: Final = b"t"
+STATE: Final = b"s"
+BUCKET: Final = b"k"
+
+ATTACHMENT: Final = b"a"
+PENDING: Final = b"u"
+PACK: Final = b"p"
+
+
+def at_height(prefix: bytes, height: int) -> bytes:
+    """The key of what `prefix` names at `height`."""
+    return prefix + height.to_bytes(8, "big")
+
+
+def height_in(key: bytes) -> int:
+    """The height in a key that `at_height` made."""
+    return int.from_bytes(key[-8:], "big")
+
+
+def bucket(index: int) -> bytes:
+    """The key of a bucket of the state tree."""
+    return BUCKET + index.to_bytes(4, "big")
+
+
+def pack(number: int) -> bytes:
+    """The key of what is known of a pack file."""
+    return PACK + number.to_bytes(4, "big")
+
+
+def after_prefix(prefix: bytes) -> bytes | None:
+    """The least key above every key that starts with `prefix`; None where there is none."""
+    stem = prefix.rstrip(b"\xff")
+    return stem[:-1] + bytes([stem[-1] + 1]) if stem else None

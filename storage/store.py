@@ -1,0 +1,219 @@
+"""The ledger's store over any key-value pairs: chain, state and state tree move in one batch.
+
+One writer (`begin`, `stage`, `commit`), any number of reading threads beside it.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from hashlib import sha256
+from threading import Lock
+from typing import Final
+
+from chain.block import ZERO_HASH, Block, Header, Result
+from chain.certificate import Certificate
+from chain.codec import FORMAT_VERSION
+from storage import keyspace
+from storage.blocks import BlockReader, Changes, block_changes
+from storage.errors import StoreDamaged, StoreExists, StoreTooNew
+from storage.marks import HighWaterMark, Mark
+from storage.proof import DIGEST_BYTES, PAIR_BYTES
+from storage.protocols import KeyValueReader, KeyValues, Proven, StagedState, StoredTip
+from storage.state import StagedTree, StateTree, find_pair
+
+BUCKETS_DEFAULT: Final = 65_536
+_RESTORE: Final = "restore a backup, or delete the data directory and synchronise again"
+
+
+class PairsState:
+    """`StateView` over key-value pairs."""
+
+    def __init__(self, pairs: KeyValueReader) -> None:
+        self._get = pairs.get
+        self._scan = pairs.scan
+
+    def get(self, key: bytes) -> bytes | None:
+        """The value; None where absent."""
+        return self._get(keyspace.STATE + key)
+
+    def scan(self, prefix: bytes, after: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        """Pairs with `prefix` whose key is greater than `after`, in order."""
+        whole = keyspace.STATE + prefix
+        start = keyspace.STATE + after + b"\0" if after >= prefix else whole
+        stop = keyspace.after_prefix(whole)
+        for key, value in self._scan(start, stop):
+            yield key[1:], value
+
+
+class SnapshotState(PairsState):
+    """The state after `header`."""
+
+    def __init__(self, pairs: KeyValueReader, header: Header) -> None:
+        super().__init__(pairs)
+        self.header = header
+
+
+class LedgerStore(BlockReader):
+    """`storage.protocols.Store`."""
+
+    def __init__(
+        self, pairs: KeyValues, tree: StateTree, mark: HighWaterMark | None = None
+    ) -> None:
+        """Use `create` and `open`."""
+        super().__init__(pairs)
+        self._all = pairs
+        self._tree = tree
+        self._mark = mark
+        self._moving = Lock()
+        self._tip = self._read_tip(pairs)
+        self.state = PairsState(pairs)
+
+    @staticmethod
+    def create(
+        pairs: KeyValues, buckets: int = BUCKETS_DEFAULT, mark: HighWaterMark | None = None
+    ) -> "LedgerStore":
+        """A new store without a block. `buckets` is a parameter of genesis."""
+        tree = StateTree(buckets)
+        if pairs.get(keyspace.FORMAT) is not None:
+            raise StoreExists("store.exists", "there is a chain already", "choose another --dir")
+        pairs.write_batch(
+            [
+                (keyspace.BUCKETS, buckets.to_bytes(4, "big")),
+                (keyspace.FORMAT, bytes([FORMAT_VERSION])),
+            ]
+        )
+        return LedgerStore(pairs, tree, mark)
+
+    @staticmethod
+    def open(pairs: KeyValues, mark: HighWaterMark | None = None) -> "LedgerStore":
+        """What is stored, with the state's digests computed from its buckets.
+
+        `storage.integrity` then tells whether it is whole.
+        """
+        version = pairs.get(keyspace.FORMAT)
+        buckets = pairs.get(keyspace.BUCKETS)
+        if version is None or buckets is None:
+            raise StoreDamaged("store.format_lost", "the format version is gone", _RESTORE)
+        if version[0] > FORMAT_VERSION:
+            raise StoreTooNew(
+                "store.too_new",
+                f"the store has format {version[0]}, this release reads {FORMAT_VERSION}",
+                "upgrade Medlock",
+            )
+        tree = StateTree(int.from_bytes(buckets, "big"))
+        tree.load(pairs)
+        return LedgerStore(pairs, tree, mark)
+
+    @property
+    def state_root(self) -> bytes:
+        """The root as computed from the buckets, whatever the tip's header says."""
+        return self._tree.root
+
+    @property
+    def mark(self) -> Mark | None:
+        """The highest tip that was ever durable here; None where no mark is kept."""
+        return None if self._mark is None else self._mark.mark
+
+    def tip(self) -> StoredTip | None:
+        """The last block; None before `begin`."""
+        return self._tip
+
+    def genesis(self) -> bytes | None:
+        """The bytes given to `begin`."""
+        return self._all.get(keyspace.GENESIS)
+
+    def begin(self, header: Header, genesis: bytes, writes: Mapping[bytes, bytes]) -> None:
+        """Writes block 0."""
+        assert self._tip is None, "a chain begins once"
+        assert header.height == 0
+        assert header.parent_hash == ZERO_HASH
+        staged = self._tree.stage(self._all, dict(writes))
+        assert staged.root == header.state_root, "the header names another state"
+        changes = block_changes(Block(header, ()), None, (), None, ())
+        changes.append((keyspace.GENESIS, genesis))
+        self._move(changes, staged, StoredTip(header, None))
+
+    def stage(self, writes: Mapping[bytes, bytes | None]) -> StagedTree:
+        """The state root after `writes` on top of the tip; changes nothing."""
+        return self._tree.stage(self._all, writes)
+
+    def commit(
+        self,
+        block: Block,
+        certificate: Certificate,
+        results: Sequence[Result],
+        writes: Mapping[bytes, bytes | None],
+        staged: StagedState,
+        validators: bytes | None,
+        *,
+        transaction_ids: Sequence[bytes] | None = None,
+    ) -> None:
+        """Writes a block on top of the tip in one synced batch."""
+        header = block.header
+        assert isinstance(staged, StagedTree)
+        assert self._tip is not None, "begin comes first"
+        assert header.height == self._tip.header.height + 1
+        assert header.parent_hash == self._tip.header.hash
+        assert certificate.block_hash == header.hash
+        assert staged.root == header.state_root, "staged another state than the header's"
+        assert writes is staged.writes or writes == staged.writes, "staged other writes"
+        assert staged.base == self._tree.root, "staged before the tip moved"
+        changes = block_changes(block, certificate, results, validators, transaction_ids)
+        self._move(changes, staged, StoredTip(header, certificate))
+
+    def _move(self, changes: Changes, staged: StagedTree, tip: StoredTip) -> None:
+        prefix = keyspace.STATE
+        changes += [(prefix + key, value) for key, value in staged.writes.items()]
+        changes += staged.buckets
+        changes.append((keyspace.TIP, tip.header.height.to_bytes(8, "big")))
+        with self._moving:
+            self._all.write_batch(changes)
+            self._tree.apply(staged)
+            self._tip = tip
+        if self._mark is not None:
+            self._mark.rise(Mark(tip.header.height, tip.header.hash))
+
+    @contextmanager
+    def snapshot(self) -> Iterator[SnapshotState]:
+        """The state at the tip, for reads that belong together."""
+        with self._all.snapshot() as frozen:
+            tip = self._read_tip(frozen)
+            assert tip is not None, "begin comes first"
+            yield SnapshotState(frozen, tip.header)
+
+    def prove(self, key: bytes) -> Proven:
+        """The value of `key` at the tip, or its absence, with a proof."""
+        key_digest = sha256(key).digest()
+        with self._moving:
+            assert self._tip is not None, "begin comes first"
+            header = self._tip.header
+            value = self.state.get(key)
+            bucket = self._all.get(self._tree.bucket_key(key_digest)) or b""
+            proof = self._tree.prove(bucket, key_digest)
+        start = find_pair(bucket, key_digest)
+        pair = bucket[start : start + PAIR_BYTES]
+        proven = pair[DIGEST_BYTES:] if pair[:DIGEST_BYTES] == key_digest else None
+        if proven != (None if value is None else sha256(value).digest()):
+            raise StoreDamaged(
+                "store.value_damaged",
+                "a value of the state is not the one that the state root covers",
+                _RESTORE,
+            )
+        return Proven(header, value, proof)
+
+    def close(self) -> None:
+        """Releases files and lock."""
+        self._all.close()
+        if self._mark is not None:
+            self._mark.close()
+
+    @staticmethod
+    def _read_tip(pairs: KeyValueReader) -> StoredTip | None:
+        raw = pairs.get(keyspace.TIP)
+        if raw is None:
+            return None
+        height = int.from_bytes(raw, "big")
+        blocks = BlockReader(pairs)
+        header, certificate = blocks.header(height), blocks.certificate(height)
+        if header is None or (certificate is None and height > 0):
+            raise StoreDamaged("store.tip_lost", f"block {height}, the tip, is gone", _RESTORE)
+        return StoredTip(header, certificate)
