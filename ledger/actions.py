@@ -8,7 +8,7 @@ To add a group of actions: its shapes here and in `Action`, their lane in `ledge
 handlers in a module of their own, one case each in `ledger.execute`.
 """
 
-from typing import Annotated, Final, Literal, TypeAlias
+from typing import Annotated, Final, Literal, TypeAlias, assert_never
 
 from msgspec import Meta
 
@@ -126,12 +126,14 @@ Action: TypeAlias = (
 ACTION: Final = Codec[Action](Action, name="action", bytes_max=ACTION_BYTES_MAX)
 
 
-def attachments_of(action: Action) -> tuple[bytes, ...]:
-    """The attachments that `action` names, by hash."""
+def attachments_of(action: Action) -> tuple[tuple[str, bytes], ...]:
+    """The attachments that `action` names: the field that does so, and the hash."""
     match action:
         case RecordPut() | RecordAmend():
-            return (action.ciphertext,)
+            return (("ciphertext", action.ciphertext),)
         case CategoryOpen() | PatientRegister():
-            return (action.seals,)
+            return (("seals", action.seals),)
         case RecordRetract() | PrincipalEnrol() | KeyRotate():
             return ()
+        case _:
+            assert_never(action)

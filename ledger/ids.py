@@ -1,13 +1,17 @@
 """Identifiers: how they are made. Randomness is always an argument; this room has none."""
 
+from functools import lru_cache
 from hashlib import sha256
 from typing import Final
+
+from chain.genesis import MEMBERS_MAX
 
 OWNER_BYTES: Final = 16
 RANDOM_BYTES: Final = 16
 _ORGANIZATION: Final = b"organization"
 
 
+@lru_cache(maxsize=MEMBERS_MAX)
 def organization_owner(member: str) -> bytes:
     """The 16 bytes under which an organisation owns records and is named as an author."""
     return sha256(_ORGANIZATION + member.encode("ascii")).digest()[:OWNER_BYTES]

@@ -1,0 +1,149 @@
+"""Execution: transactions on a state give results and writes, the same on every node.
+
+A transaction takes effect as a whole or not at all. One that breaks a rule is answered with the
+rule's code and changes nothing. One that no block may hold (`admissible`) is not executed.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import assert_never
+
+from chain.block import OK, Result
+from chain.errors import InvalidMessage, Rejected
+from ledger import patients, principals, records
+from ledger.actions import (
+    Action,
+    CategoryOpen,
+    KeyRotate,
+    PatientRegister,
+    PrincipalEnrol,
+    RecordAmend,
+    RecordPut,
+    RecordRetract,
+)
+from ledger.entries import PRINCIPAL
+from ledger.keyspace import principal_key
+from ledger.prepare import Prepared, check_limits
+from ledger.queries import parameters, sender_keys
+from ledger.request import BlockContext, Request
+from ledger.state import DecodedState, Overlay, StateReader, decoded
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """What a block does: a result for each transaction, and the changed keys (None deletes)."""
+
+    results: tuple[Result, ...]
+    writes: dict[bytes, bytes | None]
+
+
+def admissible(state: StateReader, block: BlockContext, prepared: Prepared) -> tuple[bytes, ...]:
+    """The keys of which one must have signed, where `block`, on top of `state`, may hold it.
+
+    Raises `InvalidMessage` where it may not: outside of its time, over a limit, sender unknown.
+    Whether its id is on the chain already is the caller's to know.
+    """
+    rules = parameters(state)
+    check_limits(prepared, rules)
+    valid_until_ms = prepared.transaction.valid_until_ms
+    if valid_until_ms <= block.timestamp_ms:
+        raise InvalidMessage("transaction.expired", "valid_until_ms", "block time has passed it")
+    if valid_until_ms > block.timestamp_ms + rules.validity_ms_max:
+        raise InvalidMessage(
+            "transaction.valid_too_long",
+            "valid_until_ms",
+            f"at most {rules.validity_ms_max} ms after block time",
+        )
+    keys = sender_keys(state, prepared.transaction.sender, block.timestamp_ms)
+    if not keys:
+        raise InvalidMessage("transaction.unknown_sender", "sender", "not enrolled")
+    return keys
+
+
+def execute(state: StateReader, block: BlockContext, transactions: Sequence[Prepared]) -> Execution:
+    """Executes `transactions`, whose signatures the caller has checked, in order on `state`.
+
+    Raises `InvalidMessage` with a pointer (`transactions[2].sender`) where one of them makes the
+    block invalid.
+    """
+    base = decoded(state)
+    _check_block(base, block, transactions)
+    overlay = Overlay(base)
+    results = tuple([_execute_one(overlay, base, block, each) for each in transactions])
+    return Execution(results, overlay.encoded())
+
+
+def check(state: StateReader, block: BlockContext, prepared: Prepared) -> None:
+    """Raises what `execute` would answer for this one transaction in `block`, now: `Rejected`, or
+    `InvalidMessage` where it is not admissible."""
+    base = decoded(state)
+    admissible(base, block, prepared)
+    result = _execute_one(Overlay(base), base, block, prepared)
+    if not result.ok:
+        raise Rejected(result.code, result.field)
+
+
+def _check_block(base: DecodedState, block: BlockContext, transactions: Sequence[Prepared]) -> None:
+    seen: set[bytes] = set()
+    for index, prepared in enumerate(transactions):
+        try:
+            admissible(base, block, prepared)
+        except InvalidMessage as error:
+            field = f"transactions[{index}].{error.field}".rstrip(".")
+            raise InvalidMessage(error.code, field, error.cause) from None
+        if prepared.id in seen:
+            raise InvalidMessage("transaction.repeated", f"transactions[{index}]")
+        seen.add(prepared.id)
+
+
+def _execute_one(
+    overlay: Overlay, base: DecodedState, block: BlockContext, prepared: Prepared
+) -> Result:
+    transaction = prepared.transaction
+    principal = overlay.read(principal_key(transaction.sender), PRINCIPAL)
+    assert principal is not None, "admissible"
+    request = Request(
+        overlay,
+        block,
+        parameters(base),
+        prepared.id,
+        transaction.sender,
+        principal,
+        transaction.approvals,
+    )
+    try:
+        _apply_all(request, prepared.actions)
+        request.judge_approvals()
+    except Rejected as refusal:
+        overlay.discard()
+        return Result(refusal.code, refusal.field)
+    overlay.keep()
+    return OK
+
+
+def _apply_all(request: Request, actions: Sequence[Action]) -> None:
+    for index, action in enumerate(actions):
+        try:
+            _apply(request, action)
+        except Rejected as refusal:
+            raise Rejected(refusal.code, f"actions[{index}].{refusal.field}") from None
+
+
+def _apply(request: Request, action: Action) -> None:
+    match action:
+        case RecordPut():
+            records.put(request, action)
+        case RecordAmend():
+            records.amend(request, action)
+        case RecordRetract():
+            records.retract(request, action)
+        case CategoryOpen():
+            patients.open_category(request, action)
+        case PatientRegister():
+            patients.register(request, action)
+        case PrincipalEnrol():
+            principals.enrol(request, action)
+        case KeyRotate():
+            principals.rotate(request, action)
+        case _:
+            assert_never(action)

@@ -1,0 +1,165 @@
+"""From the bytes of a transaction to what the rules take: everything that needs no state.
+
+Whatever fails here is malformed: no block holds it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+from chain.errors import InvalidMessage
+from chain.genesis import Parameters
+from chain.keys import check_encryption_key, check_public_key
+from chain.transaction import BODY, SIGNED, SignedTransaction, Transaction, check_shape
+from ledger.actions import (
+    ACTION,
+    Action,
+    CategoryOpen,
+    KeyRotate,
+    PatientRegister,
+    PrincipalEnrol,
+    RecordAmend,
+    RecordPut,
+    RecordRetract,
+    attachments_of,
+)
+from ledger.lanes import Lane, lane_of
+
+WEIGHTS: Final[Mapping[type[Action], int]] = MappingProxyType(
+    {
+        PrincipalEnrol: 1,
+        KeyRotate: 1,
+        PatientRegister: 2,
+        CategoryOpen: 1,
+        RecordPut: 1,
+        RecordAmend: 2,
+        RecordRetract: 2,
+    }
+)
+"""The state writes that an action of each kind may cause."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A well-formed transaction, decoded once for good. `raw` encodes `signed`."""
+
+    raw: bytes
+    signed: SignedTransaction
+    transaction: Transaction
+    id: bytes
+    actions: tuple[Action, ...]
+    lane: Lane
+    weight: int
+
+    @property
+    def signature(self) -> bytes:
+        """The sender's, not checked yet."""
+        return self.signed.signature
+
+
+def prepare(raw: bytes, parameters: Parameters) -> Prepared:
+    """Decodes an encoded `SignedTransaction`.
+
+    Raises `InvalidMessage` where it is malformed or beyond the limits of `parameters`; the field
+    points into the transaction (`actions[3].record`). Signatures are the caller's to check.
+    """
+    _check_size(raw, parameters)
+    signed = SIGNED.decode(raw)
+    transaction = BODY.decode(signed.body)
+    _check_counts(transaction, parameters)
+    check_shape(transaction)
+    actions = tuple(
+        [_decode_action(action, index) for index, action in enumerate(transaction.actions)]
+    )
+    _check_attachments(transaction, actions)
+    weight = sum([WEIGHTS[type(action)] for action in actions])
+    prepared = Prepared(raw, signed, transaction, signed.id, actions, lane_of(actions), weight)
+    check_limits(prepared, parameters)
+    return prepared
+
+
+def check_limits(prepared: Prepared, parameters: Parameters) -> None:
+    """Size, counts and weight; the parameters may have changed since `prepare`."""
+    _check_size(prepared.raw, parameters)
+    _check_counts(prepared.transaction, parameters)
+    if prepared.weight > parameters.transaction_weight_max:
+        raise InvalidMessage(
+            "transaction.too_heavy",
+            "actions",
+            f"weight {prepared.weight}, at most {parameters.transaction_weight_max}",
+        )
+
+
+def _check_size(raw: bytes, parameters: Parameters) -> None:
+    if len(raw) > parameters.transaction_bytes_max:
+        raise InvalidMessage(
+            "transaction.too_large",
+            "",
+            f"{len(raw)} bytes, at most {parameters.transaction_bytes_max}",
+        )
+
+
+def _check_counts(transaction: Transaction, parameters: Parameters) -> None:
+    if len(transaction.actions) > parameters.actions_max:
+        raise InvalidMessage(
+            "transaction.too_many_actions", "actions", f"at most {parameters.actions_max}"
+        )
+    if len(transaction.attachments) > parameters.attachments_max:
+        raise InvalidMessage(
+            "transaction.too_many_attachments",
+            "attachments",
+            f"at most {parameters.attachments_max}",
+        )
+    for index, attachment in enumerate(transaction.attachments):
+        if attachment.size > parameters.attachment_bytes_max:
+            raise InvalidMessage(
+                "transaction.attachment_too_large",
+                f"attachments[{index}].size",
+                f"at most {parameters.attachment_bytes_max} bytes",
+            )
+
+
+def _decode_action(raw: bytes, index: int) -> Action:
+    field = f"actions[{index}]"
+    try:
+        action = ACTION.decode(raw)
+    except InvalidMessage as error:
+        within = error.field.removeprefix(ACTION.name)
+        raise InvalidMessage(error.code, field + within, error.cause) from None
+    match action:
+        case PrincipalEnrol() | PatientRegister() | KeyRotate():
+            _check_keys(action, field)
+        case _:
+            pass
+    return action
+
+
+def _check_keys(action: PrincipalEnrol | PatientRegister | KeyRotate, field: str) -> None:
+    if action.signing_key is None and action.encryption_key is None:
+        raise InvalidMessage("key.nothing_new", f"{field}.signing_key", "rotates no key")
+    if action.signing_key is not None:
+        check_public_key(action.signing_key, f"{field}.signing_key")
+    if action.encryption_key is not None:
+        check_encryption_key(action.encryption_key, f"{field}.encryption_key")
+
+
+def _check_attachments(transaction: Transaction, actions: tuple[Action, ...]) -> None:
+    """Actions name the transaction's attachments, all of them and no others."""
+    listed = {attachment.hash: False for attachment in transaction.attachments}
+    for index, action in enumerate(actions):
+        for name, named in attachments_of(action):
+            if named not in listed:
+                raise InvalidMessage(
+                    "transaction.missing_attachment",
+                    f"actions[{index}].{name}",
+                    "not among the transaction's attachments",
+                )
+            listed[named] = True
+    for index, used in enumerate(listed.values()):
+        if not used:
+            raise InvalidMessage(
+                "transaction.unused_attachment",
+                f"attachments[{index}].hash",
+                "no action names it",
+            )

@@ -1,0 +1,106 @@
+"""How the ledger reads and changes the state: decoded once, changed in memory, encoded once.
+
+Knows keys and codecs, no rule and no kind of entry. What is behind a `StateReader` is the
+storage's affair.
+"""
+
+from collections.abc import Iterator
+from typing import Any, Final, Protocol, TypeVar
+
+from chain.codec import Codec
+
+T = TypeVar("T")
+DECODED_ENTRIES_MAX: Final = 65_536
+
+
+class StateReader(Protocol):
+    """The state after some block."""
+
+    def get(self, key: bytes) -> bytes | None:
+        """The value under `key`."""
+        ...
+
+    def scan(self, prefix: bytes, after: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        """Keys that begin with `prefix`, and their values, in the order of keys.
+
+        Where `after` (a whole key) is given, only keys above it.
+        """
+        ...
+
+
+class DecodedState:
+    """A `StateReader` that remembers what it decoded.
+
+    Good for one tip: whoever judges many transactions on the same state makes one and passes it
+    wherever a `StateReader` is asked for. Knows of absent keys too.
+    """
+
+    __slots__ = ("_entries", "_reader")
+
+    def __init__(self, reader: StateReader) -> None:
+        self._reader = reader
+        self._entries: dict[bytes, Any] = {}
+
+    def get(self, key: bytes) -> bytes | None:
+        """As `StateReader.get`."""
+        return self._reader.get(key)
+
+    def scan(self, prefix: bytes, after: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        """As `StateReader.scan`."""
+        return self._reader.scan(prefix, after)
+
+    def read(self, key: bytes, codec: Codec[T]) -> T | None:
+        """The entry under `key`; None where there is none."""
+        entries = self._entries
+        if key in entries:
+            found: T | None = entries[key]
+            return found
+        raw = self._reader.get(key)
+        entry = None if raw is None else codec.decode(raw)
+        if len(entries) >= DECODED_ENTRIES_MAX:
+            entries.clear()
+        entries[key] = entry
+        return entry
+
+
+def decoded(state: StateReader) -> DecodedState:
+    """`state` itself where it remembers already."""
+    return state if isinstance(state, DecodedState) else DecodedState(state)
+
+
+class Overlay:
+    """Changes on top of a state, in two layers: those of the transaction at hand, and of those
+    before it in the block. Nothing below is changed."""
+
+    __slots__ = ("_base", "_kept", "_pending")
+
+    def __init__(self, base: DecodedState) -> None:
+        self._base = base
+        self._kept: dict[bytes, tuple[Codec[Any], Any]] = {}
+        self._pending: dict[bytes, tuple[Codec[Any], Any]] = {}
+
+    def read(self, key: bytes, codec: Codec[T]) -> T | None:
+        """The entry under `key`, changes included; None where there is none."""
+        change = self._pending.get(key) or self._kept.get(key)
+        if change is None:
+            return self._base.read(key, codec)
+        entry: T | None = change[1]
+        return entry
+
+    def write(self, key: bytes, codec: Codec[T], entry: T) -> None:
+        """Puts `entry` under `key`, for the transaction at hand."""
+        self._pending[key] = (codec, entry)
+
+    def keep(self) -> None:
+        """The transaction at hand took effect."""
+        self._kept.update(self._pending)
+        self._pending.clear()
+
+    def discard(self) -> None:
+        """The transaction at hand did not."""
+        self._pending.clear()
+
+    def encoded(self) -> dict[bytes, bytes | None]:
+        """All that was kept, as writes to a store (None would delete), in the order of first
+        writing, which is the same on every node."""
+        return {key: codec.encode(entry) for key, (codec, entry) in self._kept.items()}
