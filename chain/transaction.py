@@ -34,7 +34,8 @@ class AttachmentRef(Record, frozen=True):
 
 
 class Approval(Record, frozen=True):
-    """A co-signature by another principal over sender, nonce and actions."""
+    """A co-signature over sender, nonce and actions: by another principal, or by the sender with a
+    second key, to prove that it has that too."""
 
     principal: PrincipalId
     public_key: PublicKey
@@ -101,7 +102,7 @@ def check_shape(transaction: Transaction) -> None:
     if len(set(hashes)) != len(hashes):
         raise InvalidMessage("transaction.repeated_attachment", "attachments")
     principals = [approval.principal for approval in transaction.approvals]
-    if len(set(principals)) != len(principals) or transaction.sender in principals:
+    if len(set(principals)) != len(principals):
         raise InvalidMessage("transaction.repeated_approval", "approvals")
     for index, approval in enumerate(transaction.approvals):
         check_public_key(approval.public_key, f"approvals[{index}].public_key")
