@@ -1,0 +1,200 @@
+"""The vote store: what a replica said, on disk before it is said.
+
+Two slots are written in turns, each with a sequence number and a checksum; a high-water mark, in a
+file of its own, rises after the slot is durable. So a torn write costs a record that was never
+acknowledged, and anything older than the mark is recognised. `create` is for `init` alone: a store
+that is gone must never come back empty. Must not know what a record means.
+"""
+
+import struct
+from collections.abc import Collection, Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import Final, Literal, NamedTuple
+
+from storage.disk import RealDisk
+from storage.errors import StoreDamaged, StoreExists, StoreMissing
+from storage.marks import NOTE_BYTES, HighWaterMark, Mark
+from storage.protocols import Disk
+
+RECORD_BYTES_MAX: Final = 64 << 20
+_MAGIC: Final = b"MLVOTE\0\1"
+_HEAD: Final = struct.Struct(">8sQIQ")
+"""Magic, sequence number, how many blocks are named, bytes of the record."""
+_HASH_BYTES: Final = 32
+_SLOTS: Final = ("slot-0", "slot-1")
+_MARK: Final = "mark"
+_BLOCKS: Final = "blocks"
+
+Condition = Literal["ok", "missing", "behind", "corrupt"]
+
+
+class StoredVotes(NamedTuple):
+    """`record` is None where none was saved yet, and unless `condition` is "ok".
+
+    "missing": no vote store is here. "behind": the newest readable record is older than one that
+    was acknowledged. "corrupt": no record, or a block that it names, can be read.
+    """
+
+    record: bytes | None
+    blocks: Mapping[bytes, bytes]
+    condition: Condition
+
+
+class _Slot(NamedTuple):
+    sequence: int
+    names: tuple[bytes, ...]
+    record: bytes | None
+
+
+class VoteStore:
+    """Votes in one directory. One thread; `load` comes before the first `save`."""
+
+    def __init__(self, directory: Path, disk: Disk | None = None) -> None:
+        self.directory = directory
+        self._disk: Disk = disk or RealDisk()
+        self._mark: HighWaterMark | None = None
+        self._stored: set[bytes] = set()
+        self._sequence = 0
+        self._usable = False
+
+    def create(self) -> None:
+        """An empty vote store, durable at return. Only `init` calls it; `StoreExists` if any."""
+        if self._disk.names(self.directory):
+            raise StoreExists(
+                "votes.exist",
+                f"{self.directory} is not empty",
+                "keep it: a node that forgets its votes may vote twice",
+            )
+        self._disk.make_directory(self.directory / _BLOCKS)
+        for sequence, name in enumerate(_SLOTS):
+            self._write(self.directory / name, _encode(_Slot(sequence, (), None)))
+        HighWaterMark.create(self._disk, self.directory / _MARK, _mark(1)).close()
+        self._disk.sync_directory(self.directory)
+        self._disk.sync_directory(self.directory.parent)
+
+    def load(self) -> StoredVotes:
+        """What is durable. Unless the condition is "ok", nothing can be saved after."""
+        if not self._disk.names(self.directory):
+            return StoredVotes(None, {}, "missing")
+        try:
+            self._mark = HighWaterMark(self._disk, self.directory / _MARK)
+        except (StoreDamaged, StoreMissing):
+            return StoredVotes(None, {}, "corrupt")
+        slots = [slot for name in _SLOTS if (slot := self._read_slot(name)) is not None]
+        if not slots:
+            return StoredVotes(None, {}, "corrupt")
+        newest = max(slots, key=lambda slot: slot.sequence)
+        if newest.sequence < self._mark.mark.number:
+            return StoredVotes(None, {}, "behind")
+        blocks = {name: self._read_block(name) for name in newest.names}
+        whole = {name: raw for name, raw in blocks.items() if raw is not None}
+        if len(whole) != len(blocks):
+            return StoredVotes(None, {}, "corrupt")
+        self._sequence = newest.sequence
+        self._usable = True
+        self._stored = {bytes.fromhex(name) for name in self._disk.names(self._blocks)}
+        self._forget_blocks_except(newest.names)
+        return StoredVotes(newest.record, whole, "ok")
+
+    def save(
+        self, record: bytes, blocks: Mapping[bytes, bytes], keep: Collection[bytes] = ()
+    ) -> None:
+        """Makes `record` the one to start again from; durable at return.
+
+        The record names the blocks in `blocks` (by hash; written where they are not stored yet)
+        and those in `keep` (stored earlier); all others are deleted. After an `OSError` nothing
+        can be saved any more: what reached the disk is unknown until a restart reads it.
+        """
+        assert self._usable, "load said ok, and no write has failed"
+        assert self._mark is not None
+        assert len(record) <= RECORD_BYTES_MAX
+        names = tuple(sorted({*blocks, *keep}))
+        assert self._stored.union(blocks).issuperset(names), "a block to keep was never stored"
+        self._usable = False
+        self._save_blocks(blocks)
+        sequence = self._sequence + 1
+        slot = _encode(_Slot(sequence, names, record))
+        self._write(self.directory / _SLOTS[sequence % 2], slot)
+        self._mark.rise(_mark(sequence))
+        self._sequence = sequence
+        self._forget_blocks_except(names)
+        self._usable = True
+
+    def close(self) -> None:
+        """Releases the files."""
+        if self._mark is not None:
+            self._mark.close()
+
+    @property
+    def _blocks(self) -> Path:
+        return self.directory / _BLOCKS
+
+    def _save_blocks(self, blocks: Mapping[bytes, bytes]) -> None:
+        fresh = sorted(name for name in blocks if name not in self._stored)
+        for name in fresh:
+            raw = blocks[name]
+            self._write(self._blocks / name.hex(), sha256(raw).digest() + raw)
+        if fresh:
+            self._disk.sync_directory(self._blocks)
+            self._stored.update(fresh)
+
+    def _forget_blocks_except(self, names: Collection[bytes]) -> None:
+        """Unsynced: a block that outlives a crash is deleted at the next load."""
+        for name in sorted(self._stored.difference(names)):
+            self._disk.remove(self._blocks / name.hex())
+            self._stored.discard(name)
+
+    def _read_block(self, name: bytes) -> bytes | None:
+        raw = self._read(self._blocks / name.hex())
+        if raw is None or sha256(raw[_HASH_BYTES:]).digest() != raw[:_HASH_BYTES]:
+            return None
+        return raw[_HASH_BYTES:]
+
+    def _read_slot(self, name: str) -> _Slot | None:
+        raw = self._read(self.directory / name)
+        return None if raw is None else _decode(raw)
+
+    def _read(self, path: Path) -> bytes | None:
+        try:
+            file = self._disk.open(path)
+        except FileNotFoundError:
+            return None
+        try:
+            return file.read_at(0, file.size())
+        finally:
+            file.close()
+
+    def _write(self, path: Path, raw: bytes) -> None:
+        """Replaces a file's content in place, synced. Its old content is worth nothing by now."""
+        file = self._disk.open(path, create=True)
+        try:
+            file.write_at(0, raw)
+            file.truncate(len(raw))
+            file.sync()
+        finally:
+            file.close()
+
+
+def _mark(sequence: int) -> Mark:
+    return Mark(sequence, bytes(NOTE_BYTES))
+
+
+def _encode(slot: _Slot) -> bytes:
+    """A record that was never saved has the length 2^64-1."""
+    size = (1 << 64) - 1 if slot.record is None else len(slot.record)
+    head = _HEAD.pack(_MAGIC, slot.sequence, len(slot.names), size)
+    body = b"".join((head, *slot.names, slot.record or b""))
+    return body + sha256(body).digest()
+
+
+def _decode(raw: bytes) -> _Slot | None:
+    body, check = raw[:-_HASH_BYTES], raw[-_HASH_BYTES:]
+    if len(body) < _HEAD.size or sha256(body).digest() != check:
+        return None
+    magic, sequence, count, size = _HEAD.unpack_from(body)
+    if magic != _MAGIC:
+        return None
+    start = _HEAD.size + count * _HASH_BYTES
+    names = tuple(body[i : i + _HASH_BYTES] for i in range(_HEAD.size, start, _HASH_BYTES))
+    return _Slot(sequence, names, None if size == (1 << 64) - 1 else body[start:])
