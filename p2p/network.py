@@ -437,6 +437,8 @@ class Network:
             link.dialling = self._tasks.create_task(self._keep_dialling(peer, link))
 
     async def _keep_dialling(self, peer: _Peer, link: _Link) -> None:
+        if self.me > peer.address.member:
+            await asyncio.sleep(2 * self._limits.dial_base_s)  # the dial that would win goes first
         while True:
             await link.wanted.wait()
             link.hurry.clear()
