@@ -1,4 +1,4 @@
-"""A cluster of replicas in memory: virtual time, one seeded stream, every fault between two effects.
+"""A cluster of replicas in memory: virtual time, a seeded stream, a crash between any two effects.
 
 The shell here is as thin as it can be: it performs effects in order, keeps what was persisted, and
 verifies signatures, which are keyed hashes. Every broken promise is an AssertionError at the step
@@ -6,7 +6,8 @@ that broke it.
 """
 
 import heapq
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
 from random import Random
@@ -49,6 +50,8 @@ from consensus.votes import VOTE_RECORD, VoteRecord
 
 NAMES = ("a", "b", "c", "d", "e", "f", "g")
 TERM_BLOCKS = 1_000
+TWIN = "*"
+TWINS_SWAP_S = 5.0
 _KEYS = [
     nacl.bindings.crypto_sign_seed_keypair(sha256(name.encode()).digest())[0] for name in NAMES
 ]
@@ -58,6 +61,10 @@ def validators_of(n: int) -> ValidatorSet:
     return ValidatorSet(
         tuple(Validator(name, key) for name, key in zip(NAMES[:n], _KEYS[:n], strict=True))
     )
+
+
+def member_of(node: str) -> str:
+    return node.removesuffix(TWIN)
 
 
 def genesis_tip(n: int) -> Tip:
@@ -150,7 +157,7 @@ def is_certified(certificate: Certificate, validators: ValidatorSet) -> bool:
     )
 
 
-class PowerCut(Exception):
+class PowerCutError(Exception):
     """The node died between two effects."""
 
 
@@ -190,9 +197,14 @@ class Cluster:
         timing: Timing | None = None,
         silent: tuple[str, ...] = (),
         tip: Tip | None = None,
+        twins: tuple[str, ...] = (),
     ) -> None:
+        """`silent` ones are down. Each of `twins` runs as two honest copies with one key, each
+        seen by some of the others, by turns: a Byzantine member that never has to be invented."""
         self.n = n
-        self.names = NAMES[:n]
+        self.names = (*NAMES[:n], *(f"{name}{TWIN}" for name in twins))
+        self.twins = frozenset(twins)
+        self.seed = seed
         self.genesis = tip or genesis_tip(n)
         self.validators = self.genesis.validators
         self.timing = timing or Timing()
@@ -203,7 +215,6 @@ class Cluster:
         self.cut: set[tuple[str, str]] = set()
         self.pending: list[bytes] = []
         self.clock_skew_ms: dict[str, int] = {}
-        self.relaying = True
         self.filter: Callable[[str, str, Packet], bool] = lambda source, target, packet: True
         self.trace: list[tuple[float, str, object]] = []
         self._queue: list[tuple[float, int, Callable[[], None]]] = []
@@ -219,8 +230,7 @@ class Cluster:
     def crash(self, name: str) -> None:
         self.nodes[name].replica = None
         for other in self.up():
-            self._perform(other, self._replica(other).disconnected(name, self.now))
-            self._relay(other).disconnected(name)
+            self._lose(other, name)
 
     def start(self, name: str, *, abstaining: bool = False) -> None:
         node = self.nodes[name]
@@ -229,21 +239,22 @@ class Cluster:
         node.abstaining = node.abstaining or abstaining
         record = VOTE_RECORD.decode(node.record) if node.record is not None else None
         tip = self.tip(name)
+        member = member_of(name)
         node.replica = Replica(
-            name,
+            member,
             tip,
             self.timing,
             TERM_BLOCKS,
-            lambda message: seal(name, message),
+            lambda message: seal(member, message),
             record,
             dict(node.blocks),
             abstaining=node.abstaining,
             first_sequence=node.starts << 32,
         )
-        node.relay = RelayTable(name)
+        node.relay = RelayTable(member)
         self._perform(name, node.replica.start(self.now))
         for other in self.up():
-            if other != name and not self.is_cut(other, name):
+            if member_of(other) != member and not self.is_cut(other, name):
                 self._connect(name, other)
         self._tell_work(name)
 
@@ -258,7 +269,7 @@ class Cluster:
         side = {name: index for index, group in enumerate(groups) for name in group}
         for source in self.names:
             for target in self.names:
-                if source != target and side.get(source) != side.get(target):
+                if member_of(source) != member_of(target) and side.get(source) != side.get(target):
                     self.cut_link(source, target)
 
     def cut_link(self, source: str, target: str, *, one_way: bool = False) -> None:
@@ -266,10 +277,8 @@ class Cluster:
         self.cut.add((source, target))
         if not one_way:
             self.cut.add((target, source))
-            for one, other in ((source, target), (target, source)):
-                if self.nodes[one].replica is not None:
-                    self._perform(one, self._replica(one).disconnected(other, self.now))
-                    self._relay(one).disconnected(other)
+            self._lose(source, target)
+            self._lose(target, source)
 
     def heal(self) -> None:
         healed = {tuple(sorted(pair)) for pair in self.cut}
@@ -279,7 +288,17 @@ class Cluster:
                 self._connect(one, other)
 
     def is_cut(self, source: str, target: str) -> bool:
-        return (source, target) in self.cut
+        return (source, target) in self.cut or not self._faces(source, target)
+
+    def _faces(self, source: str, target: str) -> bool:
+        """Which copy of a twin a node sees now."""
+        for copy, other in ((source, target), (target, source)):
+            if member_of(copy) in self.twins:
+                turn = f"{self.seed} {int(self.now / TWINS_SWAP_S)} {member_of(copy)} {other}"
+                sees_first = sha256(turn.encode()).digest()[0] % 2 == 0
+                if sees_first == copy.endswith(TWIN):
+                    return False
+        return True
 
     def wipe_chain(self, name: str) -> None:
         self.nodes[name].chain = []
@@ -328,12 +347,13 @@ class Cluster:
         return self.now - begun
 
     def run_until_committed(self, *transactions: bytes, within: float) -> float:
-        """Until every node that is up has them."""
+        """Until every honest node that is up has them."""
+        wanted = set(transactions)
         return self.run_until(
             lambda: all(
-                transaction in self.committed(name)
+                wanted.issubset(self.committed(name))
                 for name in self.up()
-                for transaction in transactions
+                if member_of(name) not in self.twins
             ),
             within=within,
         )
@@ -371,8 +391,13 @@ class Cluster:
     def _connect(self, one: str, other: str) -> None:
         for here, there in ((one, other), (other, one)):
             if self.nodes[here].replica is not None:
-                self._relay(here).connected(there)
-                self._perform(here, self._replica(here).connected(there, self.now))
+                self._relay(here).connected(member_of(there))
+                self._perform(here, self._replica(here).connected(member_of(there), self.now))
+
+    def _lose(self, name: str, other: str) -> None:
+        if self.nodes[name].replica is not None:
+            self._relay(name).disconnected(member_of(other))
+            self._perform(name, self._replica(name).disconnected(member_of(other), self.now))
 
     def _later(self, delay_s: float, action: Callable[[], None]) -> None:
         self._order += 1
@@ -402,23 +427,30 @@ class Cluster:
         return True
 
     def _perform(self, name: str, effects: list[Effect]) -> None:
-        try:
+        with self._power(name):
             for effect in effects:
-                if self.faults.crash and self.random.random() < self.faults.crash:
-                    raise PowerCut
+                self._risk_power()
                 self._effect(name, effect)
-        except PowerCut:
+            self._offer(name)
+
+    @contextmanager
+    def _power(self, name: str) -> Iterator[None]:
+        try:
+            yield
+        except PowerCutError:
             if self.nodes[name].replica is not None:
                 self.crash(name)
                 self._later(self.random.uniform(0.1, 3.0), lambda: self._restart_later(name))
-            return
-        self._offer(name)
+
+    def _risk_power(self) -> None:
+        if self.faults.crash and self.random.random() < self.faults.crash:
+            raise PowerCutError
 
     def _restart_later(self, name: str) -> None:
         if self.nodes[name].replica is None:
             self.start(name)
 
-    def _effect(self, name: str, effect: Effect) -> None:
+    def _effect(self, name: str, effect: Effect) -> None:  # noqa: C901, PLR0912 - a closed union
         node = self.nodes[name]
         match effect:
             case Persist(record, blocks):
@@ -427,7 +459,8 @@ class Cluster:
                 node.abstaining = False
             case Send(to, packet):
                 self._check_said(name, packet)
-                self._transmit(name, to, packet)
+                for copy in self.copies(to):
+                    self._transmit(name, copy, packet)
             case Broadcast(packet):
                 self._check_said(name, packet)
                 for to in self.names:
@@ -440,7 +473,8 @@ class Cluster:
                 for other in self.names:
                     self._ask_block(name, other, height, block_hash)
             case CatchUp(certificate, source):
-                self._later(0.01, lambda: self._synchronise(name, source))
+                for copy in self.copies(source):
+                    self._later(0.01, lambda copy=copy: self._synchronise(name, copy))
             case SendDecided(to, height):
                 block, certificate = node.chain[height - 1]
                 if self._passes(name, to):
@@ -448,8 +482,16 @@ class Cluster:
             case Regossip():
                 pass
 
+    def copies(self, member: str) -> list[str]:
+        return [name for name in self.names if member_of(name) == member]
+
+    def _send_decided(self, name: str, to: str, height: int) -> None:
+        block, certificate = self.nodes[name].chain[height - 1]
+        if self._passes(name, to):
+            self._later(self._delay(), lambda: self._learn(to, name, block, certificate))
+
     def _transmit(self, source: str, target: str, packet: Packet) -> None:
-        if source == target or not self.filter(source, target, packet):
+        if member_of(source) == member_of(target) or not self.filter(source, target, packet):
             return
         copies = 1 + (self.random.random() < self.faults.duplicate)
         for _ in range(copies):
@@ -470,15 +512,17 @@ class Cluster:
         if isinstance(message, Status):
             if not self._status_holds(target, message):
                 return
-            if source == packet.signed.sender:
-                self._relay(target).heard(source, message.heard)
-        if self.relaying and packet.signed.sender != target:
-            signature = packet.signed.signature
-            for to in self._relay(target).targets(
-                packet.signed.sender, source, signature, self.now
-            ):
-                self._transmit(target, to, Packet(packet.signed, None))
+            if member_of(source) == packet.signed.sender:
+                self._relay(target).heard(packet.signed.sender, message.heard)
+        self._pass_on(source, target, packet.signed)
         self._perform(target, node.replica.receive(packet, self.now))
+
+    def _pass_on(self, source: str, name: str, signed: Signed) -> None:
+        """Rule 12, without the block, which whoever lacks it fetches."""
+        relay = self._relay(name)
+        for to in relay.targets(signed.sender, member_of(source), signed.signature, self.now):
+            for copy in self.copies(to):
+                self._transmit(name, copy, Packet(signed, None))
 
     def _status_holds(self, name: str, status: Status) -> bool:
         """Certificates of heights whose validators are unknown here pass as hints."""
@@ -503,7 +547,7 @@ class Cluster:
 
     def _ask_block(self, name: str, other: str, height: int, block_hash: bytes) -> None:
         node = self.nodes[other]
-        if name == other or node.replica is None or not self._passes(name, other):
+        if name == other or node.replica is None or not self._passes(other, name):
             return
         block = node.replica.block(block_hash)
         if block is None and height <= len(node.chain):
@@ -532,7 +576,8 @@ class Cluster:
             return
         assert certificate.block_hash == block.header.hash
         if is_certified(certificate, self.validators):
-            self._commit(name, block, certificate)
+            with self._power(name):
+                self._commit(name, block, certificate)
 
     def _commit(self, name: str, block: Block, certificate: Certificate) -> None:
         node = self.nodes[name]
@@ -540,13 +585,14 @@ class Cluster:
             return
         self._check_decided(name, block, certificate)
         node.chain.append((block, certificate))
-        if self.faults.crash and self.random.random() < self.faults.crash:
-            raise PowerCut
+        self._risk_power()
         self._perform(name, self._replica(name).adopt(self.tip(name), self.now))
         if node.replica is not None:
             self._tell_work(name)
 
     def _tell_work(self, name: str) -> None:
+        if self.nodes[name].replica is None:
+            return
         done = set(self.committed(name))
         waiting = any(transaction not in done for transaction in self.pending)
         self._perform(name, self._replica(name).set_work(waiting, self.now))
@@ -560,8 +606,8 @@ class Cluster:
         done = set(self.committed(name))
         transactions = [one for one in self.pending if one not in done][:3]
         if transactions or due.empty_allowed:
-            late_ms = 1 + due.view + self.clock_skew_ms.get(name, 0)
-            block = block_on(self.tip(name), name, *transactions, late_ms=late_ms)
+            late_ms = 1 + due.view + self.clock_skew_ms.get(name, 0) + 100 * name.endswith(TWIN)
+            block = block_on(self.tip(name), member_of(name), *transactions, late_ms=late_ms)
             self._perform(name, self._replica(name).propose(block, self.now))
 
     # Promises.
@@ -569,7 +615,7 @@ class Cluster:
     def _check_said(self, name: str, packet: Packet) -> None:
         """S4: never two messages for one (height, view, kind); S7: persisted before it is sent."""
         message = packet.signed.message
-        if isinstance(message, Status) or packet.signed.sender != name:
+        if isinstance(message, Status) or packet.signed.sender != name or name in self.twins:
             return
         key = (name, type(message), message.height, message.view)
         said = self._spoken.setdefault(key, packet.signed.signature)
