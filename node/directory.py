@@ -11,20 +11,20 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final
 
-from chain.document import from_document, to_document
 from chain.errors import InvalidMessage
-from chain.genesis import GENESIS_BYTES_MAX, Genesis, Member, check_genesis
-from node.config import Loaded, load
+from chain.genesis import Genesis, Member
+from client.genesis_file import load_genesis, load_member
+from client.passphrase import FILE_VARIABLE
+from client.wallet import Wallet
+from node.config import Loaded, NodeConfig, load
 from node.errors import OperatorError
+from node.keys import NodeKeys, find_passphrase, load_node_keys, load_service_wallet
 
-DOCUMENT_BYTES_MAX: Final = 4 * GENESIS_BYTES_MAX
 LOCK_TRIES_MAX: Final = 10
 LOCK_PAUSE_S: Final = 0.02
 """Someone who only looks whether a node runs holds the lock for an instant."""
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +68,20 @@ class Directory:
     def genesis(self) -> Genesis:
         """The network that this directory belongs to; E006 where the file is of no use."""
         return read_genesis(self.genesis_path)
+
+    def load_keys(self, config: NodeConfig, environ: Mapping[str, str]) -> NodeKeys:
+        """What the node votes and connects with, opened by whichever passphrase is configured."""
+        return load_node_keys(self.keys_path, self.passphrase(config, environ))
+
+    def load_wallet(self, config: NodeConfig, environ: Mapping[str, str]) -> Wallet:
+        """The wallet of the organisation's service."""
+        return load_service_wallet(self.keys_path, self.passphrase(config, environ))
+
+    def passphrase(self, config: NodeConfig, environ: Mapping[str, str]) -> bytes:
+        """From the configured file, `MEDLOCK_PASSPHRASE_FILE`, or beside the keys."""
+        return find_passphrase(
+            self.keys_path, config.keys_passphrase_file, environ.get(FILE_VARIABLE)
+        )
 
     def card(self) -> Member:
         """This member's public card."""
@@ -134,58 +148,23 @@ def _holder(descriptor: int) -> Running | None:
 def read_genesis(path: Path) -> Genesis:
     """The checked genesis in `path`; E006 says what is wrong with it."""
     try:
-        genesis = read_document(path, Genesis)
-        check_genesis(genesis)
+        genesis = load_genesis(path)
         _ = genesis.validators
     except InvalidMessage as refusal:
-        raise OperatorError("E006", f"{path}: {_sentence(refusal)}") from None
+        raise OperatorError("E006", f"{path}: {sentence(refusal)}") from None
+    except OSError as error:
+        raise OperatorError("E006", f"{path}: {error.strerror}") from None
     return genesis
 
 
 def read_card(path: Path) -> Member:
     """The member card in `path`; E013 says what is wrong with it."""
     try:
-        return read_document(path, Member)
+        return load_member(path)
     except InvalidMessage as refusal:
-        raise OperatorError("E013", f"{path}: {_sentence(refusal)}") from None
-
-
-def read_document(path: Path, shape: type[T]) -> T:
-    """A `Record` from its JSON document. Raises `InvalidMessage`, or `OperatorError` (E016)."""
-    try:
-        if path.stat().st_size > DOCUMENT_BYTES_MAX:
-            raise InvalidMessage("document.too_large", "", f"above {DOCUMENT_BYTES_MAX} bytes")
-        document: Any = json.loads(path.read_bytes())
+        raise OperatorError("E013", f"{path}: {sentence(refusal)}") from None
     except OSError as error:
-        raise unusable(path, error) from None
-    except (ValueError, RecursionError):
-        raise InvalidMessage("document.malformed", "", "not JSON") from None
-    return from_document(shape, document)
-
-
-def write_document(path: Path, record: object) -> None:
-    """Writes a `Record` as the JSON document that `read_document` reads."""
-    write_public(path, json.dumps(to_document(record), indent=2).encode() + b"\n")
-
-
-def write_public(path: Path, content: bytes) -> None:
-    """Replaces `path` as a whole, readable by everyone whom the directory lets in."""
-    _write(path, content, 0o644)
-
-
-def write_private(path: Path, content: bytes) -> None:
-    """Replaces `path` as a whole, readable by its owner only, and syncs it."""
-    _write(path, content, 0o600)
-
-
-def read_private(path: Path) -> bytes:
-    """The content; E010 where group or others may read it, E016 where nobody can."""
-    try:
-        if path.stat().st_mode & 0o077:
-            raise OperatorError("E010", f"{path} can be read by others")
-        return path.read_bytes()
-    except OSError as error:
-        raise unusable(path, error) from None
+        raise OperatorError("E013", f"{path}: {error.strerror}") from None
 
 
 def unusable(path: Path, error: OSError) -> OperatorError:
@@ -193,20 +172,7 @@ def unusable(path: Path, error: OSError) -> OperatorError:
     return OperatorError("E016", f"{path}: {error.strerror or type(error).__name__}")
 
 
-def _write(path: Path, content: bytes, mode: int) -> None:
-    beside = path.with_name(f".{path.name}.new")
-    try:
-        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
-        with os.fdopen(descriptor, "wb") as file:
-            os.fchmod(file.fileno(), mode)
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    except OSError as error:
-        raise unusable(path, error) from None
-
-
-def _sentence(refusal: InvalidMessage) -> str:
+def sentence(refusal: InvalidMessage) -> str:
+    """Code, place and cause of a refusal in one line."""
     where = f" at {refusal.field}" if refusal.field else ""
     return f"{refusal.code}{where}" + (f" ({refusal.cause})" if refusal.cause else "")

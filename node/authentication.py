@@ -1,0 +1,123 @@
+"""Every signature of a consensus packet, checked before the replica sees it.
+
+The replica has no crypto; this is where it gets the right to believe. Certificates inside messages
+are checked against the validators of the height being decided, the only ones that a node can know.
+"""
+
+from collections.abc import Iterator
+
+from chain.block import Block
+from chain.certificate import check_certificate
+from chain.errors import InvalidMessage
+from chain.keys import Domain, payload, verify
+from chain.merkle import MerkleTree
+from chain.transaction import SIGNED, merkle_leaf
+from chain.validators import ValidatorSet
+from consensus.messages import (
+    DOMAINS,
+    MESSAGE,
+    Message,
+    NewView,
+    Packet,
+    Prepare,
+    PreparedCertificate,
+    PrePrepare,
+    Signed,
+    Status,
+    ViewChange,
+)
+
+Check = tuple[str, bytes, bytes]
+"""Who signed, the signature, the bytes that it covers."""
+
+
+def signing_payload(message: Message, genesis_hash: bytes) -> bytes:
+    """The bytes that a validator signs for `message`."""
+    return payload(genesis_hash, DOMAINS[type(message)], MESSAGE.encode(message))
+
+
+def authenticate(
+    packet: Packet, height: int, validators: ValidatorSet, genesis_hash: bytes
+) -> None:
+    """Raises `InvalidMessage` unless every signature in `packet` is its validator's.
+
+    `validators` are those of `height`, the one being decided.
+    """
+    signed = packet.signed
+    if packet.block is not None:
+        _check_body(packet.block)
+    for member, signature, covered in _checks(signed, genesis_hash):
+        public_key = validators.key(member)
+        if public_key is None:
+            raise InvalidMessage("consensus.unknown_validator", "sender")
+        if not verify(public_key, signature, covered):
+            raise InvalidMessage("consensus.wrong_signature", "signature")
+    match signed.message:
+        case Status(tip=tip) if tip is not None and tip.height == height:
+            check_certificate(tip, validators, genesis_hash)
+        case _:
+            pass
+
+
+def _check_body(block: Block) -> None:
+    """The transactions are those that the header commits to; what they say is checked later."""
+    leaves = []
+    for raw in block.transactions:
+        signed = SIGNED.decode(raw)
+        leaves.append(merkle_leaf(signed.id, signed.signature))
+    if MerkleTree(leaves).root != block.header.transaction_root:
+        raise InvalidMessage("block.other_root", "block.header.transaction_root")
+
+
+def signatures(packet: Packet) -> int:
+    """How many signatures `authenticate` will look at: tells whether it belongs in a thread."""
+    match packet.signed.message:
+        case NewView(view_changes=changes):
+            return 2 + sum(1 + _prepares(change.view_change.prepared) for change in changes)
+        case ViewChange(prepared=prepared):
+            return 1 + _prepares(prepared)
+        case Status(tip=tip):
+            return 1 + (len(tip.seals) if tip else 0)
+        case _:
+            return 1
+
+
+def _prepares(certificate: PreparedCertificate | None) -> int:
+    return len(certificate.prepares) if certificate else 0
+
+
+def _checks(signed: Signed, genesis_hash: bytes) -> Iterator[Check]:
+    yield signed.sender, signed.signature, signing_payload(signed.message, genesis_hash)
+    match signed.message:
+        case ViewChange(height=height, prepared=prepared):
+            yield from _prepared(height, prepared, genesis_hash)
+        case NewView() as new_view:
+            yield from _new_view(signed.sender, new_view, genesis_hash)
+        case _:
+            pass
+
+
+def _new_view(sender: str, new_view: NewView, genesis_hash: bytes) -> Iterator[Check]:
+    proposal = PrePrepare(new_view.height, new_view.view, new_view.block_hash)
+    yield sender, new_view.pre_prepare_signature, signing_payload(proposal, genesis_hash)
+    for change in new_view.view_changes:
+        yield (
+            change.sender,
+            change.signature,
+            signing_payload(change.view_change, genesis_hash),
+        )
+        yield from _prepared(new_view.height, change.view_change.prepared, genesis_hash)
+
+
+def _prepared(
+    height: int, certificate: PreparedCertificate | None, genesis_hash: bytes
+) -> Iterator[Check]:
+    if certificate is None:
+        return
+    covered = payload(
+        genesis_hash,
+        Domain.PREPARE,
+        MESSAGE.encode(Prepare(height, certificate.view, certificate.block_hash)),
+    )
+    for prepare in certificate.prepares:
+        yield prepare.sender, prepare.signature, covered

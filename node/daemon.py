@@ -1,0 +1,188 @@
+"""`medlock run`: opens a directory, puts the parts together on the real machine, runs until told to
+stop, and leaves everything closed.
+
+All tasks live in one TaskGroup: one that dies ends the process, with the reason in the log.
+"""
+
+import asyncio
+import contextlib
+import logging
+import random
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from chain.genesis import Genesis
+from ledger.queries import members as members_of
+from node.api.app import make_app, serve
+from node.assembly import assemble, begin_chain
+from node.clock import SystemClock
+from node.config import NodeConfig, split_address
+from node.desk import Desk
+from node.directory import Directory
+from node.errors import OperatorError
+from node.keys import NodeKeys, find_passphrase, load_node_keys
+from node.member import MemberNode, Parts, PeerEvents
+from node.mempool import Mempool, MempoolLimits
+from node.metrics import Metrics
+from node.workers import ThreadWorkers
+from p2p.limits import Limits
+from p2p.mesh import PeerAddress
+from p2p.network import Network
+from storage.attachments import AttachmentStore
+from storage.errors import StoreBusy, StoreProblem
+from storage.integrity import create_store, open_store
+from storage.leveldb import Compression
+from storage.protocols import Store
+from storage.votes import VoteStore
+
+_LOG: Final = logging.getLogger("medlock.daemon")
+_COMPRESSION: Final[dict[str, Compression]] = {"snappy": "snappy", "none": None}
+
+
+async def run_node(directory: Directory, config: NodeConfig) -> None:
+    """Runs the node in `directory` until SIGTERM or SIGINT. Raises `OperatorError`."""
+    genesis = directory.genesis()
+    passphrase = find_passphrase(directory.keys_path, config.keys_passphrase_file)
+    keys = load_node_keys(directory.keys_path, passphrase)
+    _check_membership(genesis, keys)
+    with contextlib.ExitStack() as closing:
+        store = _open_store(directory, genesis, config)
+        closing.callback(store.close)
+        attachments = _open_attachments(directory.attachments_path)
+        closing.callback(attachments.close)
+        votes = VoteStore(directory.votes_path)
+        closing.callback(votes.close)
+        workers = ThreadWorkers(config.workers)
+        closing.callback(workers.close)
+        node, network = _assemble(genesis, keys, config, store, attachments, votes, workers)
+        await _run(node, network, config)
+
+
+def _check_membership(genesis: Genesis, keys: NodeKeys) -> None:
+    """The keys must be those that genesis names, or every vote would be refused by the others."""
+    if genesis.validators.key(keys.member) != keys.consensus.public:
+        raise OperatorError("E007", f"genesis names another consensus key for {keys.member}")
+    entry = next(member.node for member in genesis.members if member.id == keys.member)
+    assert entry is not None, "a validator has a node"
+    if entry.transport_certificate != keys.transport.certificate_der:
+        raise OperatorError("E007", f"genesis names another certificate for {keys.member}")
+
+
+def _open_store(directory: Directory, genesis: Genesis, config: NodeConfig) -> Store:
+    """The checked store. A node without one starts from genesis and learns the rest: its votes are
+    kept apart, so an empty store endangers nothing."""
+    compression = _COMPRESSION[config.leveldb_compression]
+    path = directory.data_path
+    try:
+        if not path.exists():
+            _LOG.info("no store yet: starting from genesis")
+            fresh = create_store(path, genesis.parameters.state_buckets, compression=compression)
+            begin_chain(fresh, genesis)
+            fresh.close()
+        return open_store(path, genesis.hash, compression=compression)
+    except StoreProblem as problem:
+        raise _explained(problem) from problem
+
+
+def _open_attachments(path: Path) -> AttachmentStore:
+    try:
+        return AttachmentStore.open(path)
+    except StoreProblem as problem:
+        raise _explained(problem) from problem
+
+
+def _explained(problem: StoreProblem) -> OperatorError:
+    code = "E014" if isinstance(problem, StoreBusy) else "E051"
+    return OperatorError(code, f"{problem.what} ({problem.code})", fix=problem.fix)
+
+
+def _assemble(
+    genesis: Genesis,
+    keys: NodeKeys,
+    config: NodeConfig,
+    store: Store,
+    attachments: AttachmentStore,
+    votes: VoteStore,
+    workers: ThreadWorkers,
+) -> tuple[MemberNode, Network]:
+    clock = SystemClock(config.clock_offset_ms)
+    events = PeerEvents()
+    network = Network(
+        keys.member,
+        keys.transport,
+        genesis.hash,
+        split_address(config.p2p_listen),
+        clock.monotonic_s,
+        random.SystemRandom(),
+        Limits(dial_cap_s=config.dial_cap_s),
+        events,
+    )
+    network.latency_s = config.p2p_latency_ms / 1_000
+    network.set_members(_peer_addresses(store, keys.member, config))
+    mempool = Mempool(
+        MempoolLimits(
+            config.mempool_bytes_max,
+            config.mempool_transactions_max,
+            config.mempool_sender_share_percent,
+        )
+    )
+    parts = Parts(
+        keys.member, genesis, store, attachments, network, mempool, clock, workers, Metrics()
+    )
+    node = assemble(parts, keys.consensus, votes)
+    events.node = node
+    return node, network
+
+
+def _peer_addresses(store: Store, me: str, config: NodeConfig) -> list[PeerAddress]:
+    """The other members' nodes, as the ledger names them or the configuration overrides."""
+    return [
+        PeerAddress(
+            member.id,
+            member.node.transport_certificate,
+            (config.peers[member.id],) if member.id in config.peers else member.node.addresses,
+        )
+        for member in members_of(store.state)
+        if member.node is not None and member.id != me
+    ]
+
+
+async def _run(node: MemberNode, network: Network, config: NodeConfig) -> None:
+    stopped = asyncio.Event()
+    try:
+        await network.start()
+    except OSError as error:
+        raise OperatorError("E011", f"p2p.listen {config.p2p_listen}: {error.strerror}") from None
+    app = make_app(Desk(node), development=config.development, clock=node.parts.clock.monotonic_s)
+    runner = await serve(app, config)
+    with _signals(stopped):
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                running = [
+                    tasks.create_task(network.run()),
+                    tasks.create_task(node.run()),
+                    tasks.create_task(node.keep_house()),
+                ]
+                _LOG.info("node is up")
+                await stopped.wait()
+                _LOG.info("stopping")
+                await runner.cleanup()
+                for task in running:
+                    task.cancel()
+        finally:
+            await runner.cleanup()
+            await network.stop()
+
+
+@contextlib.contextmanager
+def _signals(stopped: asyncio.Event) -> Iterator[None]:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    try:
+        yield
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)

@@ -1,0 +1,443 @@
+"""The shell around the replica: one task that owns it, gives it inputs and performs its effects.
+
+Effects are performed strictly in order and each to its end, so *persist before send* holds because
+the replica lists them so. What takes long (validating, building) runs beside and comes back as an
+input. The simulator drives this very class over its own clock, mesh and disk.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol, assert_never
+
+from chain.block import BLOCK, Block
+from chain.certificate import Certificate, check_certificate
+from chain.errors import InvalidMessage
+from consensus.effects import (
+    Broadcast,
+    CatchUp,
+    Effect,
+    FetchBlock,
+    Finalize,
+    Persist,
+    Regossip,
+    Send,
+    SendDecided,
+    Validate,
+)
+from consensus.evidence import EvidenceLog
+from consensus.messages import PACKET, Packet, Status
+from consensus.relay import RelayTable
+from consensus.replica import Replica
+from consensus.tip import Tip
+from consensus.votes import VOTE_RECORD
+from node.authentication import authenticate, signatures
+from node.clock import Clock
+from node.execution import Executed, InvalidBlock
+from node.workers import Workers
+from storage.votes import VoteStore
+
+INPUTS_MAX = 10_000
+"""Waiting inputs. Above it packets are dropped (they are sent again); own results never are."""
+INLINE_SIGNATURES_MAX = 4
+"""Verified on the spot; more go to a thread."""
+VALIDATED_BLOCKS_MAX = 8
+"""Executed candidates of one height that are kept: one a view, the latest."""
+
+
+@dataclass(frozen=True, slots=True)
+class PacketReceived:
+    """A frame from `member`, who may be relaying another's message."""
+
+    member: str
+    raw: bytes
+    packet: Packet
+
+
+@dataclass(frozen=True, slots=True)
+class BlockValidated:
+    """The answer to `Validate`."""
+
+    block_hash: bytes
+    outcome: Executed | InvalidBlock
+
+
+@dataclass(frozen=True, slots=True)
+class BlockBuilt:
+    """An own proposal for (height, view)."""
+
+    height: int
+    view: int
+    executed: Executed | None
+
+
+@dataclass(frozen=True, slots=True)
+class BlockFetched:
+    """The answer to `FetchBlock`."""
+
+    block: Block
+
+
+@dataclass(frozen=True, slots=True)
+class Certified:
+    """Decided blocks, learnt from `source`, in order of height; `done` when they are dealt with."""
+
+    blocks: Sequence[tuple[Block, Certificate]]
+    source: str
+    done: asyncio.Event
+
+
+@dataclass(frozen=True, slots=True)
+class PeerConnected:
+    """The consensus connection with `member` is up."""
+
+    member: str
+
+
+@dataclass(frozen=True, slots=True)
+class PeerDisconnected:
+    """The consensus connection with `member` is gone."""
+
+    member: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkArrived:
+    """The mempool is no longer empty."""
+
+
+Input = (
+    PacketReceived
+    | BlockValidated
+    | BlockBuilt
+    | BlockFetched
+    | Certified
+    | PeerConnected
+    | PeerDisconnected
+    | WorkArrived
+)
+
+
+class Surroundings(Protocol):
+    """What the engine needs of the rest of the node."""
+
+    def send(self, member: str, raw: bytes) -> None:
+        """Hands a packet to the consensus connection with `member`, if it is up."""
+        ...
+
+    def connected(self) -> Sequence[str]:
+        """Members with a consensus connection."""
+        ...
+
+    def punish(self, member: str, reason: str) -> None:
+        """`member` sent what no correct node sends."""
+        ...
+
+    async def validate(self, block: Block, *, fresh: bool, certified: bool) -> Executed:
+        """Checks and executes; raises `InvalidBlock`. Waits for missing attachments and
+        transactions unless `certified`."""
+        ...
+
+    async def build(self, *, empty_allowed: bool) -> Executed | None:
+        """An own proposal on top of the tip; None where there is nothing to propose."""
+        ...
+
+    async def commit(self, executed: Executed, certificate: Certificate) -> Tip:
+        """Makes the block durable and tells everyone who waits; returns the new tip."""
+        ...
+
+    def has_work(self) -> bool:
+        """True while there is a transaction that this node could propose."""
+        ...
+
+    def suspects(self, now_s: float) -> str | None:
+        """The primary that passes over an admissible transaction, if any."""
+        ...
+
+    def fetch_block(self, height: int, block_hash: bytes) -> None:
+        """Asks peers for an undecided block; the answer is a `BlockFetched` input."""
+        ...
+
+    def catch_up(self, certificate: Certificate, source: str) -> None:
+        """There is more: fetch it; the answers are `Certified` inputs."""
+        ...
+
+    def send_decided(self, member: str, height: int) -> None:
+        """Sends a decided block with its certificate."""
+        ...
+
+    def regossip(self) -> None:
+        """Sends pending transactions to all again."""
+        ...
+
+
+class Engine:
+    """Runs one replica."""
+
+    def __init__(  # noqa: PLR0913 - its ports, each by name
+        self,
+        *,
+        me: str,
+        genesis_hash: bytes,
+        replica: Replica,
+        tip: Tip,
+        surroundings: Surroundings,
+        votes: VoteStore,
+        clock: Clock,
+        workers: Workers,
+        relay: RelayTable,
+        evidence: EvidenceLog,
+    ) -> None:
+        self._me = me
+        self._genesis_hash = genesis_hash
+        self.replica = replica
+        self.tip = tip
+        self._around = surroundings
+        self._votes = votes
+        self._clock = clock
+        self._workers = workers
+        self._relay = relay
+        self.evidence = evidence
+        self._inputs: asyncio.Queue[Input] = asyncio.Queue()
+        self._executed: dict[bytes, Executed] = {}
+        self._building: tuple[int, int] | None = None
+        self.dropped_inputs = 0
+        self.invalid_proposals = 0
+
+    def offer(self, item: Input) -> None:
+        """Takes an input. Packets are dropped where too many wait; nothing else is."""
+        if isinstance(item, PacketReceived) and self._inputs.qsize() >= INPUTS_MAX:
+            self.dropped_inputs += 1
+            return
+        self._inputs.put_nowait(item)
+
+    def receive(self, member: str, raw: bytes) -> None:
+        """Takes a consensus frame; a malformed one costs its sender."""
+        try:
+            packet = PACKET.decode(raw)
+        except InvalidMessage as refusal:
+            self._around.punish(member, refusal.code)
+            return
+        self.offer(PacketReceived(member, raw, packet))
+
+    async def run(self) -> None:
+        """Until cancelled. A failure to persist ends it, and with it the node."""
+        async with asyncio.TaskGroup() as tasks:
+            await self._perform(self.replica.start(self._clock.monotonic_s()), tasks)
+            while True:
+                item = await self._next()
+                effects = self._timeout() if item is None else await self._step(item, tasks)
+                await self._perform(effects, tasks)
+                await self._keep_working(tasks)
+
+    async def _next(self) -> Input | None:
+        """The next input, or None when the replica's deadline has come."""
+        if not self._inputs.empty():
+            return self._inputs.get_nowait()
+        deadline = self.replica.deadline
+        if deadline is None:
+            return await self._inputs.get()
+        delay = deadline - self._clock.monotonic_s()
+        if delay <= 0:
+            return None
+        try:
+            return await asyncio.wait_for(self._inputs.get(), delay)
+        except TimeoutError:
+            return None
+
+    def _timeout(self) -> list[Effect]:
+        now = self._clock.monotonic_s()
+        deadline = self.replica.deadline
+        return self.replica.on_timeout(now) if deadline is not None and deadline <= now else []
+
+    async def _step(self, item: Input, tasks: asyncio.TaskGroup) -> list[Effect]:  # noqa: PLR0911 - one visible match
+        now = self._clock.monotonic_s()
+        match item:
+            case PacketReceived():
+                return await self._on_packet(item)
+            case BlockValidated():
+                return self._on_validated(item, now)
+            case BlockBuilt():
+                return self._on_built(item, now)
+            case BlockFetched(block=block):
+                return self.replica.fetched(block, now)
+            case Certified():
+                await self._on_certified(item, tasks)
+                item.done.set()
+                return []
+            case PeerConnected(member=member):
+                self._relay.connected(member)
+                return self.replica.connected(member, now)
+            case PeerDisconnected(member=member):
+                self._relay.disconnected(member)
+                return self.replica.disconnected(member, now)
+            case WorkArrived():
+                return self.replica.set_work(self._around.has_work(), now)
+            case _:
+                assert_never(item)
+
+    async def _on_packet(self, item: PacketReceived) -> list[Effect]:
+        packet, height, validators = item.packet, self.replica.height, self.tip.validators
+        sender = packet.signed.sender
+        if sender == self._me or sender not in validators:
+            return []
+        try:
+            if packet.block is None and signatures(packet) <= INLINE_SIGNATURES_MAX:
+                authenticate(packet, height, validators, self._genesis_hash)
+            else:
+                await self._workers.run(
+                    partial(authenticate, packet, height, validators, self._genesis_hash)
+                )
+        except InvalidMessage as refusal:
+            # A relaying peer that does not check what it passes on is as much at fault.
+            self._around.punish(item.member, refusal.code)
+            return []
+        now = self._clock.monotonic_s()
+        self.evidence.observe(packet.signed)
+        if sender == item.member and isinstance(packet.signed.message, Status):
+            self._relay.heard(sender, packet.signed.message.heard)
+        for target in self._relay.targets(sender, item.member, packet.signed.signature, now):
+            self._around.send(target, item.raw)
+        return self.replica.receive(packet, now)
+
+    def _on_validated(self, item: BlockValidated, now: float) -> list[Effect]:
+        match item.outcome:
+            case Executed() as executed:
+                self._remember(executed)
+                return self.replica.validated(item.block_hash, True, now)
+            case InvalidBlock():
+                self.invalid_proposals += 1
+                return self.replica.validated(item.block_hash, False, now)
+
+    def _on_built(self, item: BlockBuilt, now: float) -> list[Effect]:
+        self._building = None
+        due = self.replica.proposal_due
+        if item.executed is None:
+            return self.replica.set_work(self._around.has_work(), now)
+        if due is None or (due.height, due.view) != (item.height, item.view):
+            return []
+        self._remember(item.executed)
+        return self.replica.propose(item.executed.block, now)
+
+    async def _on_certified(self, item: Certified, tasks: asyncio.TaskGroup) -> None:
+        """Commits decided blocks from elsewhere, each checked in full."""
+        for block, certificate in item.blocks:
+            if block.header.height != self.replica.height:
+                continue
+            try:
+                await self._workers.run(partial(self._check_certificate, block, certificate))
+            except InvalidMessage as refusal:
+                self._around.punish(item.source, refusal.code)
+                return
+            executed = self._executed.get(certificate.block_hash)
+            if executed is None:
+                try:
+                    executed = await self._around.validate(block, fresh=False, certified=True)
+                except InvalidBlock as refusal:
+                    raise Diverged(block.header.height, refusal) from refusal
+            await self._commit(executed, certificate, tasks)
+
+    def _check_certificate(self, block: Block, certificate: Certificate) -> None:
+        if certificate.height != self.replica.height:
+            raise InvalidMessage("sync.other_height", "certificate.height")
+        if certificate.block_hash != block.header.hash:
+            raise InvalidMessage("sync.other_block", "certificate.block_hash")
+        check_certificate(certificate, self.tip.validators, self._genesis_hash)
+
+    async def _perform(  # noqa: C901, PLR0912 - one visible match
+        self, effects: Sequence[Effect], tasks: asyncio.TaskGroup
+    ) -> None:
+        for effect in effects:
+            match effect:
+                case Persist():
+                    await self._persist(effect)
+                case Send(to=member, packet=packet):
+                    self._around.send(member, PACKET.encode(packet))
+                case Broadcast(packet=packet):
+                    raw = PACKET.encode(packet)
+                    for member in self._around.connected():
+                        self._around.send(member, raw)
+                case Validate(block=block, fresh=fresh):
+                    tasks.create_task(self._validate(block, fresh=fresh))
+                case Finalize(block=block, certificate=certificate):
+                    executed = self._executed.get(certificate.block_hash)
+                    if executed is None:
+                        executed = await self._around.validate(block, fresh=False, certified=True)
+                    await self._commit(executed, certificate, tasks)
+                case FetchBlock(height=height, block_hash=block_hash):
+                    self._around.fetch_block(height, block_hash)
+                case CatchUp(certificate=certificate, source=source):
+                    self._around.catch_up(certificate, source)
+                case SendDecided(to=member, height=height):
+                    self._around.send_decided(member, height)
+                case Regossip():
+                    self._around.regossip()
+                case _:
+                    assert_never(effect)
+
+    async def _persist(self, effect: Persist) -> None:
+        record = VOTE_RECORD.encode(effect.record)
+        blocks = {block.header.hash: block for block in effect.blocks}
+        await self._workers.run(
+            lambda: self._votes.save(
+                record, {key: BLOCK.encode(block) for key, block in blocks.items()}
+            )
+        )
+
+    async def _validate(self, block: Block, *, fresh: bool) -> None:
+        block_hash = block.header.hash
+        if block_hash in self._executed:
+            self.offer(BlockValidated(block_hash, self._executed[block_hash]))
+            return
+        try:
+            outcome: Executed | InvalidBlock = await self._around.validate(
+                block, fresh=fresh, certified=False
+            )
+        except InvalidBlock as refusal:
+            outcome = refusal
+        self.offer(BlockValidated(block_hash, outcome))
+
+    async def _commit(
+        self, executed: Executed, certificate: Certificate, tasks: asyncio.TaskGroup
+    ) -> None:
+        self.tip = await self._around.commit(executed, certificate)
+        self._executed.clear()
+        self._building = None
+        now = self._clock.monotonic_s()
+        await self._perform(self.replica.adopt(self.tip, now), tasks)
+        await self._perform(self.replica.set_work(self._around.has_work(), now), tasks)
+
+    async def _keep_working(self, tasks: asyncio.TaskGroup) -> None:
+        """Builds what is due, and asks for another primary where this one censors."""
+        now = self._clock.monotonic_s()
+        if (suspect := self._around.suspects(now)) is not None:
+            await self._perform(self.replica.suspect_primary(suspect, now), tasks)
+        due = self.replica.proposal_due
+        if due is None or self._building == (due.height, due.view):
+            return
+        if due.empty_allowed or self._around.has_work():
+            self._building = (due.height, due.view)
+            tasks.create_task(self._build(due.height, due.view, empty_allowed=due.empty_allowed))
+
+    async def _build(self, height: int, view: int, *, empty_allowed: bool) -> None:
+        executed = await self._around.build(empty_allowed=empty_allowed)
+        self.offer(BlockBuilt(height, view, executed))
+
+    def _remember(self, executed: Executed) -> None:
+        if executed.block.header.height == self.replica.height:
+            while len(self._executed) >= VALIDATED_BLOCKS_MAX:
+                del self._executed[next(iter(self._executed))]
+            self._executed[executed.block_hash] = executed
+
+
+class Diverged(Exception):  # noqa: N818 - a state, and the worst one
+    """A certified block does not execute here to the roots that a quorum signed.
+
+    Either this node's store or its software differs from the quorum's: it must stop.
+    """
+
+    def __init__(self, height: int, refusal: InvalidBlock) -> None:
+        super().__init__(f"certified block {height} does not execute here: {refusal}")
+        self.height = height
+        self.refusal = refusal

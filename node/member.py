@@ -1,0 +1,377 @@
+"""A member's node, assembled: what the engine needs of its surroundings, and what peers send.
+
+Knows every part and does little itself. Everything here runs in the event loop.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from chain.block import Block
+from chain.certificate import Certificate
+from chain.errors import InvalidMessage
+from chain.genesis import Genesis, Parameters
+from consensus.tip import Tip
+from ledger.keyspace import PARAMETERS_KEY
+from ledger.queries import parameters as parameters_of
+from node.admission import Admission
+from node.backend import Committed
+from node.clock import Clock
+from node.engine import (
+    BlockFetched,
+    Certified,
+    Engine,
+    PeerConnected,
+    PeerDisconnected,
+    WorkArrived,
+)
+from node.execution import Executed, Executor
+from node.gossip import Gossip
+from node.mempool import Entry, Mempool
+from node.metrics import Metrics
+from node.proposals import Proposals
+from node.replication import Replication
+from node.requests import Requests
+from node.sync import Sync
+from node.waiting import Waiting
+from node.workers import Workers
+from p2p.mesh import Channel, Mesh
+from p2p.wire import (
+    Announce,
+    AttachmentChunk,
+    AttachmentHave,
+    AttachmentRequest,
+    BlockByHashRequest,
+    BlockRange,
+    BlockRequest,
+    Kind,
+    Request,
+    TransactionBatch,
+    decode,
+)
+from storage.attachments import AttachmentStore
+from storage.protocols import Store
+
+_LOG: Final = logging.getLogger("medlock.node")
+SERVED_MAX: Final = 64
+"""Questions of peers being answered at once; more are dropped, and asked again."""
+CONSENSUS_FAULT_POINTS: Final = 50
+HOUSEKEEPING_S: Final = 1.0
+PENDING_ATTACHMENT_MS_MAX: Final = 7_200_000
+"""How long an attachment may wait to be committed: twice the longest life of a transaction."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a node is made of, from the machine or from a simulation."""
+
+    me: str
+    genesis: Genesis
+    store: Store
+    attachments: AttachmentStore
+    mesh: Mesh
+    mempool: Mempool
+    clock: Clock
+    workers: Workers
+    metrics: Metrics
+
+
+class MemberNode:
+    """The engine's `Surroundings` and the mesh's `NetworkEvents`."""
+
+    engine: Engine
+
+    def __init__(self, parts: Parts) -> None:
+        """`engine` is set by whoever assembles, before anything runs."""
+        self.parts = parts
+        self.parameters: Parameters = parameters_of(parts.store.state)
+        tip = parts.store.tip()
+        assert tip is not None, "a node runs on a store with a genesis block"
+        self.waiting = Waiting(tip.header.height)
+        self.admission = Admission(
+            parts.genesis, parts.store, parts.attachments, parts.clock.wall_ms
+        )
+        self.requests = Requests(parts.mesh)
+        self.replication = Replication(
+            mesh=parts.mesh,
+            attachments=parts.attachments,
+            requests=self.requests,
+            workers=parts.workers,
+            arrived=self.work_arrived,
+        )
+        self.gossip = Gossip(
+            mesh=parts.mesh,
+            mempool=parts.mempool,
+            admission=self.admission,
+            attachments=parts.attachments,
+            parameters=lambda: self.parameters,
+            missing=self.replication.want,
+            work_arrived=self.work_arrived,
+            clock=parts.clock,
+            workers=parts.workers,
+            metrics=parts.metrics,
+        )
+        self.proposals = Proposals(
+            me=parts.me,
+            executor=Executor(parts.genesis, parts.store),
+            admission=self.admission,
+            mempool=parts.mempool,
+            attachments=parts.attachments,
+            fetch_attachments=self.replication.hold,
+            widely_held=self._widely_held,
+            clock=parts.clock,
+            workers=parts.workers,
+            metrics=parts.metrics,
+        )
+        self.sync = Sync(
+            mesh=parts.mesh,
+            store=parts.store,
+            requests=self.requests,
+            workers=parts.workers,
+            height=lambda: self.engine.replica.height,
+            deliver=self._deliver,
+            candidate=self._candidate,
+        )
+        self._errands: asyncio.Queue[Coroutine[Any, Any, None]] = asyncio.Queue(SERVED_MAX)
+
+    async def run(self) -> None:
+        """Until cancelled; a failure of any part ends all."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.engine.run())
+            tasks.create_task(self.gossip.run())
+            tasks.create_task(self.replication.run())
+            tasks.create_task(self.sync.run())
+            for _ in range(4):
+                tasks.create_task(self._run_errands())
+
+    async def keep_house(self) -> None:
+        """Looks after what only time brings, until cancelled."""
+        metrics, parts = self.parts.metrics, self.parts
+        while True:
+            await asyncio.sleep(HOUSEKEEPING_S)
+            parts.mempool.expire(self.engine.tip.header.timestamp_ms)
+            metrics.mempool_bytes.set(parts.mempool.bytes)
+            metrics.mempool_transactions.set(len(parts.mempool))
+            metrics.view.set(self.engine.replica.view)
+            metrics.peers.set(len(self.connected()))
+            metrics.attachments_missing.set(self.replication.missing)
+            await parts.workers.run(
+                lambda: parts.attachments.expire(parts.clock.wall_ms() - PENDING_ATTACHMENT_MS_MAX)
+            )
+
+    async def _run_errands(self) -> None:
+        while True:
+            await (await self._errands.get())
+
+    def _errand(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            self._errands.put_nowait(work)
+        except asyncio.QueueFull:
+            work.close()
+
+    def _deliver(self, certified: Certified) -> None:
+        self.engine.offer(certified)
+
+    def _candidate(self, block_hash: bytes) -> Block | None:
+        return self.engine.replica.block(block_hash)
+
+    # What the engine asks for.
+
+    def send(self, member: str, raw: bytes) -> None:
+        """Hands a packet to the consensus connection with `member`, if it is up."""
+        self.parts.mesh.send(member, Channel.CONSENSUS, Kind.PACKET, raw)
+
+    def connected(self) -> Sequence[str]:
+        """Members with a consensus connection."""
+        return [
+            peer.member for peer in self.parts.mesh.peers() if Channel.CONSENSUS in peer.channels
+        ]
+
+    def punish(self, member: str, reason: str) -> None:
+        """`member` sent what no correct node sends."""
+        self.parts.mesh.punish(member, CONSENSUS_FAULT_POINTS, reason)
+
+    async def validate(self, block: Block, *, fresh: bool, certified: bool) -> Executed:
+        """Checks and executes; raises `InvalidBlock`."""
+        if certified:
+            return await self.proposals.replay(self.engine.tip, block, self.parameters)
+        return await self.proposals.validate(self.engine.tip, block, self.parameters, fresh=fresh)
+
+    async def build(self, *, empty_allowed: bool) -> Executed | None:
+        """An own proposal on top of the tip; None where there is nothing to propose."""
+        return await self.proposals.build(
+            self.engine.tip, self.parameters, empty_allowed=empty_allowed
+        )
+
+    async def commit(self, executed: Executed, certificate: Certificate) -> Tip:
+        """Makes the block durable and tells everyone who waits; returns the new tip."""
+        missing = await self.parts.workers.run(lambda: self._make_durable(executed, certificate))
+        self.replication.want(missing)
+        if PARAMETERS_KEY in executed.writes:
+            self.parameters = parameters_of(self.parts.store.state)
+        ids = [each.id for each in executed.prepared]
+        header = executed.block.header
+        self.parts.mempool.remove(ids)
+        self.parts.mempool.expire(header.timestamp_ms)
+        self._count(executed, certificate)
+        self.waiting.committed(
+            header.height,
+            (
+                (each.id, Committed(header.height, index, result))
+                for index, (each, result) in enumerate(
+                    zip(executed.prepared, executed.results, strict=True)
+                )
+            ),
+        )
+        return Tip(header, certificate, executed.validators)
+
+    def _make_durable(self, executed: Executed, certificate: Certificate) -> list[bytes]:
+        """Attachments before the block that commits to them, the tip last. Returns those that are
+        still to be fetched, as they are after catching up."""
+        kept, dropped = _attachments_of(executed)
+        attachments = self.parts.attachments
+        attachments.mark_committed(kept)
+        header = executed.block.header
+        changed = header.next_validators_hash != header.validators_hash
+        with self.parts.metrics.commit.time():
+            self.parts.store.commit(
+                executed.block,
+                certificate,
+                executed.results,
+                executed.writes,
+                executed.staged,
+                executed.validators.encode() if changed else None,
+                transaction_ids=[each.id for each in executed.prepared],
+            )
+        attachments.drop(dropped)
+        return [each for each in kept if not attachments.has(each)]
+
+    def _count(self, executed: Executed, certificate: Certificate) -> None:
+        metrics = self.parts.metrics
+        metrics.height.set(executed.block.header.height)
+        metrics.block_transactions.observe(len(executed.results))
+        if certificate.view > 0:
+            metrics.view_changes.inc()
+        ok = sum(result.ok for result in executed.results)
+        metrics.transactions.labels(result="ok").inc(ok)
+        metrics.transactions.labels(result="rejected").inc(len(executed.results) - ok)
+
+    def has_work(self) -> bool:
+        """True while there is a transaction that this node could propose."""
+        return self.proposals.has_work(self.parameters)
+
+    def fetch_block(self, height: int, block_hash: bytes) -> None:  # noqa: ARG002 - the hash says it all
+        """Asks peers for an undecided block."""
+        self._errand(self._fetch_block(block_hash))
+
+    async def _fetch_block(self, block_hash: bytes) -> None:
+        block = await self.sync.fetch_candidate(block_hash)
+        if block is not None:
+            self.engine.offer(BlockFetched(block))
+
+    def catch_up(self, certificate: Certificate, source: str) -> None:
+        """There is more: fetch it."""
+        self.sync.wake(certificate, source)
+
+    def send_decided(self, member: str, height: int) -> None:
+        """Sends a decided block with its certificate."""
+        self._errand(self.sync.send_decided(member, height))
+
+    def regossip(self) -> None:
+        """Sends pending transactions to all again."""
+        self.gossip.spread_all()
+
+    def work_arrived(self) -> None:
+        """There may be something to propose now."""
+        self.engine.offer(WorkArrived())
+
+    def _widely_held(self, entry: Entry) -> bool:
+        """True where proposing `entry` cannot stall a view for want of its attachments."""
+        refs = entry.prepared.transaction.attachments
+        if not refs or entry.inline is not None:
+            return True
+        attachments = self.parts.attachments
+        if not all(attachments.has(ref.hash) for ref in refs):
+            return False
+        if sum(ref.size for ref in refs) <= self.parameters.inline_attachment_bytes_max:
+            return True
+        others = self.engine.tip.validators.quorum - 1
+        return all(self.replication.holders(ref.hash) >= others for ref in refs)
+
+    # What peers send.
+
+    def frame(  # noqa: C901 - one visible match
+        self, member: str, channel: Channel, kind: int, payload: bytes
+    ) -> Awaitable[None] | None:
+        """A frame came. `InvalidMessage` costs its sender the connection."""
+        if channel is Channel.CONSENSUS:
+            if kind != Kind.PACKET:
+                raise InvalidMessage("frame.unknown_kind", "frame.kind", "not on this channel")
+            self.engine.receive(member, payload)
+            return None
+        match decode(kind, payload):
+            case TransactionBatch() as batch:
+                self.gossip.offered(member, batch)
+            case Announce() as announce:
+                self.gossip.announced(member, announce)
+            case Request() as request:
+                self._errand(self.gossip.requested(member, request))
+            case BlockRequest() as request:
+                self._errand(self.sync.serve_range(member, request))
+            case BlockByHashRequest() as request:
+                self._errand(self.sync.serve_by_hash(member, request))
+            case BlockRange(request=0) as decided:
+                self.sync.told(member, decided)
+            case AttachmentRequest() as request:
+                self._errand(self.replication.serve(member, request))
+            case AttachmentHave() as have:
+                self.replication.announced(member, have)
+            case BlockRange() | AttachmentChunk() as answer:
+                self.requests.answered(member, answer)
+        return None
+
+    def connected_to(self, member: str, channel: Channel) -> None:
+        """A connection is open."""
+        if channel is Channel.CONSENSUS:
+            self.engine.offer(PeerConnected(member))
+        else:
+            self.gossip.greet(member)
+
+    def disconnected_from(self, member: str, channel: Channel) -> None:
+        """A connection is gone."""
+        if channel is Channel.CONSENSUS:
+            self.engine.offer(PeerDisconnected(member))
+        else:
+            self.requests.gone(member)
+
+
+def _attachments_of(executed: Executed) -> tuple[list[bytes], list[bytes]]:
+    """What the block commits to, and what only its rejected transactions named."""
+    kept: dict[bytes, None] = {}
+    rejected: dict[bytes, None] = {}
+    for prepared, result in zip(executed.prepared, executed.results, strict=True):
+        named = kept if result.ok else rejected
+        named.update(dict.fromkeys(ref.hash for ref in prepared.transaction.attachments))
+    return list(kept), [each for each in rejected if each not in kept]
+
+
+class PeerEvents:
+    """The mesh's view of the node: it is made first and hears nothing before `node` is set."""
+
+    node: MemberNode
+
+    def frame(
+        self, member: str, channel: Channel, kind: int, payload: bytes
+    ) -> Awaitable[None] | None:
+        """See `MemberNode.frame`."""
+        return self.node.frame(member, channel, kind, payload)
+
+    def connected(self, member: str, channel: Channel) -> None:
+        """See `MemberNode.connected_to`."""
+        self.node.connected_to(member, channel)
+
+    def disconnected(self, member: str, channel: Channel) -> None:
+        """See `MemberNode.disconnected_from`."""
+        self.node.disconnected_from(member, channel)

@@ -1,0 +1,178 @@
+"""Transactions that wait for a block: bounded in bytes, count and each sender's share.
+
+Lanes go before arrival: urgent, normal, bulk. What waits here is signed, admissible when it came,
+and not on the chain; a block takes it out, time takes it out, and where the pool is full a
+transaction of a lower lane makes room for one of a higher.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from chain.errors import InvalidMessage
+from ledger.lanes import Lane
+from ledger.prepare import Prepared
+from node.backend import Busy
+
+LANES: Final = tuple(sorted(lane.value for lane in Lane))
+"""Lanes in the order in which blocks take them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A waiting transaction. `key` is the one under which its signature was verified.
+
+    `inline` are the attachments that came along, all of them, so that passing the transaction on
+    needs no disk; None where some were uploaded or fetched.
+    """
+
+    prepared: Prepared
+    key: bytes
+    received_s: float
+    source: str
+    inline: tuple[bytes, ...] | None = None
+
+    @property
+    def id(self) -> bytes:
+        """The transaction's id."""
+        return self.prepared.id
+
+    @property
+    def bytes(self) -> int:
+        """What it takes of the pool."""
+        return len(self.prepared.raw) + sum(map(len, self.inline or ()))
+
+
+@dataclass(frozen=True, slots=True)
+class MempoolLimits:
+    """`sender_share_percent` bounds what one sender may hold of either limit."""
+
+    bytes_max: int = 64 << 20
+    transactions_max: int = 50_000
+    sender_share_percent: int = 50
+
+
+class Mempool:
+    """The pool. All methods run in the event loop and take microseconds."""
+
+    def __init__(self, limits: MempoolLimits) -> None:
+        self.limits = limits
+        self.bytes = 0
+        self._lanes: dict[int, dict[bytes, Entry]] = {lane: {} for lane in LANES}
+        self._by_raw: dict[bytes, Entry] = {}
+        self._by_id: dict[bytes, Entry] = {}
+        self._sender_bytes: dict[bytes, int] = {}
+        self._sender_count: dict[bytes, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+    def __contains__(self, transaction_id: bytes) -> bool:
+        return transaction_id in self._by_id
+
+    def __iter__(self) -> Iterator[Entry]:
+        """Entries in the order in which blocks should take them."""
+        for lane in LANES:
+            yield from self._lanes[lane].values()
+
+    def find(self, raw: bytes) -> Entry | None:
+        """The entry with exactly these bytes: same id, same signature."""
+        return self._by_raw.get(raw)
+
+    def get(self, transaction_id: bytes) -> Entry | None:
+        """The entry with this id."""
+        return self._by_id.get(transaction_id)
+
+    def add(self, entry: Entry) -> None:
+        """Takes `entry` in; a known id is left as it is. Raises `Busy` where there is no room."""
+        if entry.id in self._by_id:
+            return
+        self._check_share(entry)
+        self._make_room(entry)
+        sender = entry.prepared.transaction.sender
+        self._lanes[entry.prepared.lane.value][entry.id] = entry
+        self._by_raw[entry.prepared.raw] = entry
+        self._by_id[entry.id] = entry
+        self.bytes += entry.bytes
+        self._sender_bytes[sender] = self._sender_bytes.get(sender, 0) + entry.bytes
+        self._sender_count[sender] = self._sender_count.get(sender, 0) + 1
+
+    def remove(self, ids: Iterable[bytes]) -> list[Entry]:
+        """Takes out what is there of `ids`."""
+        removed = []
+        for transaction_id in ids:
+            entry = self._by_id.pop(transaction_id, None)
+            if entry is None:
+                continue
+            removed.append(entry)
+            sender = entry.prepared.transaction.sender
+            del self._by_raw[entry.prepared.raw]
+            del self._lanes[entry.prepared.lane.value][transaction_id]
+            self.bytes -= entry.bytes
+            self._sender_bytes[sender] -= entry.bytes
+            self._sender_count[sender] -= 1
+            if not self._sender_count[sender]:
+                del self._sender_count[sender], self._sender_bytes[sender]
+        return removed
+
+    def expire(self, block_time_ms: int) -> list[Entry]:
+        """Takes out what no block after `block_time_ms` may carry."""
+        return self.remove(
+            [e.id for e in self if e.prepared.transaction.valid_until_ms <= block_time_ms]
+        )
+
+    def candidates(
+        self,
+        *,
+        bytes_max: int,
+        count_max: int,
+        weight_max: int,
+        suitable: Callable[[Entry], bool],
+    ) -> list[Entry]:
+        """What the next block should carry, by lane and arrival, within a block's limits."""
+        chosen: list[Entry] = []
+        size = weight = 0
+        for entry in self:
+            if len(chosen) == count_max:
+                break
+            if not suitable(entry):
+                continue
+            raw_bytes = len(entry.prepared.raw)
+            if size + raw_bytes > bytes_max or weight + entry.prepared.weight > weight_max:
+                continue
+            chosen.append(entry)
+            size += raw_bytes
+            weight += entry.prepared.weight
+        return chosen
+
+    def _check_share(self, entry: Entry) -> None:
+        share = self.limits.sender_share_percent
+        sender = entry.prepared.transaction.sender
+        held = self._sender_bytes.get(sender, 0) + entry.bytes
+        count = self._sender_count.get(sender, 0) + 1
+        if held * 100 > self.limits.bytes_max * share or (
+            count * 100 > self.limits.transactions_max * share
+        ):
+            raise Busy("mempool.sender_share", "this sender's share of the mempool is full")
+
+    def _make_room(self, entry: Entry) -> None:
+        """Evicts the latest of lower lanes until `entry` fits, or refuses it."""
+        if entry.bytes > self.limits.bytes_max:
+            raise InvalidMessage("transaction.too_large", "transaction", "above the mempool's size")
+        need_bytes = self.bytes + entry.bytes - self.limits.bytes_max
+        need_count = len(self) + 1 - self.limits.transactions_max
+        victims: list[bytes] = []
+        for lane in reversed(LANES):
+            if need_bytes <= 0 and need_count <= 0:
+                break
+            if lane <= entry.prepared.lane.value:
+                raise Busy("mempool.full", "the mempool is full")
+            for victim in reversed(self._lanes[lane].values()):
+                if need_bytes <= 0 and need_count <= 0:
+                    break
+                victims.append(victim.id)
+                need_bytes -= victim.bytes
+                need_count -= 1
+        if need_bytes > 0 or need_count > 0:
+            raise Busy("mempool.full", "the mempool is full")
+        self.remove(victims)

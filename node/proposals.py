@@ -1,0 +1,169 @@
+"""Blocks before they are decided: building own ones, checking others'.
+
+A backup votes for a block only when it knows every transaction in it, holds every attachment that
+the block commits to on its disk, and has executed it to the same roots.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+
+from chain.block import Block, Header
+from chain.errors import InvalidMessage, Rejected
+from chain.genesis import Parameters
+from chain.validators import ValidatorSet
+from consensus.tip import Tip
+from ledger.prepare import Prepared, prepare
+from node.admission import Admission, Admitted, Offered, OnChain
+from node.clock import Clock
+from node.execution import Executed, Executor, InvalidBlock
+from node.mempool import Entry, Mempool
+from node.metrics import Metrics
+from node.workers import Workers
+from storage.attachments import AttachmentStore
+
+
+class Proposals:
+    """Builds and validates candidates for the next height."""
+
+    def __init__(  # noqa: PLR0913 - its ports, each by name
+        self,
+        *,
+        me: str,
+        executor: Executor,
+        admission: Admission,
+        mempool: Mempool,
+        attachments: AttachmentStore,
+        fetch_attachments: Callable[[Sequence[bytes]], Awaitable[None]],
+        widely_held: Callable[[Entry], bool],
+        clock: Clock,
+        workers: Workers,
+        metrics: Metrics,
+    ) -> None:
+        self._me = me
+        self._executor = executor
+        self._admission = admission
+        self._mempool = mempool
+        self._attachments = attachments
+        self._fetch_attachments = fetch_attachments
+        self._widely_held = widely_held
+        self._clock = clock
+        self._workers = workers
+        self._metrics = metrics
+
+    def has_work(self, parameters: Parameters) -> bool:
+        """True while there is a transaction that this node could propose now."""
+        return any(True for _ in self._proposable(parameters, count_max=1))
+
+    async def build(
+        self, tip: Tip, parameters: Parameters, *, empty_allowed: bool
+    ) -> Executed | None:
+        """An own block on top of `tip`; None where there is nothing to propose."""
+        entries = self._proposable(parameters, count_max=parameters.block_transactions_max)
+        if not entries and not empty_allowed:
+            return None
+        timestamp_ms = max(self._clock.wall_ms(), tip.header.timestamp_ms + 1)
+        executed, stale = await self._workers.run(
+            lambda: self._build(tip.header, tip.validators, entries, timestamp_ms)
+        )
+        self._mempool.remove([entry.id for entry in stale])
+        if not executed.prepared and not empty_allowed:
+            return None
+        return executed
+
+    def _build(
+        self,
+        tip: Header,
+        validators: ValidatorSet,
+        entries: Sequence[Entry],
+        timestamp_ms: int,
+    ) -> tuple[Executed, list[Entry]]:
+        self._attachments.sync()
+        with self._metrics.execution.time():
+            return self._executor.build(tip, validators, entries, timestamp_ms, self._me)
+
+    def _proposable(self, parameters: Parameters, *, count_max: int) -> list[Entry]:
+        return self._mempool.candidates(
+            bytes_max=parameters.block_bytes_max,
+            count_max=count_max,
+            weight_max=parameters.block_weight_max,
+            suitable=self._widely_held,
+        )
+
+    async def validate(
+        self, tip: Tip, block: Block, parameters: Parameters, *, fresh: bool
+    ) -> Executed:
+        """Checks a proposal in full; waits for what it names and this node lacks."""
+        if fresh:
+            drift_ms = block.header.timestamp_ms - self._clock.wall_ms()
+            if abs(drift_ms) > parameters.timestamp_drift_ms_max:
+                raise InvalidBlock("block.time_off", f"{drift_ms} ms from this node's clock")
+        self._check_limits(block, parameters)
+        entries = await self._entries(block, parameters)
+        await self._hold_attachments(entries)
+        return await self._workers.run(lambda: self._execute(tip, block, entries))
+
+    def _execute(self, tip: Tip, block: Block, entries: Sequence[Entry]) -> Executed:
+        self._attachments.sync()
+        with self._metrics.execution.time():
+            return self._executor.validate(tip.header, tip.validators, block, entries)
+
+    async def replay(self, tip: Tip, block: Block, parameters: Parameters) -> Executed:
+        """Executes a certified block: no signature of a transaction is checked again."""
+
+        def work() -> Executed:
+            prepared: list[Prepared] = []
+            for raw in block.transactions:
+                known = self._mempool.find(raw)
+                prepared.append(known.prepared if known else prepare(raw, parameters))
+            return self._executor.replay(tip.header, tip.validators, block, prepared)
+
+        try:
+            return await self._workers.run(work)
+        except InvalidMessage as refusal:
+            raise InvalidBlock("block.malformed_transaction", refusal.code) from refusal
+
+    @staticmethod
+    def _check_limits(block: Block, parameters: Parameters) -> None:
+        if len(block.transactions) > parameters.block_transactions_max:
+            raise InvalidBlock("block.too_many_transactions")
+        if sum(map(len, block.transactions)) > parameters.block_bytes_max:
+            raise InvalidBlock("block.too_large")
+
+    async def _entries(self, block: Block, parameters: Parameters) -> list[Entry]:
+        """The transactions as pool entries; those never seen before are admitted here."""
+        found = [self._mempool.find(raw) for raw in block.transactions]
+        unknown = [raw for raw, entry in zip(block.transactions, found, strict=True) if not entry]
+        admitted: dict[bytes, Entry] = {}
+        if unknown:
+            outcomes = await self._workers.run(
+                lambda: self._admission.admit(
+                    [Offered(raw, ()) for raw in unknown], parameters, strict=False
+                )
+            )
+            for raw, outcome in zip(unknown, outcomes, strict=True):
+                match outcome:
+                    case Admitted():
+                        admitted[raw] = Entry(
+                            outcome.prepared, outcome.key, self._clock.monotonic_s(), "block"
+                        )
+                    case OnChain():
+                        raise InvalidBlock("block.repeated_transaction")
+                    case InvalidMessage() | Rejected():
+                        raise InvalidBlock("block.bad_transaction", outcome.code)
+        entries = [
+            entry or admitted[raw] for raw, entry in zip(block.transactions, found, strict=True)
+        ]
+        if len({entry.id for entry in entries}) != len(entries):
+            raise InvalidBlock("block.repeated_transaction")
+        if sum(entry.prepared.weight for entry in entries) > parameters.block_weight_max:
+            raise InvalidBlock("block.too_heavy")
+        return entries
+
+    async def _hold_attachments(self, entries: Sequence[Entry]) -> None:
+        missing = [
+            ref.hash
+            for entry in entries
+            for ref in entry.prepared.transaction.attachments
+            if not self._attachments.has(ref.hash)
+        ]
+        if missing:
+            await self._fetch_attachments(missing)

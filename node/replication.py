@@ -1,0 +1,170 @@
+"""Attachments between nodes: fetching what is missing, serving what is held, telling who has what.
+
+Small ones come with their transaction. Large ones are fetched here, in chunks, checked against
+their hash as a whole, and announced once they are on disk, so that a primary knows when a quorum
+holds them.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Final
+
+from node.requests import Requests
+from node.workers import Workers
+from p2p.mesh import Channel, Mesh
+from p2p.wire import (
+    CHUNK_BYTES_MAX,
+    AttachmentChunk,
+    AttachmentHave,
+    AttachmentRequest,
+    encode,
+)
+from storage.attachments import AttachmentStore
+from storage.errors import AttachmentErased, AttachmentMismatch, AttachmentMissing, QuotaExceeded
+
+WANTED_MAX: Final = 100_000
+HOLDINGS_MAX: Final = 100_000
+FETCHES_MAX: Final = 8
+RETRY_S: Final = 0.5
+FAULT_POINTS: Final = 20
+
+
+class Replication:
+    """Lives in the event loop; disk work goes to the workers."""
+
+    def __init__(
+        self,
+        *,
+        mesh: Mesh,
+        attachments: AttachmentStore,
+        requests: Requests,
+        workers: Workers,
+        arrived: Callable[[], None],
+    ) -> None:
+        """`arrived` is called when something that was wanted is held."""
+        self._mesh = mesh
+        self._attachments = attachments
+        self._requests = requests
+        self._workers = workers
+        self._arrived = arrived
+        self._wanted: dict[bytes, asyncio.Event] = {}
+        self._queue: asyncio.Queue[bytes] = asyncio.Queue()
+        self._holders: dict[bytes, set[str]] = {}
+
+    @property
+    def missing(self) -> int:
+        """How many attachments are still to be fetched."""
+        return len(self._wanted)
+
+    def want(self, hashes: Sequence[bytes]) -> None:
+        """Fetches these in the background."""
+        for each in hashes:
+            if each not in self._wanted and len(self._wanted) < WANTED_MAX:
+                self._wanted[each] = asyncio.Event()
+                self._queue.put_nowait(each)
+
+    async def hold(self, hashes: Sequence[bytes]) -> None:
+        """Returns when all of these are held. The caller bounds the time."""
+        self.want([each for each in hashes if not self._attachments.has(each)])
+        for each in hashes:
+            if (event := self._wanted.get(each)) is not None:
+                await event.wait()
+
+    def holders(self, attachment: bytes) -> int:
+        """How many other members have announced that they hold it."""
+        return len(self._holders.get(attachment, ()))
+
+    def announced(self, member: str, message: AttachmentHave) -> None:
+        """`member` holds these."""
+        for each in message.hashes:
+            self._holders.setdefault(each, set()).add(member)
+        while len(self._holders) > HOLDINGS_MAX:
+            del self._holders[next(iter(self._holders))]
+        self._arrived()
+
+    def announce(self, hashes: Sequence[bytes]) -> None:
+        """Tells all peers that these are on this node's disk."""
+        if hashes:
+            self._mesh.broadcast(Channel.BULK, *encode(AttachmentHave(tuple(hashes))))
+
+    def landed(self, hashes: Sequence[bytes]) -> None:
+        """These came another way."""
+        for each in hashes:
+            if (event := self._wanted.pop(each, None)) is not None:
+                event.set()
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(FETCHES_MAX):
+                tasks.create_task(self._fetch_wanted())
+
+    async def _fetch_wanted(self) -> None:
+        while True:
+            wanted = await self._queue.get()
+            if wanted not in self._wanted:
+                continue
+            if self._attachments.has(wanted) or await self._fetch(wanted):
+                self.landed([wanted])
+                self.announce([wanted])
+                self._arrived()
+            else:
+                await asyncio.sleep(RETRY_S)
+                self._queue.put_nowait(wanted)
+
+    async def _fetch(self, wanted: bytes) -> bool:
+        holders = self._holders.get(wanted, set())
+        members = [peer.member for peer in self._mesh.peers() if Channel.BULK in peer.channels]
+        members.sort(key=lambda member: member not in holders)
+        for member in members:
+            if await self._fetch_from(member, wanted):
+                return True
+        return False
+
+    async def _fetch_from(self, member: str, wanted: bytes) -> bool:
+        """Reads the whole of it from one peer, chunk by chunk, into the store."""
+        first = await self._chunk(member, wanted, 0)
+        if first is None or first.size is None:
+            return False
+        try:
+            writer = await self._workers.run(lambda: self._attachments.writer(wanted, first.size))
+        except (AttachmentErased, QuotaExceeded):
+            return False
+        chunk: AttachmentChunk | None = first
+        offset = 0
+        try:
+            while chunk is not None and chunk.content:
+                content = chunk.content
+                await self._workers.run(partial(writer.write, content))
+                offset += len(content)
+                if offset >= first.size:
+                    break
+                chunk = await self._chunk(member, wanted, offset)
+            if offset != first.size:
+                return False
+            await self._workers.run(writer.finish)
+        except AttachmentMismatch:
+            self._mesh.punish(member, FAULT_POINTS, "attachment.mismatch")
+            return False
+        finally:
+            await self._workers.run(writer.close)
+        return True
+
+    async def _chunk(self, member: str, wanted: bytes, offset: int) -> AttachmentChunk | None:
+        question = AttachmentRequest(self._requests.number(), wanted, offset, CHUNK_BYTES_MAX)
+        answer = await self._requests.ask(member, question)
+        return answer if isinstance(answer, AttachmentChunk) else None
+
+    async def serve(self, member: str, request: AttachmentRequest) -> None:
+        """Answers with a chunk, or with a size of None where it is not held."""
+        answer = await self._workers.run(lambda: self._read(request))
+        self._mesh.send(member, Channel.BULK, *encode(answer))
+
+    def _read(self, request: AttachmentRequest) -> AttachmentChunk:
+        try:
+            size = self._attachments.size(request.hash)
+            content = self._attachments.read_range(request.hash, request.offset, request.length)
+        except (AttachmentErased, AttachmentMissing):
+            return AttachmentChunk(request.request, None, b"")
+        return AttachmentChunk(request.request, size, content)

@@ -1,0 +1,115 @@
+"""Why nothing commits: the replica's account and what the node knows of its peers, in sentences.
+
+A stall explains itself: which votes are missing, from whom, since when that member is unreachable,
+and what the node does next. Pure: times come in.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from consensus.explain import Explanation, Voter, Waiting
+from p2p.mesh import PeerView
+
+_WAITING: Final[Mapping[Waiting, str]] = {
+    "work": "Nothing waits to be committed.",
+    "proposal": "The primary has not proposed a block.",
+    "block": "A block is named that this node does not hold yet; it is being fetched.",
+    "validation": "This node is executing the proposed block.",
+    "prepares": "Prepare votes are missing.",
+    "commits": "Commit votes are missing.",
+    "view-changes": "The primary is given up; requests for the next view are missing.",
+    "new-view": "A quorum asked for this view; its primary has not opened it.",
+    "catch-up": "The others are ahead; this node is catching up.",
+    "abstention": "This node lost its vote record and does not vote until that is safe.",
+    "disk": "A decided block is being written.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Stall:
+    """`stalled` is false where there is nothing to do; `sentences` are for a person."""
+
+    stalled: bool
+    explanation: Explanation
+    sentences: tuple[str, ...]
+
+    def document(self, now: float) -> dict[str, Any]:
+        """For the API; durations in seconds."""
+        said = self.explanation
+        return {
+            "stalled": self.stalled,
+            "height": said.height,
+            "view": said.view,
+            "phase": said.phase,
+            "primary": said.primary,
+            "quorum": said.quorum,
+            "votes_needed": said.needed,
+            "waiting_for": said.waiting_for,
+            "missing": list(said.missing),
+            "timer": {
+                "kind": said.timer,
+                "fires_in_s": None
+                if said.timer_at is None
+                else round(max(0.0, said.timer_at - now), 3),
+            },
+            "abstains_until": said.abstains_until,
+            "validators": [_voter(voter, now) for voter in said.voters],
+            "explanation": list(self.sentences),
+        }
+
+
+def explain_stall(said: Explanation, peers: Sequence[PeerView], now: float) -> Stall:
+    """Puts the replica's account and the links together."""
+    links = {peer.member: peer for peer in peers}
+    sentences = [_WAITING[said.waiting_for]]
+    if said.needed and said.waiting_for != "work":
+        sentences.append(
+            f"{said.quorum} of {len(said.voters)} validators decide; {said.needed} more needed."
+        )
+    voters = {voter.member: voter for voter in said.voters}
+    sentences += [_why_missing(voters[each], links.get(each), now) for each in said.missing]
+    if said.waiting_for != "work":
+        sentences.append(_what_next(said, now))
+    return Stall(said.waiting_for != "work", said, tuple(sentences))
+
+
+def _why_missing(voter: Voter, link: PeerView | None, now: float) -> str:
+    if link is None:
+        return f"{voter.member}: this node itself."
+    if link.cut:
+        return f"{voter.member}: the link is cut by the development switch."
+    if not voter.connected:
+        since = voter.unreachable_since
+        ago = "since the start" if since is None else f"for {now - since:.1f} s"
+        reason = f" ({link.last_error})" if link.last_error else ""
+        return f"{voter.member}: unreachable {ago}{reason}."
+    if voter.height is not None and voter.view is not None:
+        return (
+            f"{voter.member}: connected, at height {voter.height} in view {voter.view} "
+            f"({voter.phase}), and has not voted."
+        )
+    return f"{voter.member}: connected, and has said nothing yet."
+
+
+def _what_next(said: Explanation, now: float) -> str:
+    if said.timer == "none" or said.timer_at is None:
+        return "No timer runs: it goes on when a quorum is connected."
+    within = max(0.0, said.timer_at - now)
+    return f"In {within:.1f} s this node asks for view {said.view + 1}."
+
+
+def _voter(voter: Voter, now: float) -> dict[str, Any]:
+    return {
+        "member": voter.member,
+        "connected": voter.connected,
+        "unreachable_s": None
+        if voter.unreachable_since is None
+        else round(now - voter.unreachable_since, 3),
+        "heard_s": None if voter.heard_at is None else round(now - voter.heard_at, 3),
+        "height": voter.height,
+        "view": voter.view,
+        "phase": voter.phase,
+        "vote": voter.vote,
+        "vote_view": voter.vote_view,
+    }
