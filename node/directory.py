@@ -16,7 +16,6 @@ from typing import Final
 from chain.errors import InvalidMessage
 from chain.genesis import Genesis, Member
 from client.genesis_file import load_genesis, load_member
-from client.passphrase import FILE_VARIABLE
 from client.wallet import Wallet
 from node.config import Loaded, NodeConfig, load
 from node.errors import OperatorError
@@ -69,19 +68,13 @@ class Directory:
         """The network that this directory belongs to; E006 where the file is of no use."""
         return read_genesis(self.genesis_path)
 
-    def load_keys(self, config: NodeConfig, environ: Mapping[str, str]) -> NodeKeys:
-        """What the node votes and connects with, opened by whichever passphrase is configured."""
-        return load_node_keys(self.keys_path, self.passphrase(config, environ))
+    def load_keys(self, config: NodeConfig) -> NodeKeys:
+        """What the node votes and connects with."""
+        return load_node_keys(self.keys_path, self._passphrase(config))
 
-    def load_wallet(self, config: NodeConfig, environ: Mapping[str, str]) -> Wallet:
+    def load_wallet(self, config: NodeConfig) -> Wallet:
         """The wallet of the organisation's service."""
-        return load_service_wallet(self.keys_path, self.passphrase(config, environ))
-
-    def passphrase(self, config: NodeConfig, environ: Mapping[str, str]) -> bytes:
-        """From the configured file, `MEDLOCK_PASSPHRASE_FILE`, or beside the keys."""
-        return find_passphrase(
-            self.keys_path, config.keys_passphrase_file, environ.get(FILE_VARIABLE)
-        )
+        return load_service_wallet(self.keys_path, self._passphrase(config))
 
     def card(self) -> Member:
         """This member's public card."""
@@ -118,6 +111,9 @@ class Directory:
         finally:
             os.close(descriptor)
         return None
+
+    def _passphrase(self, config: NodeConfig) -> bytes:
+        return find_passphrase(self.keys_path, config.keys_passphrase_file)
 
     def _acquire(self, descriptor: int) -> None:
         for _ in range(LOCK_TRIES_MAX):

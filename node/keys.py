@@ -23,7 +23,7 @@ from chain.keys import SigningKey, Suite
 from chain.types import MemberId, Role
 from client.errors import WalletError
 from client.files import read_bounded, write_whole
-from client.passphrase import FILE_VARIABLE, PASSPHRASE_BYTES_MAX
+from client.passphrase import PASSPHRASE_BYTES_MAX
 from client.redacted import Redacted
 from client.sealing import Random, new_private_key
 from client.wallet import (
@@ -137,17 +137,12 @@ def new_passphrase(random: Random) -> bytes:
     return base64.urlsafe_b64encode(random(32)).rstrip(b"=")
 
 
-def find_passphrase(
-    keys_path: Path, configured: Path | None = None, fallback: str | None = None
-) -> bytes:
-    """The passphrase of `keys_path`: from `configured`; else from the random one's file beside the
-    keys; else from `fallback`, a file that is meant for wallets in general.
+def find_passphrase(keys_path: Path, configured: Path | None = None) -> bytes:
+    """The passphrase of `keys_path`: in `configured`, else in the random one's file beside the keys.
 
     Raises `OperatorError` (E009, E010).
     """
     path = configured or keys_path / PASSPHRASE
-    if configured is None and fallback and not path.exists():
-        path = Path(fallback)
     if not path.exists():
         raise OperatorError("E009", f"the passphrase of {keys_path} is not at {path}")
     passphrase = _read_private(path).removesuffix(b"\n").removesuffix(b"\r")
@@ -212,7 +207,7 @@ def _decrypt(path: Path, raw: bytes, passphrase: bytes) -> _Secrets:
             "E009",
             f"{path} does not open",
             why="the passphrase is wrong, or the file was changed",
-            fix=f"name the right file in {FILE_VARIABLE}, or restore the keys from a copy",
+            fix="name the right file in keys.passphrase_file, or restore the keys from a copy",
         ) from None
 
 

@@ -1,0 +1,1 @@
+"""The command line `medlock`: arguments in, data on stdout, progress and errors on stderr."""
