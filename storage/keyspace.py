@@ -25,8 +25,14 @@ STATE: Final = b"s"
 BUCKET: Final = b"k"
 
 ATTACHMENT: Final = b"a"
+"""By hash: where an attachment is, or that it was erased."""
 PENDING: Final = b"u"
+"""By hash: when an attachment arrived that no block names yet, and its size."""
+AWAITED: Final = b"w"
+"""By hash: a block names this attachment, and it is not here."""
 PACK: Final = b"p"
+DOOMED: Final = b"d"
+"""By place: bytes that are being overwritten."""
 
 
 def at_height(prefix: bytes, height: int) -> bytes:
