@@ -8,7 +8,7 @@ from typing import Final
 
 from chain.certificate import Certificate, Commit, Seal
 from chain.validators import ValidatorSet
-from consensus.messages import Prepare, Signed, SignedPrepare, SignedViewChange, ViewChange
+from consensus.messages import NewView, Prepare, Signed, SignedPrepare, SignedViewChange, ViewChange
 
 Vote = Prepare | Commit | ViewChange
 _KINDS: Final = (Prepare, Commit, ViewChange)
@@ -26,6 +26,14 @@ class Ballots:
         """`member` is in `view` at least: some signed message of it says so (rules 6 and 7)."""
         if member in self._validators and view > self._views.get(member, -1):
             self._views[member] = view
+
+    def hear_new_view(self, sender: str, new_view: NewView) -> None:
+        """A NewView counts as its sender and as everyone inside who asked for exactly its view."""
+        self.hear(sender, new_view.view)
+        for nested in new_view.view_changes:
+            asked = nested.view_change
+            if asked.height == new_view.height and asked.view == new_view.view:
+                self.hear(nested.sender, asked.view)
 
     def add(self, signed: Signed) -> None:
         """Keeps a vote unless its slot holds one of the same view or a higher one."""

@@ -71,7 +71,38 @@ class Explanation:
     voters: tuple[Voter, ...]
 
 
-def waiting_for(standing: Standing, phase: Phase, *, work_pending: bool) -> Waiting:
+def explain(
+    standing: Standing,
+    peers: Peers,
+    phase: Phase,
+    timers: tuple[float | None, float | None],
+    *,
+    work_pending: bool,
+    abstains_until: int | None,
+) -> Explanation:
+    """Puts together what a replica knows; `timers` are when the view and the patience with an idle
+    primary end."""
+    view_at, idle_at = timers
+    timer: Timer = "view" if view_at is not None else "idle" if idle_at is not None else "none"
+    waiting = _waiting_for(standing, phase, work_pending=work_pending)
+    had = _votes_had(standing, waiting)
+    return Explanation(
+        height=standing.height,
+        view=standing.view,
+        phase=phase,
+        primary=standing.primary_of(standing.view),
+        quorum=standing.quorum,
+        needed=max(0, standing.quorum - len(had)) if had is not None else 0,
+        waiting_for=waiting,
+        missing=_missing(standing, waiting, had),
+        timer=timer,
+        timer_at=view_at if view_at is not None else idle_at,
+        abstains_until=abstains_until,
+        voters=tuple(_voter(member, standing, peers) for member in standing.tip.validators.members),
+    )
+
+
+def _waiting_for(standing: Standing, phase: Phase, *, work_pending: bool) -> Waiting:
     """The next thing that has to happen."""
     if standing.finalizing:
         return "disk"
@@ -88,7 +119,7 @@ def waiting_for(standing: Standing, phase: Phase, *, work_pending: bool) -> Wait
     return "new-view" if enough else "view-changes"
 
 
-def votes_had(standing: Standing, waiting: Waiting) -> set[str] | None:
+def _votes_had(standing: Standing, waiting: Waiting) -> set[str] | None:
     """Whose votes of the kind that is waited for are here; None where no votes are."""
     if waiting == "view-changes":
         return {signed.sender for signed in standing.ballots.view_changes(standing.view)}
@@ -98,18 +129,13 @@ def votes_had(standing: Standing, waiting: Waiting) -> set[str] | None:
     return None
 
 
-def missing(standing: Standing, waiting: Waiting, had: set[str] | None) -> tuple[str, ...]:
+def _missing(standing: Standing, waiting: Waiting, had: set[str] | None) -> tuple[str, ...]:
     """The validators whose message has not arrived."""
     if waiting in {"proposal", "new-view"}:
         return (standing.primary_of(standing.view),)
     if had is None:
         return ()
     return tuple(member for member in standing.tip.validators.members if member not in had)
-
-
-def voters(standing: Standing, peers: Peers) -> tuple[Voter, ...]:
-    """All validators, in their order."""
-    return tuple(_voter(member, standing, peers) for member in standing.tip.validators.members)
 
 
 def _voter(member: str, standing: Standing, peers: Peers) -> Voter:

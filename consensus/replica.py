@@ -8,7 +8,6 @@ the protocol's page.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Final, assert_never
 
 from msgspec.structs import replace
@@ -17,7 +16,7 @@ from chain.block import Block
 from chain.certificate import Certificate, Commit
 from consensus.abstention import Abstention
 from consensus.effects import Broadcast, CatchUp, Effect, Finalize, Regossip, Send, SendDecided
-from consensus.explain import Explanation, Timer, missing, voters, votes_had, waiting_for
+from consensus.explain import Explanation, explain
 from consensus.future import FutureVotes
 from consensus.messages import (
     VIEW_MAX,
@@ -33,22 +32,13 @@ from consensus.messages import (
     ViewChange,
 )
 from consensus.peers import Peers
-from consensus.standing import Proposal, Standing
+from consensus.standing import Proposal, ProposalDue, Standing
 from consensus.timing import Backoff, Timing
 from consensus.tip import Tip
 from consensus.view_change import highest_prepared, is_sound, new_view_holds
 from consensus.votes import Accepted, VoteRecord
 
 _RESENT: Final = (PrePrepare, NewView, ViewChange, Prepare, Commit)
-
-
-@dataclass(frozen=True, slots=True)
-class ProposalDue:
-    """A block is wanted for (height, view); `empty_allowed` where a new view has to begin."""
-
-    height: int
-    view: int
-    empty_allowed: bool
 
 
 class Replica:
@@ -151,16 +141,7 @@ class Replica:
     @property
     def proposal_due(self) -> ProposalDue | None:
         """The block that this replica wants to be given by `propose` (rules 2 and 8)."""
-        here = self._here
-        if not self._votes or not here.leads or here.has_proposed:
-            return None
-        if here.view == 0:
-            has_reason = self._work_pending and here.accepted is None
-            return ProposalDue(here.height, 0, empty_allowed=False) if has_reason else None
-        usable = here.usable_view_changes()
-        if len(usable) < here.quorum or highest_prepared(usable) is not None:
-            return None
-        return ProposalDue(here.height, here.view, empty_allowed=True)
+        return self._here.proposal_due(work_pending=self._work_pending) if self._votes else None
 
     def block(self, block_hash: bytes) -> Block | None:
         """A block of the height being decided, for members that fetch it."""
@@ -168,27 +149,13 @@ class Replica:
 
     def explain(self) -> Explanation:
         """Why nothing commits, as far as it can be seen from here."""
-        here = self._here
-        waiting = waiting_for(here, self.phase, work_pending=self._work_pending)
-        had = votes_had(here, waiting)
-        timer: Timer = "none"
-        if self._view_timer is not None:
-            timer = "view"
-        elif self._idle_at is not None:
-            timer = "idle"
-        return Explanation(
-            height=here.height,
-            view=here.view,
-            phase=self.phase,
-            primary=self.primary,
-            quorum=here.quorum,
-            needed=max(0, here.quorum - len(had)) if had is not None else 0,
-            waiting_for=waiting,
-            missing=missing(here, waiting, had),
-            timer=timer,
-            timer_at=self._view_timer if timer == "view" else self._idle_at,
+        return explain(
+            self._here,
+            self._peers,
+            self.phase,
+            (self._view_timer, self._idle_at),
+            work_pending=self._work_pending,
             abstains_until=self._abstention.ends_at if self._abstention is not None else None,
-            voters=voters(here, self._peers),
         )
 
     # Inputs.
@@ -340,11 +307,7 @@ class Replica:
     def _take_new_view(self, sender: str, message: NewView, block: Block | None) -> None:
         """Rule 9; for rules 6 and 7 it counts as the quorum inside it."""
         here = self._here
-        here.ballots.hear(sender, message.view)
-        for nested in message.view_changes:
-            asked = nested.view_change
-            if asked.height == message.height and asked.view == message.view:
-                here.ballots.hear(nested.sender, asked.view)
+        here.ballots.hear_new_view(sender, message)
         if message.view < max(1, self.view) or sender != here.primary_of(message.view):
             return
         if not new_view_holds(message, here.tip.validators):
@@ -440,10 +403,8 @@ class Replica:
         if certificate is None:
             return False
         block = here.candidates.block(certificate.block_hash)
-        if block is None and here.source is not None:
-            self._synchronise(now)
-            return False
-        valid = here.candidates.check(certificate.block_hash, now, fresh=False)
+        is_elsewhere = block is None and here.source is not None
+        valid = not is_elsewhere and here.candidates.check(certificate.block_hash, now, fresh=False)
         if valid is True and block is not None:
             here.finalizing = True
             self._emit(Finalize(block, certificate))
@@ -454,10 +415,10 @@ class Replica:
     def _jump(self) -> bool:
         """Rule 7."""
         above = self._here.ballots.views_above(self.view, self.me)
-        if not self._votes or len(above) <= self.tip.validators.f:
-            return False
-        self._ask(above[0])
-        return True
+        has_jumped = self._votes and len(above) > self.tip.validators.f
+        if has_jumped:
+            self._ask(above[0])
+        return has_jumped
 
     def _lead(self, now: float) -> bool:
         """Rule 8 where a block is proposed again; a fresh one is wanted by `proposal_due`."""
@@ -524,24 +485,11 @@ class Replica:
     def _resume(self) -> None:
         """Continues from exactly what was persisted, where that is of this height; signing again
         gives the same bytes. A record below the tip is of a height that others decided."""
-        record, here = self._kept, self._here
-        if record is None or record.height > here.height:
+        if self._kept is None or self._kept.height > self.height:
             return
-        if record.height == here.height:
-            here.record = record
-            here.view = record.view
-            for block in self._kept_blocks:
-                here.candidates.add(block)
-            for own in (record.view_change, record.proposal):
-                if own is not None:
-                    here.count(own)
-            if here.accepted is not None:
-                voted = here.accepted.block_hash
-                here.proposal = Proposal(here.view, voted, fresh=False)
-                self._repeat(Prepare(here.height, here.view, voted))
-            if record.prepared is not None and record.committed:
-                prepared = record.prepared
-                self._repeat(Commit(here.height, prepared.view, prepared.block_hash))
+        if self._kept.height == self.height:
+            for vote in self._here.resume(self._kept, self._kept_blocks):
+                self._repeat(vote)
         self._kept = None
         self._kept_blocks = ()
 
@@ -603,15 +551,9 @@ class Replica:
             self._emit(SendDecided(author, height))
 
     def _push(self, member: str, status: Status, now: float) -> None:
-        """Rule 11: the block goes out again only where a Status shows that it is lacking."""
-        here = self._here
-        own = here.own.get(NewView if here.view > 0 else PrePrepare)
-        lacks = status.view < here.view or status.phase in {"new", "view_change"}
-        if own is None or here.proposal is None or not lacks:
-            return
-        block = here.candidates.block(here.proposal.block_hash)
-        if block is not None and self._peers.may_push(member, now):
-            self._emit(Send(member, Packet(own, block)))
+        packet = self._here.lacking(status)
+        if packet is not None and self._peers.may_push(member, now):
+            self._emit(Send(member, packet))
 
     def _synchronise(self, now: float) -> None:
         if self._catch_up is None:
@@ -646,8 +588,7 @@ class Replica:
         return self._work_pending or self._here.proposal is not None
 
     def _silence_ends_at(self) -> float | None:
-        here = self._here
-        if not self._votes or here.view > 0 or here.leads:
+        if not self._votes or self.view > 0 or self._here.leads:
             return None
         heard_at = self._peers.heard_at(self.primary)
         since = self._begun_at if heard_at is None else max(heard_at, self._begun_at)

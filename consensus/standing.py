@@ -4,7 +4,7 @@ State and questions about it, no decision and no time: what follows from it is t
 business. It is made anew for every height.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from chain.block import Block
@@ -15,15 +15,27 @@ from consensus.effects import Effect, Persist
 from consensus.messages import (
     Message,
     NewView,
+    Packet,
     Prepare,
     PrePrepare,
     Signed,
     SignedViewChange,
+    Status,
     ViewChange,
 )
 from consensus.timing import Timing
 from consensus.tip import Tip
+from consensus.view_change import highest_prepared
 from consensus.votes import Accepted, VoteRecord
+
+
+@dataclass(frozen=True, slots=True)
+class ProposalDue:
+    """A block is wanted for (height, view); `empty_allowed` where a new view has to begin."""
+
+    height: int
+    view: int
+    empty_allowed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +109,18 @@ class Standing:
         """True where a quorum is known to be in this view or above (PBFT §4.5.2)."""
         return self.ballots.others_at(self.view, self.me) + 1 >= self.quorum
 
+    def proposal_due(self, *, work_pending: bool) -> ProposalDue | None:
+        """The fresh block that a voting replica has to propose now (rules 2 and 8)."""
+        if not self.leads or self.has_proposed:
+            return None
+        if self.view == 0:
+            has_reason = work_pending and self.accepted is None
+            return ProposalDue(self.height, 0, empty_allowed=False) if has_reason else None
+        usable = self.usable_view_changes()
+        if len(usable) < self.quorum or highest_prepared(usable) is not None:
+            return None
+        return ProposalDue(self.height, self.view, empty_allowed=True)
+
     def usable_view_changes(self) -> tuple[SignedViewChange, ...]:
         """ViewChanges for the current view whose prepared block is here."""
         return tuple(
@@ -164,6 +188,35 @@ class Standing:
             self.own[type(message)] = signed
         if isinstance(message, Prepare | Commit | ViewChange):
             self.ballots.add(signed)
+
+    def lacking(self, status: Status) -> Packet | None:
+        """The own proposal with its block, where `status` shows that its sender lacks it (rule 11).
+        Repeated without a block, it is fetched by whoever does not say what he lacks."""
+        own = self.own.get(NewView if self.view > 0 else PrePrepare)
+        lacks = status.view < self.view or status.phase in {"new", "view_change"}
+        if own is None or self.proposal is None or not lacks:
+            return None
+        block = self.candidates.block(self.proposal.block_hash)
+        return Packet(own, block) if block is not None else None
+
+    def resume(self, record: VoteRecord, blocks: Iterable[Block]) -> list[Prepare | Commit]:
+        """Continues from a persisted record; returns the votes that it holds without signature."""
+        self.record = record
+        self.view = record.view
+        for block in blocks:
+            self.candidates.add(block)
+        for own in (record.view_change, record.proposal):
+            if own is not None:
+                self.count(own)
+        votes: list[Prepare | Commit] = []
+        if self.accepted is not None:
+            voted = self.accepted.block_hash
+            self.proposal = Proposal(self.view, voted, fresh=False)
+            votes.append(Prepare(self.height, self.view, voted))
+        prepared = record.prepared
+        if prepared is not None and record.committed:
+            votes.append(Commit(self.height, prepared.view, prepared.block_hash))
+        return votes
 
     def persist(self) -> Persist:
         """The record, with the blocks that have to be on disk before it."""

@@ -1,0 +1,114 @@
+"""Whether a primary leaves out a transaction that it could have taken.
+
+The shell tells which transactions are admissible here and what was committed. A transaction is
+passed over by a block that had room for it, or that carries one received later, here, and of no
+higher priority. Two blocks of one primary, and `patience_s` after the first of them, are reason to
+ask for another primary, once for each transaction and primary: a backlog is not censorship.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+WATCHED_TRANSACTIONS_MAX: Final = 4_096
+PASSED_OVER_BLOCKS: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class CommittedBlock:
+    """What a block took, and what it had room for still. `room_weight` is of the ledger's unit."""
+
+    proposer: str
+    transaction_ids: Sequence[bytes]
+    room_transactions: int
+    room_bytes: int
+    room_weight: int
+
+
+@dataclass(slots=True)
+class _Watched:
+    lane: int
+    size_bytes: int
+    weight: int
+    received_at: float
+    primary: str = ""
+    blocks: int = 0
+    passed_at: float = 0.0
+    voted: set[str] = field(default_factory=set)
+
+
+class CensorshipWatch:
+    """The longest-held admissible transactions. Times are seconds of `now`."""
+
+    def __init__(self, patience_s: float = 5.0) -> None:
+        self._patience_s = patience_s
+        self._watched: dict[bytes, _Watched] = {}
+        self._passed: dict[bytes, _Watched] = {}
+
+    def hold(
+        self, transaction_id: bytes, lane: int, size_bytes: int, weight: int, now: float
+    ) -> None:
+        """This transaction is admissible here. A lower `lane` goes first."""
+        if len(self._watched) < WATCHED_TRANSACTIONS_MAX:
+            self._watched.setdefault(transaction_id, _Watched(lane, size_bytes, weight, now))
+
+    def release(self, transaction_id: bytes) -> None:
+        """It expired, or is admissible no longer."""
+        self._watched.pop(transaction_id, None)
+        self._passed.pop(transaction_id, None)
+
+    def committed(self, block: CommittedBlock, now: float) -> None:
+        """A block was decided: what it carries is no longer watched, the rest is compared."""
+        latest = self._latest_by_lane(block.transaction_ids)
+        for transaction_id in block.transaction_ids:
+            self.release(transaction_id)
+        for transaction_id, watched in self._watched.items():
+            if _fits(watched, block) or _is_overtaken(watched, latest):
+                self._pass_over(transaction_id, watched, block.proposer, now)
+
+    def suspect(self, now: float) -> str | None:
+        """A primary to ask away, told once for each transaction and primary."""
+        for watched in self._passed.values():
+            if (
+                watched.blocks >= PASSED_OVER_BLOCKS
+                and now - watched.passed_at >= self._patience_s
+                and watched.primary not in watched.voted
+            ):
+                watched.voted.add(watched.primary)
+                return watched.primary
+        return None
+
+    def _pass_over(
+        self, transaction_id: bytes, watched: _Watched, proposer: str, now: float
+    ) -> None:
+        if watched.primary != proposer:
+            watched.primary, watched.blocks, watched.passed_at = proposer, 0, now
+        watched.blocks += 1
+        self._passed[transaction_id] = watched
+
+    def _latest_by_lane(self, transaction_ids: Sequence[bytes]) -> dict[int, float]:
+        """When the youngest transaction of each lane that a block carries was received."""
+        latest: dict[int, float] = {}
+        for transaction_id in transaction_ids:
+            taken = self._watched.get(transaction_id)
+            if taken is not None:
+                latest[taken.lane] = max(taken.received_at, latest.get(taken.lane, 0.0))
+        return latest
+
+    def __len__(self) -> int:
+        return len(self._watched)
+
+
+def _fits(watched: _Watched, block: CommittedBlock) -> bool:
+    return (
+        block.room_transactions > 0
+        and block.room_bytes >= watched.size_bytes
+        and block.room_weight >= watched.weight
+    )
+
+
+def _is_overtaken(watched: _Watched, latest: dict[int, float]) -> bool:
+    return any(
+        lane >= watched.lane and received_at > watched.received_at
+        for lane, received_at in latest.items()
+    )
