@@ -1,0 +1,1 @@
+"""What a member's own software uses: wallet, sealing, transactions, API client, verifier."""

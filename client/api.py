@@ -1,0 +1,353 @@
+"""A node's `/v1` API, as typed calls.
+
+What a node says is checked where it can be: attachments against their hash, receipts by
+`client.verifier`, contents when they are opened. The rest is this node's word.
+"""
+
+import ssl
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import aiohttp
+
+from chain.block import Header, Result
+from chain.certificate import Certificate
+from chain.document import from_document
+from chain.errors import InvalidMessage
+from chain.keys import SigningKey
+from chain.transaction import SIGNED
+from client.errors import ApiError, Tampered
+from client.transport import Answer, Body, Call, Patience, Transport, unusable
+from client.wire import CONTENT_TYPE, SUBMISSION, Submission, from_base64url, from_hex
+from ledger.entries import CategoryEntry, OrganizationEntry, PrincipalEntry, RecordEntry
+
+INLINE_BYTES_MAX: Final = 262_144
+"""Attachments up to this sum travel with their transaction (the default genesis parameter)."""
+PAGE_RECORDS: Final = 200
+UPLOAD_PIECE_BYTES: Final = 1 << 18
+
+Wait = Literal["none", "accepted", "committed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """What became of a transaction; the last four are None unless it is committed."""
+
+    id: bytes
+    status: str
+    height: int | None = None
+    index: int | None = None
+    result: Result | None = None
+    receipt: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StateAnswer:
+    """A value of the state (None: no such key) with what proves it.
+
+    `proof` is the node's document of it; `certificate` is None at genesis.
+    """
+
+    key: bytes
+    value: bytes | None
+    header: Header
+    proof: Any
+    certificate: Certificate | None
+
+
+@dataclass(frozen=True, slots=True)
+class ListedRecord:
+    """A version of a record."""
+
+    id: bytes
+    entry: RecordEntry
+
+
+@dataclass(frozen=True, slots=True)
+class ListedCategory:
+    """The current epoch of K(owner, category, author), and where it is sealed."""
+
+    owner: bytes
+    category: bytes
+    author: bytes
+    entry: CategoryEntry
+
+
+class Api:
+    """One node. Calls raise `ApiError`; `Tampered` where an attachment is not what it should be."""
+
+    def __init__(self, transport: Transport, *, inline_bytes_max: int = INLINE_BYTES_MAX) -> None:
+        self._transport = transport
+        self._inline_bytes_max = inline_bytes_max
+
+    async def submit(
+        self, raw: bytes, attachments: Sequence[bytes] = (), wait: Wait = "committed"
+    ) -> Submitted:
+        """Submits an encoded `SignedTransaction`, again and again by the same id if need be.
+
+        A transaction that the ledger rejected is committed too: see `result`. Where attachments
+        together exceed the inline limit they are uploaded first.
+        """
+        if sum(map(len, attachments)) > self._inline_bytes_max:
+            for each in attachments:
+                await self.put_attachment(each)
+            attachments = ()
+        body = SUBMISSION.encode(Submission(raw, tuple(attachments)))
+        call = Call(
+            "POST", "/v1/transactions", {"wait": wait}, body, {"Content-Type": CONTENT_TYPE}
+        )
+        try:
+            answer = await self._transport.call(call)
+        except ApiError as error:
+            return await self._earlier(raw, error)
+        return _submitted(answer)
+
+    async def receipt(self, transaction_id: bytes) -> bytes:
+        """The canonical receipt."""
+        answer = await self._get(f"/v1/receipts/{transaction_id.hex()}")
+        return from_base64url(_member(answer.document(), "receipt"), "receipt")
+
+    async def transaction(self, transaction_id: bytes) -> Submitted:
+        """Where a transaction stands: `status` is committed, pending or unknown."""
+        return _submitted(await self._get(f"/v1/transactions/{transaction_id.hex()}"))
+
+    async def state(self, key: bytes, *, proof: bool = True) -> StateAnswer:
+        """The value under `key`."""
+        answer = await self._get(f"/v1/state/{key.hex()}", {"proof": "1"} if proof else {})
+        document = answer.document()
+        value = _member(document, "value")
+        certificate = _member(document, "certificate")
+        return StateAnswer(
+            key,
+            None if value is None else from_base64url(value, "value"),
+            _shaped(Header, _member(document, "header"), "header"),
+            _member(document, "proof"),
+            None if certificate is None else _shaped(Certificate, certificate, "certificate"),
+        )
+
+    async def put_attachment(self, raw: bytes) -> bytes:
+        """Uploads an attachment; its hash."""
+        digest = sha256(raw).digest()
+        await self._put(digest, raw)
+        return digest
+
+    async def put_attachment_file(self, path: Path, digest: bytes) -> None:
+        """Uploads the file `path`, whose SHA-256 is `digest`, in bounded memory."""
+
+        async def pieces() -> AsyncIterator[bytes]:
+            with path.open("rb") as file:
+                while piece := file.read(UPLOAD_PIECE_BYTES):
+                    yield piece
+
+        await self._put(digest, pieces)
+
+    async def attachment(self, digest: bytes) -> bytes:
+        """A small attachment, checked against its hash."""
+        answer = await self._get(f"/v1/attachments/{digest.hex()}")
+        if sha256(answer.body).digest() != digest:
+            raise _other_attachment()
+        return answer.body
+
+    async def attachment_pieces(self, digest: bytes) -> AsyncIterator[bytes]:
+        """A large attachment piece by piece; `Tampered` after the last one if the hash differs."""
+        seen = sha256()
+        async with self._transport.stream(f"/v1/attachments/{digest.hex()}") as pieces:
+            async for piece in pieces:
+                seen.update(piece)
+                yield piece
+        if seen.digest() != digest:
+            raise _other_attachment()
+
+    async def records_of(self, owner: bytes) -> AsyncIterator[ListedRecord]:
+        """The current versions of all records of a patient (or of an organisation), by id."""
+        async for each in self._pages(f"/v1/patients/{owner.hex()}/records", "records"):
+            yield _record(each)
+
+    async def record(self, record: bytes) -> ListedRecord:
+        """A record's current version."""
+        return _record((await self._get(f"/v1/records/{record.hex()}")).document())
+
+    async def record_versions(self, record: bytes) -> tuple[ListedRecord, ...]:
+        """All versions of a record, oldest first."""
+        path = f"/v1/records/{record.hex()}/versions"
+        return tuple(
+            [
+                ListedRecord(record, _shaped(RecordEntry, each, "versions"))
+                async for each in self._pages(path, "versions")
+            ]
+        )
+
+    async def category(self, owner: bytes, category: bytes, author: bytes) -> ListedCategory:
+        """The current epoch of one category key."""
+        path = f"/v1/patients/{owner.hex()}/categories/{category.hex()}/{author.hex()}"
+        return _category((await self._get(path)).document())
+
+    async def categories_of(self, owner: bytes) -> AsyncIterator[ListedCategory]:
+        """The current epochs of all category keys of an owner."""
+        async for each in self._pages(f"/v1/patients/{owner.hex()}/categories", "categories"):
+            yield _category(each)
+
+    async def members(self) -> tuple[OrganizationEntry, ...]:
+        """The consortium's organisations with their public keys."""
+        document = (await self._get("/v1/members")).document()
+        return tuple(
+            _shaped(OrganizationEntry, each, f"members[{index}]")
+            for index, each in enumerate(_listed(_member(document, "members")))
+        )
+
+    async def principal(self, principal: bytes) -> PrincipalEntry:
+        """A principal with its public keys."""
+        document = (await self._get(f"/v1/principals/{principal.hex()}")).document()
+        entry: PrincipalEntry = _shaped(PrincipalEntry, _member(document, "principal"), "principal")
+        return entry
+
+    async def get_document(self, path: str) -> dict[str, Any]:
+        """Any other JSON object of the API ("/v1/status")."""
+        document = (await self._get(path)).document()
+        if not isinstance(document, dict):
+            raise unusable("the answer is no object")
+        return document
+
+    async def _earlier(self, raw: bytes, error: ApiError) -> Submitted:
+        """An attempt whose answer was lost may have been the one that counted."""
+        if error.code != "transaction.committed" and (
+            error.attempts == 1 or not _is_refusal(error.status)
+        ):
+            raise error
+        transaction_id = SIGNED.decode(raw).id
+        found = await self.transaction(transaction_id)
+        if found.status != "committed":
+            raise error
+        receipt = await self.receipt(transaction_id)
+        return Submitted(found.id, found.status, found.height, found.index, found.result, receipt)
+
+    async def _get(self, path: str, query: dict[str, str] | None = None) -> Answer:
+        return await self._transport.call(Call("GET", path, query or {}))
+
+    async def _pages(self, path: str, name: str) -> AsyncIterator[Any]:
+        """The items of a listing, page after page."""
+        query = {"limit": str(PAGE_RECORDS)}
+        seen: str | int | None = None
+        while True:
+            document = (await self._get(path, query)).document()
+            for each in _listed(_member(document, name)):
+                yield each
+            following = _member(document, "next")
+            if following is None:
+                return
+            if not isinstance(following, str | int) or _goes_back(seen, following):
+                raise unusable("a page that leads nowhere")
+            seen = following
+            query["after"] = str(following)
+
+    async def _put(self, digest: bytes, body: Body) -> None:
+        await self._transport.call(
+            Call(
+                "PUT",
+                f"/v1/attachments/{digest.hex()}",
+                body=body,
+                headers={"Content-Type": "application/octet-stream"},
+            )
+        )
+
+
+@asynccontextmanager
+async def connect(
+    base: str,
+    identity: tuple[bytes, SigningKey] | None = None,
+    patience: Patience | None = None,
+    *,
+    tls: ssl.SSLContext | None = None,
+    inline_bytes_max: int = INLINE_BYTES_MAX,
+) -> AsyncIterator[Api]:
+    """The node at `base`, with connections of its own that end with the context."""
+    async with aiohttp.ClientSession(
+        timeout=aiohttp.ClientTimeout(total=None), cookie_jar=aiohttp.DummyCookieJar()
+    ) as session:
+        transport = Transport(base, session, identity, patience, tls=tls)
+        yield Api(transport, inline_bytes_max=inline_bytes_max)
+
+
+def _is_refusal(status: int) -> bool:
+    return HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+def _submitted(answer: Answer) -> Submitted:
+    document = answer.document()
+    transaction_id = _wired(lambda: from_hex(_member(document, "id"), 32, "id"))
+    status = document.get("status", "committed")
+    if status != "committed":
+        return Submitted(transaction_id, str(status))
+    height, index = document.get("height"), document.get("index")
+    if not isinstance(height, int) or not isinstance(index, int):
+        raise unusable("a committed transaction without its place")
+    receipt = document.get("receipt")
+    return Submitted(
+        transaction_id,
+        "committed",
+        height,
+        index,
+        _shaped(Result, document.get("result"), "result"),
+        None if receipt is None else _wired(lambda: from_base64url(receipt, "receipt")),
+    )
+
+
+def _record(document: Any) -> ListedRecord:
+    record_id = _wired(lambda: from_hex(_member(document, "id"), 32, "id"))
+    return ListedRecord(record_id, _shaped(RecordEntry, _member(document, "record"), "record"))
+
+
+def _category(document: Any) -> ListedCategory:
+    owner, category, author = _wired(
+        lambda: [
+            from_hex(_member(document, name), 16, name) for name in ("owner", "category", "author")
+        ]
+    )
+    entry = _shaped(CategoryEntry, _member(document, "entry"), "entry")
+    return ListedCategory(owner, category, author, entry)
+
+
+def _goes_back(seen: str | int | None, following: str | int) -> bool:
+    """A cursor that does not move on would lead a listing in circles."""
+    if isinstance(seen, str) and isinstance(following, str):
+        return following <= seen
+    if isinstance(seen, int) and isinstance(following, int):
+        return following <= seen
+    return seen is not None
+
+
+def _member(document: Any, name: str) -> Any:
+    if not isinstance(document, dict) or name not in document:
+        raise unusable(f"the answer has no {name}")
+    return document[name]
+
+
+def _listed(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise unusable("an array expected")
+    return value
+
+
+def _shaped(shape: type[Any], document: Any, field: str) -> Any:
+    return _wired(lambda: from_document(shape, document, field))
+
+
+def _wired(read: Callable[[], Any]) -> Any:
+    """A node's malformed answer is the node's fault, so it is an `ApiError` here."""
+    try:
+        return read()
+    except InvalidMessage as error:
+        raise unusable(f"{error.field}: {error.cause or error.code}") from None
+
+
+def _other_attachment() -> Tampered:
+    return Tampered(
+        "attachment.other_bytes",
+        "the node gave other bytes than those that the chain names",
+        "ask another node",
+    )

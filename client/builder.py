@@ -1,0 +1,204 @@
+"""Builds and signs transactions: what to ask of the ledger, sealed content beside it.
+
+Pure but for randomness, which is an argument: no clock, no network, no file. A builder collects
+actions for one transaction and never splits them; the ledger takes all of them or none.
+"""
+
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Final, cast
+
+from chain.errors import InvalidMessage
+from chain.genesis import GenesisPrincipal
+from chain.keys import EncryptionKey, SigningKey
+from chain.transaction import (
+    SIGNED,
+    Approval,
+    AttachmentRef,
+    SignedTransaction,
+    Transaction,
+    approval_payload,
+    sign_transaction,
+)
+from client.category import CategoryKey, CategoryName, Recipient, new_category_key
+from client.category import seal_category_key as seal_to
+from client.content import place_of, seal_content
+from client.sealing import Random
+from client.wallet import Wallet
+from ledger.actions import (
+    ACTION,
+    Action,
+    CategoryOpen,
+    KeyRotate,
+    PatientRegister,
+    PrincipalEnrol,
+    RecordAmend,
+    RecordPut,
+    RecordRetract,
+    StaffKind,
+)
+from ledger.ids import new_record_id
+
+NONCE_BYTES: Final = 16
+CATEGORY_BYTES: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """Which ledger: both are bound into what is signed and sealed."""
+
+    chain_id: str
+    genesis_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltTransaction:
+    """Ready to submit, any number of times: its id stays the same."""
+
+    signed: SignedTransaction
+    attachments: tuple[bytes, ...]
+
+    @property
+    def id(self) -> bytes:
+        """The transaction's id."""
+        return self.signed.id
+
+    @property
+    def raw(self) -> bytes:
+        """The encoded `SignedTransaction`."""
+        return SIGNED.encode(self.signed)
+
+
+@dataclass(slots=True)
+class TransactionBuilder:
+    """Collects actions of one sender; `sign` makes the transaction."""
+
+    network: Network
+    sender: Wallet
+    random: Random
+    _actions: list[Action] = field(default_factory=list)
+    _attachments: dict[bytes, bytes] = field(default_factory=dict, repr=False)
+    _approvers: dict[bytes, SigningKey] = field(default_factory=dict)
+
+    def register_patient(
+        self, patient: GenesisPrincipal, patient_key: SigningKey, author: Recipient
+    ) -> CategoryKey:
+        """Registers a patient and opens the general category; the key under which to write.
+
+        `patient_key` co-signs. The category key is sealed to the patient and to `author`, the
+        sender's organisation.
+        """
+        name = self._new_category(patient.id)
+        key = new_category_key(name, self.random)
+        seals = self._seal(key, (Recipient(patient.id, patient.encryption_key), author))
+        self._actions.append(
+            PatientRegister(
+                patient.id, patient.signing_key, patient.encryption_key, name.category, seals
+            )
+        )
+        self.approve_by(patient.id, patient_key)
+        return key
+
+    def open_category(
+        self, owner: bytes, recipients: tuple[Recipient, ...], category: bytes | None = None
+    ) -> CategoryKey:
+        """Opens epoch 0 for the sender's organisation as author; the key under which to write.
+
+        A new category where `category` is None, else one that `owner` has with other authors.
+        """
+        name = self._new_category(owner, category)
+        key = new_category_key(name, self.random)
+        self._actions.append(CategoryOpen(owner, name.category, self._seal(key, recipients)))
+        return key
+
+    def put(self, content: bytes, key: CategoryKey) -> bytes:
+        """Seals `content` as a new record of the key's owner; the record's id."""
+        record = new_record_id(key.name.owner, self.random(16))
+        sealed = seal_content(
+            content, place_of(key, self.network.chain_id, record, 1), key, self.random
+        )
+        self._attach(sealed.attachment)
+        self._actions.append(
+            RecordPut(record, key.name.category, key.name.epoch, sealed.hash, sealed.key_commitment)
+        )
+        return record
+
+    def amend(self, record: bytes, version: int, content: bytes, key: CategoryKey) -> None:
+        """Seals `content` as version `version` of `record`: its current one plus one."""
+        sealed = seal_content(
+            content, place_of(key, self.network.chain_id, record, version), key, self.random
+        )
+        self._attach(sealed.attachment)
+        name = key.name
+        self._actions.append(
+            RecordAmend(
+                record, version, name.category, name.epoch, sealed.hash, sealed.key_commitment
+            )
+        )
+
+    def retract(self, record: bytes, version: int) -> None:
+        """Marks `record` as entered in error; that is version `version`, its last."""
+        self._actions.append(RecordRetract(record, version))
+
+    def enrol(self, principal: GenesisPrincipal) -> None:
+        """Enrols a person, device or service of the sender's own organisation.
+
+        Raises `InvalidMessage` for a patient or a proxy.
+        """
+        if principal.kind in {"patient", "proxy"}:
+            raise InvalidMessage(
+                "principal.kind", "kind", "patients register, proxies are appointed"
+            )
+        kind = cast("StaffKind", principal.kind)
+        self._actions.append(
+            PrincipalEnrol(principal.id, kind, principal.signing_key, principal.encryption_key)
+        )
+
+    def rotate_keys(
+        self,
+        principal: bytes,
+        signing_key: SigningKey | None,
+        encryption_key: EncryptionKey | None,
+        overlap_ms: int,
+    ) -> None:
+        """Replaces keys of `principal`; a new signing key co-signs, which proves possession."""
+        public = None if signing_key is None else signing_key.public
+        self._actions.append(KeyRotate(principal, public, encryption_key, overlap_ms))
+        if signing_key is not None:
+            self.approve_by(principal, signing_key)
+
+    def approve_by(self, principal: bytes, key: SigningKey) -> None:
+        """Has `principal` co-sign the whole transaction with `key`."""
+        self._approvers[principal] = key
+
+    def sign(self, valid_until_ms: int, nonce: bytes | None = None) -> BuiltTransaction:
+        """The signed transaction; `valid_until_ms` is UTC, at most an hour ahead of the chain."""
+        assert self._actions, "a transaction asks for something"
+        actions = tuple(ACTION.encode(action) for action in self._actions)
+        nonce = self.random(NONCE_BYTES) if nonce is None else nonce
+        covered = approval_payload(self.network.genesis_hash, self.sender.principal, nonce, actions)
+        transaction = Transaction(
+            self.sender.principal,
+            nonce,
+            valid_until_ms,
+            actions,
+            tuple(AttachmentRef(digest, len(raw)) for digest, raw in self._attachments.items()),
+            tuple(
+                Approval(principal, key.public, key.sign_raw(covered))
+                for principal, key in self._approvers.items()
+            ),
+        )
+        signed = sign_transaction(transaction, self.sender.signing_key, self.network.genesis_hash)
+        return BuiltTransaction(signed, tuple(self._attachments.values()))
+
+    def _new_category(self, owner: bytes, category: bytes | None = None) -> CategoryName:
+        chosen = self.random(CATEGORY_BYTES) if category is None else category
+        return CategoryName(owner, chosen, self.sender.author, 0)
+
+    def _seal(self, key: CategoryKey, recipients: tuple[Recipient, ...]) -> bytes:
+        return self._attach(seal_to(key, self.network.chain_id, recipients))
+
+    def _attach(self, raw: bytes) -> bytes:
+        digest = sha256(raw).digest()
+        self._attachments[digest] = raw
+        return digest

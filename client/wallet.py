@@ -1,0 +1,351 @@
+"""A wallet: the keys of one principal, in a file under a passphrase.
+
+Also what only this principal's organisation may know: category keys, and which pseudonym stands for
+which of the hospital's own patients. In memory a wallet is a value; a change is another value that
+replaces the file whole. Nothing in it ever shows itself; `show_document` and `card` are what may be
+seen.
+
+File: canonical `_File` of a header (in clear: how to open it) and XChaCha20-Poly1305 of the wallet
+with the header as associated data, under a key from Argon2id (RFC 9106).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+from msgspec import Meta
+from nacl import bindings, pwhash
+from nacl.exceptions import CryptoError
+from nacl.exceptions import RuntimeError as SodiumRuntimeError
+
+from chain.codec import Codec, Record
+from chain.document import to_document
+from chain.errors import InvalidMessage
+from chain.genesis import GenesisPrincipal
+from chain.keys import SigningKey, Suite
+from chain.types import MemberId, PrincipalId, PrincipalKind
+from client.category import CategoryKey, CategoryName, Recipient
+from client.errors import WalletError
+from client.files import held, read_bounded, write_whole
+from client.redacted import Redacted
+from client.sealing import PrivateKey, Random, check_private_key, new_private_key
+from ledger.ids import organization_owner
+
+WALLET_BYTES_MAX: Final = 64 << 20
+PRIVATE_KEYS_MAX: Final = 64
+CATEGORY_KEYS_MAX: Final = 262_144
+LINKS_MAX: Final = 262_144
+MEMORY_BYTES_MAX: Final = 1 << 30
+OPERATIONS_MAX: Final = 16
+
+_SALT_BYTES: Final = pwhash.argon2id.SALTBYTES
+_NONCE_BYTES: Final = bindings.crypto_aead_xchacha20poly1305_ietf_NPUBBYTES
+_KEY_BYTES: Final = bindings.crypto_aead_xchacha20poly1305_ietf_KEYBYTES
+
+
+@dataclass(frozen=True, slots=True)
+class KdfLimits:
+    """How dear a guess is: passes over, and bytes of, memory (RFC 9106 §3.1)."""
+
+    operations: int
+    memory_bytes: int
+
+
+INTERACTIVE: Final = KdfLimits(pwhash.argon2id.OPSLIMIT_INTERACTIVE, 64 << 20)
+MODERATE: Final = KdfLimits(pwhash.argon2id.OPSLIMIT_MODERATE, 256 << 20)
+
+
+class PatientLink(Redacted, frozen=True):
+    """One of the hospital's own names for a patient, and his pseudonym."""
+
+    identifier: Annotated[str, Meta(min_length=1, max_length=4_096)]
+    patient: PrincipalId
+
+
+class Wallet(Redacted, frozen=True):
+    """`organization` is None for a patient's own. Newest keys stand first.
+
+    `organization_keys` open what is sealed to the organisation; a gateway's wallet holds them.
+    """
+
+    organization: MemberId | None
+    principal: PrincipalId
+    kind: PrincipalKind
+    signing_seed: Annotated[bytes, Meta(min_length=32, max_length=32)]
+    encryption_keys: Annotated[
+        tuple[PrivateKey, ...], Meta(min_length=1, max_length=PRIVATE_KEYS_MAX)
+    ]
+    organization_keys: Annotated[tuple[PrivateKey, ...], Meta(max_length=PRIVATE_KEYS_MAX)] = ()
+    category_keys: Annotated[tuple[CategoryKey, ...], Meta(max_length=CATEGORY_KEYS_MAX)] = ()
+    links: Annotated[tuple[PatientLink, ...], Meta(max_length=LINKS_MAX)] = ()
+
+    @property
+    def signing_key(self) -> SigningKey:
+        """The key that signs this principal's transactions."""
+        return SigningKey(self.signing_seed)
+
+    @property
+    def author(self) -> bytes:
+        """Under which id it writes: its organisation's, or a patient's own."""
+        if self.organization is None:
+            return self.principal
+        return organization_owner(self.organization)
+
+    def keyring(self) -> tuple[tuple[bytes, PrivateKey], ...]:
+        """Recipient ids with the keys that open what is sealed to them."""
+        own = tuple((self.principal, key) for key in self.encryption_keys)
+        if self.organization is None:
+            return own
+        owner = organization_owner(self.organization)
+        return own + tuple((owner, key) for key in self.organization_keys)
+
+    def category_key(self, name: CategoryName) -> CategoryKey | None:
+        """The category key of that name, where this wallet keeps it."""
+        return next((key for key in self.category_keys if key.name == name), None)
+
+    def current_key(self, owner: bytes, category: bytes | None = None) -> CategoryKey | None:
+        """The newest kept key under which this author writes for `owner`.
+
+        In `category`; where that is None, in the one that was kept first (the general one).
+        """
+        ours = [
+            key
+            for key in self.category_keys
+            if (key.name.owner, key.name.author) == (owner, self.author)
+            and category in {None, key.name.category}
+        ]
+        same = [key for key in ours if key.name.category == ours[0].name.category]
+        return max(same, key=lambda key: key.name.epoch, default=None)
+
+    def patient(self, *identifiers: str) -> bytes | None:
+        """The pseudonym that any of the hospital's names stands for; None where all are new.
+
+        Raises `WalletError` where they stand for different patients.
+        """
+        wanted = set(identifiers)
+        found = {link.patient for link in self.links if link.identifier in wanted}
+        if len(found) > 1:
+            raise WalletError(
+                "wallet.ambiguous_patient",
+                "the file's names for the patient belong to different pseudonyms",
+                "correct the file's identifiers, or the links in the wallet",
+            )
+        return next(iter(found), None)
+
+    def with_category_key(self, key: CategoryKey) -> "Wallet":
+        """This wallet, keeping `key` too."""
+        if self.category_key(key.name) == key:
+            return self
+        others = tuple(each for each in self.category_keys if each.name != key.name)
+        return msgspec.structs.replace(self, category_keys=(*others, key))
+
+    def with_links(self, patient: bytes, *identifiers: str) -> "Wallet":
+        """This wallet, in which `identifiers` stand for the pseudonym `patient`."""
+        kept = tuple(link for link in self.links if link.identifier not in identifiers)
+        added = tuple(PatientLink(each, patient) for each in dict.fromkeys(identifiers))
+        return msgspec.structs.replace(self, links=kept + added)
+
+    def without_patient(self, patient: bytes) -> "Wallet":
+        """This wallet without any link or key of the pseudonym (erasure)."""
+        return msgspec.structs.replace(
+            self,
+            category_keys=tuple(k for k in self.category_keys if k.name.owner != patient),
+            links=tuple(link for link in self.links if link.patient != patient),
+        )
+
+
+class _Header(Record, frozen=True):
+    magic: Literal["medlock-wallet"]
+    kdf: Literal["argon2id"]
+    operations: Annotated[int, Meta(ge=1, le=OPERATIONS_MAX)]
+    memory_bytes: Annotated[int, Meta(ge=8_192, le=MEMORY_BYTES_MAX)]
+    salt: Annotated[bytes, Meta(min_length=_SALT_BYTES, max_length=_SALT_BYTES)]
+    cipher: Literal["xchacha20-poly1305"]
+    nonce: Annotated[bytes, Meta(min_length=_NONCE_BYTES, max_length=_NONCE_BYTES)]
+
+
+class _File(Record, frozen=True):
+    header: Annotated[bytes, Meta(max_length=512)]
+    ciphertext: Annotated[bytes, Meta(max_length=WALLET_BYTES_MAX)]
+
+
+_WALLET: Final = Codec[Wallet](Wallet, name="wallet", bytes_max=WALLET_BYTES_MAX)
+_HEADER: Final = Codec[_Header](_Header, name="wallet_header", bytes_max=512)
+_FILE: Final = Codec[_File](_File, name="wallet_file", bytes_max=WALLET_BYTES_MAX + 1_024)
+
+
+def new_wallet(
+    kind: PrincipalKind,
+    organization: str | None,
+    random: Random,
+    *,
+    suite: Suite = Suite.ML_KEM_768_X25519,
+    organization_keys: tuple[PrivateKey, ...] = (),
+) -> Wallet:
+    """A new principal with fresh keys and a random pseudonym."""
+    return Wallet(
+        organization,
+        random(16),
+        kind,
+        random(32),
+        (new_private_key(suite, random),),
+        organization_keys,
+    )
+
+
+def card(wallet: Wallet) -> GenesisPrincipal:
+    """What a principal hands over: its pseudonym and public keys."""
+    return GenesisPrincipal(
+        wallet.principal,
+        wallet.kind,
+        wallet.signing_key.public,
+        wallet.encryption_keys[0].public,
+    )
+
+
+def recipient(wallet: Wallet) -> Recipient:
+    """The wallet's principal, as somebody to whom keys are sealed."""
+    return Recipient(wallet.principal, wallet.encryption_keys[0].public)
+
+
+def show_document(wallet: Wallet) -> dict[str, Any]:
+    """What `wallet show` prints: no secret, no identifier of a patient."""
+    return {
+        "organization": wallet.organization,
+        "card": to_document(card(wallet)),
+        "encryption_suites": [key.suite for key in wallet.encryption_keys],
+        "organization_keys": [to_document(key.public) for key in wallet.organization_keys],
+        "category_keys": [
+            {
+                "owner": key.name.owner.hex(),
+                "category": key.name.category.hex(),
+                "author": key.name.author.hex(),
+                "epoch": key.name.epoch,
+            }
+            for key in wallet.category_keys
+        ],
+        "patients": len({link.patient for link in wallet.links}),
+    }
+
+
+def encrypt_wallet(wallet: Wallet, passphrase: bytes, limits: KdfLimits, random: Random) -> bytes:
+    """The bytes of a wallet file."""
+    header = _Header(
+        "medlock-wallet",
+        "argon2id",
+        limits.operations,
+        limits.memory_bytes,
+        random(_SALT_BYTES),
+        "xchacha20-poly1305",
+        random(_NONCE_BYTES),
+    )
+    raw_header = _HEADER.encode(header)
+    ciphertext = bindings.crypto_aead_xchacha20poly1305_ietf_encrypt(
+        _WALLET.encode(wallet), raw_header, header.nonce, _derive(passphrase, header)
+    )
+    return _FILE.encode(_File(raw_header, ciphertext))
+
+
+def decrypt_wallet(raw: bytes, passphrase: bytes) -> Wallet:
+    """The wallet in a file's bytes.
+
+    Raises `WalletError`: `wallet.does_not_open` (a wrong passphrase and a changed file look the
+    same) or `wallet.malformed` (no wallet file at all).
+    """
+    wallet = _decode(_decrypt(raw, passphrase))
+    for index, key in enumerate((*wallet.encryption_keys, *wallet.organization_keys)):
+        check_private_key(key, f"keys[{index}]")
+    return wallet
+
+
+def save_wallet(
+    path: Path,
+    wallet: Wallet,
+    passphrase: bytes,
+    random: Random,
+    limits: KdfLimits = MODERATE,
+) -> None:
+    """Writes a new wallet file (0600, whole or not at all); refuses to replace an existing one."""
+    with held(path):
+        if path.exists():
+            raise WalletError(
+                "wallet.exists", "there is a file of that name", "choose another name", str(path)
+            )
+        write_whole(path, encrypt_wallet(wallet, passphrase, limits, random))
+
+
+def load_wallet(path: Path, passphrase: bytes) -> Wallet:
+    """The wallet in the file `path`; `WalletError` where there is none or it does not open."""
+    return decrypt_wallet(_read(path), passphrase)
+
+
+def update_wallet(
+    path: Path, passphrase: bytes, random: Random, change: Callable[[Wallet], Wallet]
+) -> Wallet:
+    """Replaces the wallet by `change(wallet)`, alone among processes; the result.
+
+    Fresh salt and nonce, the same limits.
+    """
+    with held(path):
+        raw = _read(path)
+        wallet = decrypt_wallet(raw, passphrase)
+        changed = change(wallet)
+        if changed != wallet:
+            header = _HEADER.decode(_FILE.decode(raw).header)
+            limits = KdfLimits(header.operations, header.memory_bytes)
+            write_whole(path, encrypt_wallet(changed, passphrase, limits, random))
+        return changed
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return read_bounded(path, WALLET_BYTES_MAX + 1_024)
+    except OSError as error:
+        raise WalletError(
+            "wallet.unreadable", f"{error.strerror}", "name a wallet file", str(path)
+        ) from None
+
+
+def _decrypt(raw: bytes, passphrase: bytes) -> bytes:
+    try:
+        file = _FILE.decode(raw)
+        header = _HEADER.decode(file.header)
+    except InvalidMessage as error:
+        raise WalletError(
+            "wallet.malformed", error.cause, "name a wallet file", error.field
+        ) from None
+    key = _derive(passphrase, header)
+    try:
+        return bindings.crypto_aead_xchacha20poly1305_ietf_decrypt(
+            file.ciphertext, file.header, header.nonce, key
+        )
+    except (CryptoError, ValueError):
+        raise WalletError(
+            "wallet.does_not_open",
+            "the passphrase is wrong, or the file was changed",
+            "check the passphrase; else restore the file from a copy",
+        ) from None
+
+
+def _decode(plain: bytes) -> Wallet:
+    try:
+        return _WALLET.decode(plain)
+    except InvalidMessage as error:
+        raise WalletError(
+            "wallet.malformed", error.cause, "use the release that wrote it", error.field
+        ) from None
+
+
+def _derive(passphrase: bytes, header: _Header) -> bytes:
+    try:
+        return pwhash.argon2id.kdf(
+            _KEY_BYTES, passphrase, header.salt, header.operations, header.memory_bytes
+        )
+    except (SodiumRuntimeError, MemoryError):
+        raise WalletError(
+            "wallet.no_memory",
+            f"opening it takes {header.memory_bytes >> 20} MiB of memory",
+            "free some memory",
+        ) from None
