@@ -1,0 +1,50 @@
+"""The web application of a node, made from the table of routes."""
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+from aiohttp import web
+
+from node.api import openapi, pages
+from node.api.calls import Api
+from node.api.dispatch import API, add_security_headers, counted, endpoint
+from node.api.listener import Runner, TlsFiles, serve
+from node.api.metrics import ApiMetrics
+from node.api.problems import answer_problems
+from node.api.routes import ROUTES
+from node.api.routing import Route, check_table
+from node.backend import Backend
+
+
+def make_app(
+    backend: Backend,
+    *,
+    development: bool,
+    clock: Callable[[], float],
+    routes: Sequence[Route] = ROUTES,
+) -> web.Application:
+    """The application over `backend`. `clock` is the wall's, in seconds since 1970-01-01 UTC.
+
+    Fault injection exists only where `development`. Raises `UndeclaredRoute` where a route does
+    not say who may call it.
+    """
+    served = [route for route in routes if development or not route.development]
+    check_table(served)
+    api = Api(backend, development, clock, ApiMetrics(backend.registry))
+    document = openapi.describe(served, backend.version)
+    api.openapi = msgspec.json.encode(document)
+    api.docs = pages.reference(document)
+    app = web.Application(middlewares=[answer_problems])
+    app[API] = api
+    app.on_response_prepare.append(add_security_headers)
+    app.on_shutdown.append(_end_streams)
+    for route in served:
+        app.router.add_route(route.method, route.path, counted(route, endpoint(route)))
+    return app
+
+
+async def _end_streams(app: web.Application) -> None:
+    app[API].closing.set()
+
+
+__all__ = ["Runner", "TlsFiles", "make_app", "serve"]

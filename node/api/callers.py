@@ -1,0 +1,137 @@
+"""Who is asking: from an assertion to a token, and from a token to a checked caller.
+
+The principal is looked up in the state at the tip each time, so that a key which the ledger no
+longer honours opens nothing from that block on.
+"""
+
+from typing import Final
+
+import msgspec
+from aiohttp import web
+
+from chain.document import to_document
+from client.wire import ASSERTION_TYPE
+from ledger import queries
+from node.api import assertions
+from node.api.access import Access, Caller, Scope, Standing, scopes_of
+from node.api.assertions import refused
+from node.api.bodies import read_form
+from node.api.calls import JSON, Api, Call
+from node.api.documents import TokenAnswer
+from node.api.limits import TOKEN_LIFE_S
+from node.api.problems import Problem
+from storage.protocols import Store
+
+_GRANT_TYPE: Final = "client_credentials"
+_MS_PER_S: Final = 1_000
+
+
+async def sign_in(call: Call) -> web.Response:
+    """`POST /auth/token`: an assertion for a token (RFC 7523 §2.2, RFC 6749 §4.4)."""
+    api = call.api
+    form = await read_form(call.request)
+    if form.get("grant_type") != _GRANT_TYPE:
+        raise refused(
+            "grant_type", "this grant is not given", _GRANT_TYPE, "unsupported_grant_type"
+        )
+    if form.get("client_assertion_type") != ASSERTION_TYPE:
+        raise refused("assertion_type", "no JWT assertion", ASSERTION_TYPE, "invalid_request")
+    assertion = form.get("client_assertion", "")
+    claims = assertions.read(assertion, api.audiences, api.clock())
+    standing = await _standing(api, claims.principal)
+    key = await api.backend.in_thread(
+        lambda: assertions.signer(assertion, standing.keys if standing else ())
+    )
+    if standing is None or key is None:
+        # One answer for strangers, ended keys and wrong signatures: nobody learns who exists.
+        raise refused(
+            "not_verified",
+            "no key that is valid now verifies the assertion",
+            "sign with the principal's current key; check the principal's id",
+        )
+    scopes = _granted(form.get("scope"), standing, api.backend.me)
+    api.assertions.use(claims, api.clock())
+    token = api.tokens.issue(claims.principal, key, scopes, api.clock())
+    answer = TokenAnswer(
+        token, "bearer", TOKEN_LIFE_S, " ".join(sorted(scope.value for scope in scopes))
+    )
+    return web.Response(body=msgspec.json.encode(to_document(answer)), content_type=JSON)
+
+
+async def caller_of(api: Api, request: web.Request, access: Access) -> Caller | None:
+    """Who calls; None on a public route. `Problem` (401, 403) where nobody may."""
+    if access.public:
+        return None
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise _unauthenticated("auth.no_token", "this route needs a token", "")
+    grant = api.tokens.find(token.strip(), api.clock())
+    if grant is None:
+        raise _ended()
+    caller = await renewed(api, grant.digest)
+    if not caller.scopes & access.scopes:
+        needed = " ".join(sorted(scope.value for scope in access.scopes))
+        raise Problem(
+            403,
+            "auth.scope",
+            "the token does not allow this",
+            fix=f"ask for one of: {needed}",
+            headers={
+                "WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{needed}"',
+            },
+        )
+    return caller
+
+
+async def renewed(api: Api, token_digest: bytes) -> Caller:
+    """The caller as the tip knows it now; `Problem` (401) where token, key or principal ended."""
+    grant = api.tokens.find_digest(token_digest, api.clock())
+    standing = None if grant is None else await _standing(api, grant.principal)
+    if grant is None or standing is None or grant.key not in standing.keys:
+        raise _ended()
+    scopes = grant.scopes & scopes_of(standing.kind, standing.member, api.backend.me)
+    return Caller(grant.principal, standing.kind, standing.member, scopes, token_digest)
+
+
+async def _standing(api: Api, principal: bytes) -> Standing | None:
+    now_ms = int(api.clock() * _MS_PER_S)
+    return await api.backend.in_thread(lambda: _read(api.backend.store, principal, now_ms))
+
+
+def _read(store: Store, principal: bytes, now_ms: int) -> Standing | None:
+    with store.snapshot() as state:
+        # As the next block would judge: its time is above the tip's, whatever this clock says.
+        at_ms = max(now_ms, state.header.timestamp_ms + 1)
+        entry = queries.principal(state, principal)
+        keys = queries.sender_keys(state, principal, at_ms)
+    if entry is None or not keys:
+        return None
+    return Standing(principal, entry.kind, entry.organization, keys)
+
+
+def _granted(asked: str | None, standing: Standing, node_member: str) -> frozenset[Scope]:
+    allowed = scopes_of(standing.kind, standing.member, node_member)
+    wanted = None if asked is None else set(asked.split())
+    granted = frozenset(scope for scope in allowed if wanted is None or scope.value in wanted)
+    if not granted:
+        raise refused(
+            "scope", "none of these scopes is this principal's", "ask for less", "invalid_scope"
+        )
+    return granted
+
+
+def _ended() -> Problem:
+    return _unauthenticated(
+        "auth.token", "the token is unknown or has ended", ', error="invalid_token"'
+    )
+
+
+def _unauthenticated(code: str, detail: str, error: str) -> Problem:
+    return Problem(
+        401,
+        code,
+        detail,
+        field="header.authorization",
+        fix="get a token at /auth/token",
+        headers={"WWW-Authenticate": f'Bearer realm="medlock"{error}'},
+    )

@@ -1,0 +1,178 @@
+"""The shapes of this API's answers; the same shapes make /openapi.json."""
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from chain.block import Header, Result
+from chain.certificate import Certificate
+from chain.codec import Record
+from chain.transaction import SignedTransaction
+from chain.types import (
+    HEX,
+    CategoryId,
+    Hash,
+    Height,
+    MemberId,
+    PrincipalId,
+    RecordId,
+    TransactionId,
+    Unsigned,
+)
+from chain.validators import VALIDATORS_MAX
+from ledger.entries import CategoryEntry, OrganizationEntry, PrincipalEntry, RecordEntry
+from storage.proof import StateProof
+
+HexBytes = Annotated[bytes, Meta(extra=HEX)]
+
+
+class Accepted(Record, frozen=True):
+    """A transaction that this node holds; `status` is "accepted"."""
+
+    id: TransactionId
+    status: str
+
+
+class CommittedTransaction(Record, frozen=True):
+    """A transaction on the chain, with its canonical receipt."""
+
+    id: TransactionId
+    height: Height
+    index: Unsigned
+    result: Result
+    receipt: bytes
+
+
+class TransactionState(Record, frozen=True):
+    """`status` is committed, pending or unknown; the others are null unless committed."""
+
+    id: TransactionId
+    status: str
+    height: Height | None
+    index: Unsigned | None
+    result: Result | None
+
+
+class ReceiptDocument(Record, frozen=True):
+    """`receipt` is canonical; `application/msgpack` gives these bytes alone."""
+
+    id: TransactionId
+    receipt: bytes
+
+
+class BlockTransaction(Record, frozen=True):
+    """A transaction of a block, and what became of it."""
+
+    id: TransactionId
+    result: Result
+    transaction: SignedTransaction
+
+
+class BlockSummary(Record, frozen=True):
+    """A header under its hash."""
+
+    hash: Hash
+    header: Header
+
+
+class BlockDocument(Record, frozen=True):
+    """A block; genesis has no certificate."""
+
+    hash: Hash
+    header: Header
+    certificate: Certificate | None
+    transactions: tuple[BlockTransaction, ...]
+
+
+class BlockPage(Record, frozen=True):
+    """`next` is the height at which the following page begins, null on the last one."""
+
+    blocks: tuple[BlockSummary, ...]
+    next: Height | None
+
+
+class StateEntry(Record, frozen=True):
+    """`value` is null where the key is absent, which `proof` then proves.
+
+    The proof leads to `header.state_root`; `certificate` is the quorum's word on that header, null
+    at genesis. Both are null unless asked for.
+    """
+
+    key: HexBytes
+    value: bytes | None
+    header: Header
+    proof: StateProof | None
+    certificate: Certificate | None
+
+
+class MemberPage(Record, frozen=True):
+    """The organisations of the consortium."""
+
+    members: tuple[OrganizationEntry, ...]
+
+
+class PrincipalDocument(Record, frozen=True):
+    """A principal under its id."""
+
+    id: PrincipalId
+    principal: PrincipalEntry
+
+
+class RecordDocument(Record, frozen=True):
+    """A record's version under the record's id."""
+
+    id: RecordId
+    record: RecordEntry
+
+
+class RecordPage(Record, frozen=True):
+    """`next` is the id to pass as `after`, null on the last page."""
+
+    records: tuple[RecordDocument, ...]
+    next: str | None
+
+
+class VersionPage(Record, frozen=True):
+    """`next` is the version to pass as `after`, null on the last page."""
+
+    id: RecordId
+    versions: tuple[RecordEntry, ...]
+    next: Unsigned | None
+
+
+class CategoryDocument(Record, frozen=True):
+    """The current epoch of K(owner, category, author)."""
+
+    owner: PrincipalId
+    category: CategoryId
+    author: PrincipalId
+    entry: CategoryEntry
+
+
+class CategoryPage(Record, frozen=True):
+    """`next` is what to pass as `after` (category and author), null on the last page."""
+
+    categories: tuple[CategoryDocument, ...]
+    next: str | None
+
+
+class StoredAttachment(Record, frozen=True):
+    """An attachment that this node holds; dropped after a while unless a transaction names it."""
+
+    hash: Hash
+    size: Unsigned
+
+
+class TokenAnswer(Record, frozen=True):
+    """RFC 6749 §5.1."""
+
+    access_token: str
+    token_type: str
+    expires_in: Unsigned
+    scope: str
+
+
+class CutLinks(Record, frozen=True):
+    """Members with which this node is to have no link."""
+
+    cut: Annotated[tuple[MemberId, ...], Meta(max_length=VALIDATORS_MAX)]
