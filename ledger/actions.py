@@ -8,11 +8,12 @@ To add a group of actions: its shapes here and in `Action`, their lane in `ledge
 handlers in a module of their own, one case each in `ledger.execute`.
 """
 
-from typing import Annotated, Final, Literal, TypeAlias, assert_never
+from typing import Annotated, Final, Literal, TypeAlias, assert_never, get_args
 
-from msgspec import Meta
+from msgspec import Meta, msgpack
 
-from chain.codec import Codec, Record
+from chain.codec import Codec, Record, field_pointer
+from chain.errors import InvalidMessage
 from chain.keys import EncryptionKey
 from chain.transaction import ACTION_BYTES_MAX
 from chain.types import (
@@ -124,6 +125,29 @@ Action: TypeAlias = (
 )
 
 ACTION: Final = Codec[Action](Action, name="action", bytes_max=ACTION_BYTES_MAX)
+
+_KINDS: Final = tuple(
+    (msgpack.encode(kind.__struct_config__.tag), kind) for kind in get_args(Action)
+)
+_TAG_OFFSET: Final = 2
+"""An encoding opens with the format version and the array's header; then comes the tag."""
+
+
+def decode_action(raw: bytes, field: str) -> Action:
+    """The action in `raw`; `InvalidMessage` (`codec.*`) with a pointer below `field`."""
+    try:
+        return ACTION.decode(raw)
+    except InvalidMessage as error:
+        path = error.field.removeprefix(ACTION.name)
+        raise InvalidMessage(error.code, _pointer(raw, path, field), error.cause) from None
+
+
+def _pointer(raw: bytes, path: str, field: str) -> str:
+    """Names the fields of `path` ("[2][0]"), whose meaning depends on the kind of action."""
+    for tag, kind in _KINDS:
+        if raw.startswith(tag, _TAG_OFFSET):
+            return field_pointer(kind, path, field)
+    return f"{field}.type" if path == "[0]" else field + path
 
 
 def attachments_of(action: Action) -> tuple[tuple[str, bytes], ...]:

@@ -13,7 +13,6 @@ from chain.genesis import Parameters
 from chain.keys import check_encryption_key, check_public_key
 from chain.transaction import BODY, SIGNED, SignedTransaction, Transaction, check_shape
 from ledger.actions import (
-    ACTION,
     Action,
     CategoryOpen,
     KeyRotate,
@@ -23,6 +22,7 @@ from ledger.actions import (
     RecordPut,
     RecordRetract,
     attachments_of,
+    decode_action,
 )
 from ledger.lanes import Lane, lane_of
 
@@ -122,11 +122,7 @@ def _check_counts(transaction: Transaction, parameters: Parameters) -> None:
 
 def _decode_action(raw: bytes, index: int) -> Action:
     field = f"actions[{index}]"
-    try:
-        action = ACTION.decode(raw)
-    except InvalidMessage as error:
-        within = error.field.removeprefix(ACTION.name)
-        raise InvalidMessage(error.code, field + within, error.cause) from None
+    action = decode_action(raw, field)
     match action:
         case PrincipalEnrol() | PatientRegister() | KeyRotate():
             _check_keys(action, field)

@@ -1,6 +1,7 @@
 """The consortium of the ledger's tests."""
 
 import pytest
+
 from tests.ledger.ledger_world import World
 
 
