@@ -80,7 +80,7 @@ ERRORS: Final[dict[str, Explained]] = {
     "E009": _config(
         "the keys cannot be opened",
         "they lie under a passphrase",
-        "name the passphrase file: keys.passphrase_file in node.toml, or MEDLOCK_KEYS_PASSPHRASE_FILE",
+        "name its file: keys.passphrase_file in node.toml, or MEDLOCK_KEYS_PASSPHRASE_FILE",
     ),
     "E010": _config(
         "a private file can be read by others",

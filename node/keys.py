@@ -138,7 +138,7 @@ def new_passphrase(random: Random) -> bytes:
 
 
 def find_passphrase(keys_path: Path, configured: Path | None = None) -> bytes:
-    """The passphrase of `keys_path`: in `configured`, else in the random one's file beside the keys.
+    """The passphrase of `keys_path`: in `configured`, else in the file beside the keys.
 
     Raises `OperatorError` (E009, E010).
     """

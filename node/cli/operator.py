@@ -1,0 +1,158 @@
+"""`medlock init`, `run` and `stop`: a node's directory, its process, its end."""
+
+import asyncio
+import logging
+import os
+from pathlib import Path
+from typing import Final, cast, get_args
+
+import click
+
+from chain.types import MemberId, Role
+from client.files import write_whole
+from client.genesis_file import save_member
+from client.passphrase import forbid_core_dumps
+from node import logs
+from node.cli.blame import explain
+from node.cli.output import json_option, print_document, say
+from node.cli.reach import base_url
+from node.config import split_address
+from node.directory import Directory
+from node.errors import OperatorError
+from node.keys import find_passphrase, new_organization, save_organization
+from node.testnet.processes import stop as stop_process
+from node.tomlfile import node_toml
+from storage.votes import VoteStore
+
+_LOG: Final = logging.getLogger("medlock.run")
+_DIR = click.option(
+    "--dir",
+    "path",
+    type=click.Path(path_type=Path),
+    envvar="MEDLOCK_DIR",
+    required=True,
+    help="The node's directory.",
+)
+
+
+@click.command()
+@click.option("--org", required=True, help="The organisation's id: a-z, 0-9 and -.")
+@click.option("--role", required=True, type=click.Choice(get_args(Role)))
+@_DIR
+@click.option("--name", help="The organisation's name for people (default: the id).")
+@click.option("--address", help="Where peers reach this node: HOST:PORT (default: --p2p-listen's).")
+@click.option("--api-listen", default="127.0.0.1:7070", show_default=True)
+@click.option("--p2p-listen", default="127.0.0.1:7071", show_default=True)
+@click.option(
+    "--passphrase-file",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Puts the keys under this passphrase; the node reads the file when it starts.",
+)
+@click.option("--no-node", is_flag=True, help="A member without a node: keys and card only.")
+@json_option
+def init(  # noqa: PLR0913 - one option each
+    *,
+    org: str,
+    role: str,
+    path: Path,
+    name: str | None,
+    address: str | None,
+    api_listen: str,
+    p2p_listen: str,
+    passphrase_file: Path | None,
+    no_node: bool,
+) -> None:
+    """Make a node's directory: configuration, keys, an empty vote record, and the member card."""
+    _check_slug(org)
+    address = address or p2p_listen
+    for given in (address, api_listen, p2p_listen):
+        _check_address(given)
+    if split_address(address)[0] in {"0.0.0.0", "::"}:  # noqa: S104 - refused here
+        raise OperatorError("E070", "peers cannot reach that", fix="give --address HOST:PORT")
+    passphrase = find_passphrase(path, passphrase_file) if passphrase_file else None
+    forbid_core_dumps()
+    directory = Directory(path)
+    directory.create()
+    organization = new_organization(
+        org, name or org, cast("Role", role), os.urandom, with_node=not no_node
+    )
+    save_organization(directory.keys_path, organization, passphrase, os.urandom)
+    settings: dict[str, object] = {"api.listen": api_listen, "p2p.listen": p2p_listen}
+    if passphrase_file:
+        settings["keys.passphrase_file"] = str(passphrase_file.resolve())
+    write_whole(directory.config_path, node_toml(settings).encode(), 0o644)
+    if not no_node:
+        VoteStore(directory.votes_path).create()
+    save_member(directory.card_path, organization.card((address,)))
+    say("Hand card.json to whoever makes the genesis file; then put genesis.json here and run.")
+    print_document(
+        {"org": org, "role": role, "dir": str(path), "card": str(directory.card_path)},
+        str(directory.card_path),
+    )
+
+
+@click.command()
+@_DIR
+@click.option("--api-listen", help="HOST:PORT of the HTTP API.")
+@click.option("--p2p-listen", help="HOST:PORT for peers.")
+@click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]))
+@click.option("--log-format", type=click.Choice(["json", "text"]))
+@click.option("--log-target", type=click.Choice(["stderr", "file"]))
+@json_option
+def run(path: Path, **flags: str | None) -> None:
+    """Run a node until SIGTERM or Ctrl-C."""
+    if not __debug__:
+        raise OperatorError("E015")
+    directory = Directory(path)
+    config = directory.load_config(flags, os.environ).config
+    with directory.lock(base_url(config)):
+        logs.configure(config, directory.log_path)
+        forbid_core_dumps()
+        from node.daemon import run_node  # noqa: PLC0415 - every room, needed by this command only
+
+        try:
+            with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+                runner.run(run_node(directory, config))
+        except Exception as error:
+            explained = explain(error)
+            _LOG.exception("the node ends: %s", explained.cause, extra={"code": explained.code})
+            raise
+
+
+@click.command()
+@_DIR
+@json_option
+def stop(path: Path) -> None:
+    """Ask the node of a directory to stop, and wait until it has."""
+    directory = Directory(path)
+    running = directory.running()
+    if running is None or not stop_process(directory):
+        raise OperatorError("E021", f"no node runs in {path}")
+    print_document({"stopped": True, "pid": running.pid}, f"stopped process {running.pid}")
+
+
+def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:
+    """uvloop where it installs."""
+    try:
+        import uvloop  # noqa: PLC0415 - optional
+    except ImportError:
+        return None
+    return uvloop.Loop
+
+
+def _check_slug(org: str) -> None:
+    from msgspec import ValidationError, convert  # noqa: PLC0415 - for this check only
+
+    try:
+        convert(org, MemberId)
+    except ValidationError:
+        raise OperatorError(
+            "E070", "--org takes 1 to 32 of a-z, 0-9 and -, a letter first"
+        ) from None
+
+
+def _check_address(text: str) -> None:
+    try:
+        split_address(text)
+    except ValueError as expected:
+        raise OperatorError("E070", f"an address is refused: {expected} expected") from None
