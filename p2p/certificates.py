@@ -88,7 +88,7 @@ def create_identity(member: str) -> Identity:
     return Identity(certificate.public_bytes(serialization.Encoding.DER), key_pem)
 
 
-def check_certificate(der: bytes, *, others_than: bytes = b"") -> None:
+def check_certificate(der: bytes, *, others_than: bytes | None = None) -> None:
     """Raises `InvalidMessage` where `der` cannot be a member's transport certificate.
 
     It must be one X.509 certificate that signs itself, with an Ed25519 or P-256 key, that may not

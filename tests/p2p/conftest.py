@@ -41,7 +41,7 @@ def identity_of(name: str) -> Identity:
 async def until(condition: Callable[[], object], within_s: float = 10.0) -> None:
     """Waits for `condition`; a test that would wait for ever fails."""
     async with asyncio.timeout(within_s):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - most conditions have no event
             await asyncio.sleep(0.002)
 
 

@@ -121,7 +121,7 @@ async def test_a_peer_that_comes_up_late_is_found_without_its_dialling(world, wa
 
 
 async def test_a_cut_drops_and_refuses_until_healed_on_both_sides(world, wait_until):
-    alice, bob, carol = await world.mesh("alice", "bob", "carol")
+    alice, bob, _carol = await world.mesh("alice", "bob", "carol")
     alice.network.cut({"bob"})
     assert alice.sees("bob") == ()
     assert alice.view("bob").cut
@@ -180,7 +180,7 @@ async def test_addresses_are_tried_in_turn(world, wait_until):
 
 
 async def test_pings_measure_the_round_trip_and_keep_a_quiet_connection(world, wait_until):
-    alice, bob = await world.mesh("alice", "bob", limits={"ping_s": 0.05, "silence_s": 1.0})
+    alice, _bob = await world.mesh("alice", "bob", limits={"ping_s": 0.05, "silence_s": 1.0})
     await wait_until(lambda: alice.view("bob").rtt_s is not None)
     since = alice.view("bob").since
     heard = alice.view("bob").last_heard
