@@ -2,17 +2,14 @@
 
 import time
 from pathlib import Path
-from typing import Any
 
 import click
-import msgspec
 
-from chain.errors import InvalidMessage
-from chain.genesis import Genesis, Parameters, check_genesis
 from client.genesis_file import save_genesis
 from node.cli.output import json_option, print_document
-from node.directory import read_card, sentence
+from node.directory import read_card
 from node.errors import OperatorError
+from node.founding import PARAMETERS, make_genesis
 
 
 @click.group()
@@ -63,44 +60,12 @@ def create(
     print_document(document)
 
 
-def make_genesis(
-    members: list[Any],
-    chain_id: str,
-    first_proposer: str | None,
-    parameters: dict[str, int],
-    time_ms: int,
-) -> Genesis:
-    """The checked genesis of `members`; E013 where they cannot make one."""
-    members = sorted(members, key=lambda member: member.id)
-    voting = [member.id for member in members if member.node is not None]
-    if not voting:
-        raise OperatorError("E013", "no card names a node: nobody could vote")
-    try:
-        made = Genesis(
-            chain_id,
-            time_ms,
-            msgspec.convert(
-                [parameters.get(name, getattr(Parameters(), name)) for name in _NAMES], Parameters
-            ),
-            tuple(members),
-            first_proposer or voting[0],
-        )
-        made = msgspec.convert(msgspec.to_builtins(made, builtin_types=(bytes,)), Genesis)
-        check_genesis(made)
-    except InvalidMessage as refusal:
-        raise OperatorError("E013", sentence(refusal)) from None
-    except msgspec.ValidationError as refusal:
-        raise OperatorError("E070", f"genesis is refused: {refusal}") from None
-    return made
-
-
-_NAMES = Parameters.__struct_fields__
-
-
 def _parameter(text: str) -> tuple[str, int]:
     name, _, number = text.partition("=")
-    if name not in _NAMES or not (number.isascii() and number.isdigit()):
+    if name not in PARAMETERS or not (number.isascii() and number.isdigit()):
         raise OperatorError(
-            "E070", f"--parameter {text} is refused", fix=f"KEY=NUMBER, KEY is of {_NAMES}"
+            "E070",
+            f"--parameter {text} is refused",
+            fix=f"KEY=NUMBER, KEY is one of {', '.join(PARAMETERS)}",
         )
     return name, int(number)

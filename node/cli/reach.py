@@ -45,11 +45,15 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class HeldWallet:
-    """An opened wallet; `path` and `passphrase` to write it again, where it is a member's file."""
+    """An opened wallet; `path` and `passphrase` to write it again, where it is a member's file.
+
+    A `demo` wallet is one of a test network's, under the random passphrase beside it.
+    """
 
     wallet: Wallet
     path: Path | None = None
     passphrase: bytes = field(default=b"", repr=False)
+    demo: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,13 +157,14 @@ def hold(asked: Asked, testnet: Testnet | None) -> HeldWallet:
     assert asked.wallet is not None, "the caller has checked"
     path = find_wallet(asked.wallet, testnet)
     beside = path.parent / PASSPHRASE
-    if asked.passphrase_fd is None and testnet is not None and _is_demo(path, testnet):
+    demo = asked.passphrase_fd is None and testnet is not None and _is_demo(path, testnet)
+    if demo:
         passphrase = beside.read_bytes().strip()
     else:
         passphrase = read_passphrase(
             f"Passphrase of {path.name}", os.environ, descriptor=asked.passphrase_fd
         )
-    return HeldWallet(load_wallet(path, passphrase), path, passphrase)
+    return HeldWallet(load_wallet(path, passphrase), path, passphrase, demo)
 
 
 def find_wallet(named: str, testnet: Testnet | None) -> Path:

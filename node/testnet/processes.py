@@ -19,6 +19,7 @@ from node.errors import OperatorError
 ProcessState = Literal["running", "paused", "stopped"]
 CONSOLE: Final = "console.log"
 """What a process says before its log is open, and after it has failed."""
+START_S: Final = 60.0
 STOP_S: Final = 15.0
 KILL_S: Final = 5.0
 POLL_S: Final = 0.02
