@@ -10,6 +10,7 @@ import struct
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 from typing import Any, Final, Literal
 
 import plyvel
@@ -26,6 +27,10 @@ TABLE_BYTES: Final = 8 << 20
 OPEN_TABLES_MAX: Final = 256
 _BLOOM_BITS: Final = 10
 _FLOCK: Final = struct.Struct("hhqqi4x")
+_OPEN_HERE: Final[set[Path]] = set()
+"""Directories that this process has open. LevelDB's own second attempt at one would release the
+lock against other processes (closing any descriptor of a locked file does)."""
+_OPENING: Final = Lock()
 _RESTORE: Final = "restore a backup, or delete the data directory and synchronise again"
 
 
@@ -87,6 +92,8 @@ class LevelKeyValues:
     def close(self) -> None:
         """Releases the files and the lock."""
         self._database.close()
+        with _OPENING:
+            _OPEN_HERE.discard(self.path.resolve())
 
 
 class _Reader:
@@ -119,6 +126,15 @@ class _Reader:
 
 
 def _open(path: Path, compression: Compression, *, create: bool) -> Any:
+    with _OPENING:
+        if path.resolve() in _OPEN_HERE:
+            raise _busy(path, "this process")
+        database = _open_alone(path, compression, create=create)
+        _OPEN_HERE.add(path.resolve())
+        return database
+
+
+def _open_alone(path: Path, compression: Compression, *, create: bool) -> Any:
     try:
         return plyvel.DB(
             str(path),
@@ -134,7 +150,8 @@ def _open(path: Path, compression: Compression, *, create: bool) -> Any:
         )
     except plyvel.IOError as error:
         if "lock" in str(error).lower():
-            raise _busy(path) from error
+            holder = _lock_holder(path / "LOCK")
+            raise _busy(path, f"process {holder}" if holder else "another process") from error
         if "No such file" in str(error):
             raise _damaged(path, error) from error
         raise
@@ -142,17 +159,16 @@ def _open(path: Path, compression: Compression, *, create: bool) -> Any:
         raise _damaged(path, error) from error
 
 
-def _busy(path: Path) -> StoreBusy:
-    holder = _lock_holder(path / "LOCK")
+def _busy(path: Path, who: str) -> StoreBusy:
     return StoreBusy(
         "store.busy",
-        f"{path} is in use by {f'process {holder}' if holder else 'this or another process'}",
+        f"{path} is in use by {who}",
         "stop that node with `medlock stop --dir …`, or choose another --dir",
     )
 
 
 def _lock_holder(lock: Path) -> int | None:
-    """The process that holds LevelDB's lock; None where it is our own, or cannot be told."""
+    """The other process that holds LevelDB's lock; None where it cannot be told."""
     try:
         with lock.open("rb+") as file:
             asked = _FLOCK.pack(fcntl.F_WRLCK, 0, 0, 0, 0)

@@ -51,6 +51,7 @@ class HighWaterMark:
                 f"{path} holds no readable mark",
                 "restore a backup, or start again from `medlock init`",
             )
+        self._file.sync()
         self._mark, self._slot = max(whole)
 
     @staticmethod

@@ -56,7 +56,10 @@ class StagedState(Protocol):
 class Store(Protocol):
     """The chain and its state."""
 
-    state: StateView
+    @property
+    def state(self) -> StateView:
+        """The state at the tip."""
+        ...
 
     def tip(self) -> StoredTip | None:
         """The last block; None before `begin`."""

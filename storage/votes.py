@@ -91,6 +91,8 @@ class VoteStore:
         whole = {name: raw for name, raw in blocks.items() if raw is not None}
         if len(whole) != len(blocks):
             return StoredVotes(None, {}, "corrupt")
+        self._settle(newest)
+        self._mark.rise(_mark(newest.sequence))
         self._sequence = newest.sequence
         self._usable = True
         self._stored = {bytes.fromhex(name) for name in self._disk.names(self._blocks)}
@@ -129,6 +131,20 @@ class VoteStore:
     @property
     def _blocks(self) -> Path:
         return self.directory / _BLOCKS
+
+    def _settle(self, slot: _Slot) -> None:
+        """Syncs what was read: a process that died may have left it in memory only, and from now
+        on it counts as acknowledged."""
+        for path in (
+            self.directory / _SLOTS[slot.sequence % 2],
+            *(self._blocks / name.hex() for name in slot.names),
+        ):
+            file = self._disk.open(path)
+            try:
+                file.sync()
+            finally:
+                file.close()
+        self._disk.sync_directory(self._blocks)
 
     def _save_blocks(self, blocks: Mapping[bytes, bytes]) -> None:
         fresh = sorted(name for name in blocks if name not in self._stored)
