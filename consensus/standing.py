@@ -177,7 +177,7 @@ class Standing:
         self.view = view
         self.proposal = None
         self.own.clear()
-        named = (self.record.prepared, self.certificate)
+        named = (self.record.prepared, self.record.accepted, self.certificate)
         wanted = {vote.block_hash for vote in named if vote is not None}
         self.candidates.retain(wanted | self.ballots.prepared_hashes())
 

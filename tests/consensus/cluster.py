@@ -215,8 +215,10 @@ class Cluster:
         self.cut: set[tuple[str, str]] = set()
         self.pending: list[bytes] = []
         self.clock_skew_ms: dict[str, int] = {}
+        self.effects_left: dict[str, int] = {}
+        """The node dies when it has performed so many more effects."""
+        self.faces = self._by_turns
         self.filter: Callable[[str, str, Packet], bool] = lambda source, target, packet: True
-        self.trace: list[tuple[float, str, object]] = []
         self._queue: list[tuple[float, int, Callable[[], None]]] = []
         self._order = 0
         self._spoken: dict[tuple[str, type, int, int], bytes] = {}
@@ -238,11 +240,10 @@ class Cluster:
         node.valid = {}
         node.abstaining = node.abstaining or abstaining
         record = VOTE_RECORD.decode(node.record) if node.record is not None else None
-        tip = self.tip(name)
         member = member_of(name)
         node.replica = Replica(
             member,
-            tip,
+            self.tip(name),
             self.timing,
             TERM_BLOCKS,
             lambda message: seal(member, message),
@@ -288,9 +289,9 @@ class Cluster:
                 self._connect(one, other)
 
     def is_cut(self, source: str, target: str) -> bool:
-        return (source, target) in self.cut or not self._faces(source, target)
+        return (source, target) in self.cut or not self.faces(source, target)
 
-    def _faces(self, source: str, target: str) -> bool:
+    def _by_turns(self, source: str, target: str) -> bool:
         """Which copy of a twin a node sees now."""
         for copy, other in ((source, target), (target, source)):
             if member_of(copy) in self.twins:
@@ -373,9 +374,6 @@ class Cluster:
     def inject(self, target: str, packet: Packet) -> None:
         self._deliver(packet.signed.sender, target, packet)
 
-    def do(self, name: str, effects: list[Effect]) -> None:
-        self._perform(name, effects)
-
     # The shell.
 
     def _replica(self, name: str) -> Replica:
@@ -429,7 +427,7 @@ class Cluster:
     def _perform(self, name: str, effects: list[Effect]) -> None:
         with self._power(name):
             for effect in effects:
-                self._risk_power()
+                self._risk_power(name)
                 self._effect(name, effect)
             self._offer(name)
 
@@ -442,7 +440,12 @@ class Cluster:
                 self.crash(name)
                 self._later(self.random.uniform(0.1, 3.0), lambda: self._restart_later(name))
 
-    def _risk_power(self) -> None:
+    def _risk_power(self, name: str) -> None:
+        left = self.effects_left.pop(name, None)
+        if left is not None and left > 0:
+            self.effects_left[name] = left - 1
+        if left == 0:
+            raise PowerCutError
         if self.faults.crash and self.random.random() < self.faults.crash:
             raise PowerCutError
 
@@ -585,7 +588,7 @@ class Cluster:
             return
         self._check_decided(name, block, certificate)
         node.chain.append((block, certificate))
-        self._risk_power()
+        self._risk_power(name)
         self._perform(name, self._replica(name).adopt(self.tip(name), self.now))
         if node.replica is not None:
             self._tell_work(name)
