@@ -15,7 +15,8 @@ from typing import Final
 
 from chain.genesis import Genesis
 from ledger.queries import members as members_of
-from node.api.app import make_app, serve
+from node.api.app import make_app
+from node.api.listener import TlsFiles, serve
 from node.assembly import assemble, begin_chain
 from node.clock import SystemClock
 from node.config import NodeConfig, split_address
@@ -50,7 +51,7 @@ async def run_node(directory: Directory, config: NodeConfig) -> None:
     with contextlib.ExitStack() as closing:
         store = _open_store(directory, genesis, config)
         closing.callback(store.close)
-        attachments = _open_attachments(directory.attachments_path)
+        attachments = _open_attachments(directory.attachments_path, config)
         closing.callback(attachments.close)
         votes = VoteStore(directory.votes_path)
         closing.callback(votes.close)
@@ -86,9 +87,13 @@ def _open_store(directory: Directory, genesis: Genesis, config: NodeConfig) -> S
         raise _explained(problem) from problem
 
 
-def _open_attachments(path: Path) -> AttachmentStore:
+def _open_attachments(path: Path, config: NodeConfig) -> AttachmentStore:
+    """As the store: where none is left, what blocks name is fetched again."""
+    clock_ms = SystemClock(config.clock_offset_ms).wall_ms
     try:
-        return AttachmentStore.open(path)
+        if not path.exists() or not any(path.iterdir()):
+            AttachmentStore.create(path, clock_ms).close()
+        return AttachmentStore.open(path, clock_ms)
     except StoreProblem as problem:
         raise _explained(problem) from problem
 
@@ -155,8 +160,12 @@ async def _run(node: MemberNode, network: Network, config: NodeConfig) -> None:
         await network.start()
     except OSError as error:
         raise OperatorError("E011", f"p2p.listen {config.p2p_listen}: {error.strerror}") from None
-    app = make_app(Desk(node), development=config.development, clock=node.parts.clock.monotonic_s)
-    runner = await serve(app, config)
+    app = make_app(
+        Desk(node),
+        development=config.development,
+        clock=lambda: node.parts.clock.wall_ms() / 1_000,
+    )
+    runner = await serve(app, config.api_listen, _tls_files(config))
     with _signals(stopped):
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -168,12 +177,17 @@ async def _run(node: MemberNode, network: Network, config: NodeConfig) -> None:
                 _LOG.info("node is up")
                 await stopped.wait()
                 _LOG.info("stopping")
-                await runner.cleanup()
                 for task in running:
                     task.cancel()
         finally:
             await runner.cleanup()
             await network.stop()
+
+
+def _tls_files(config: NodeConfig) -> TlsFiles | None:
+    if config.api_tls_certificate is None or config.api_tls_key is None:
+        return None
+    return TlsFiles(config.api_tls_certificate, config.api_tls_key)
 
 
 @contextlib.contextmanager

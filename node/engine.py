@@ -242,7 +242,9 @@ class Engine:
         if delay <= 0:
             return None
         try:
-            return await asyncio.wait_for(self._inputs.get(), delay)
+            # Not wait_for: in Python 3.11 it can swallow a cancellation.
+            async with asyncio.timeout(delay):
+                return await self._inputs.get()
         except TimeoutError:
             return None
 

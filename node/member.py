@@ -4,15 +4,18 @@ Knows every part and does little itself. Everything here runs in the event loop.
 """
 
 import asyncio
-import logging
-from collections.abc import Awaitable, Coroutine, Sequence
+import contextlib
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from functools import partial
+from itertools import islice
+from typing import Final, ParamSpec
 
 from chain.block import Block
 from chain.certificate import Certificate
 from chain.errors import InvalidMessage
 from chain.genesis import Genesis, Parameters
+from consensus.censorship import WATCHED_TRANSACTIONS_MAX, CensorshipWatch, CommittedBlock
 from consensus.tip import Tip
 from ledger.keyspace import PARAMETERS_KEY
 from ledger.queries import parameters as parameters_of
@@ -54,7 +57,7 @@ from p2p.wire import (
 from storage.attachments import AttachmentStore
 from storage.protocols import Store
 
-_LOG: Final = logging.getLogger("medlock.node")
+Arguments = ParamSpec("Arguments")
 SERVED_MAX: Final = 64
 """Questions of peers being answered at once; more are dropped, and asked again."""
 CONSENSUS_FAULT_POINTS: Final = 50
@@ -134,7 +137,9 @@ class MemberNode:
             deliver=self._deliver,
             candidate=self._candidate,
         )
-        self._errands: asyncio.Queue[Coroutine[Any, Any, None]] = asyncio.Queue(SERVED_MAX)
+        self.replication.want(parts.attachments.awaited())
+        self._censorship = CensorshipWatch(self.parameters.censorship_ms / 1_000)
+        self._errands: asyncio.Queue[Callable[[], Awaitable[None]]] = asyncio.Queue(SERVED_MAX)
 
     async def run(self) -> None:
         """Until cancelled; a failure of any part ends all."""
@@ -157,19 +162,29 @@ class MemberNode:
             metrics.view.set(self.engine.replica.view)
             metrics.peers.set(len(self.connected()))
             metrics.attachments_missing.set(self.replication.missing)
-            await parts.workers.run(
-                lambda: parts.attachments.expire(parts.clock.wall_ms() - PENDING_ATTACHMENT_MS_MAX)
-            )
+            await parts.workers.run(self._drop_expired_attachments)
+
+    def _drop_expired_attachments(self) -> None:
+        attachments = self.parts.attachments
+        before_ms = self.parts.clock.wall_ms() - PENDING_ATTACHMENT_MS_MAX
+        attachments.drop(
+            [each.hash for each in attachments.pending() if each.arrived_ms < before_ms]
+        )
 
     async def _run_errands(self) -> None:
         while True:
-            await (await self._errands.get())
+            errand = await self._errands.get()
+            await errand()
 
-    def _errand(self, work: Coroutine[Any, Any, None]) -> None:
-        try:
-            self._errands.put_nowait(work)
-        except asyncio.QueueFull:
-            work.close()
+    def _errand(
+        self,
+        work: Callable[Arguments, Awaitable[None]],
+        *args: Arguments.args,
+        **kwargs: Arguments.kwargs,
+    ) -> None:
+        """Has `work` done soon, or dropped where too much waits: whoever asked asks again."""
+        with contextlib.suppress(asyncio.QueueFull):
+            self._errands.put_nowait(partial(work, *args, **kwargs))
 
     def _deliver(self, certified: Certified) -> None:
         self.engine.offer(certified)
@@ -213,8 +228,10 @@ class MemberNode:
             self.parameters = parameters_of(self.parts.store.state)
         ids = [each.id for each in executed.prepared]
         header = executed.block.header
+        self._watch_for_censorship(executed, ids)
         self.parts.mempool.remove(ids)
-        self.parts.mempool.expire(header.timestamp_ms)
+        for expired in self.parts.mempool.expire(header.timestamp_ms):
+            self._censorship.release(expired.id)
         self._count(executed, certificate)
         self.waiting.committed(
             header.height,
@@ -226,6 +243,30 @@ class MemberNode:
             ),
         )
         return Tip(header, certificate, executed.validators)
+
+    def _watch_for_censorship(self, executed: Executed, ids: Sequence[bytes]) -> None:
+        """Only what this node held when the block was decided can have been passed over."""
+        for entry in islice(self.parts.mempool, WATCHED_TRANSACTIONS_MAX):
+            if self._widely_held(entry):
+                prepared = entry.prepared
+                self._censorship.hold(
+                    entry.id, prepared.lane, len(prepared.raw), prepared.weight, entry.received_s
+                )
+        limits, carried = self.parameters, executed.prepared
+        self._censorship.committed(
+            CommittedBlock(
+                executed.block.header.proposer,
+                ids,
+                limits.block_transactions_max - len(carried),
+                limits.block_bytes_max - sum(len(each.raw) for each in carried),
+                limits.block_weight_max - sum(each.weight for each in carried),
+            ),
+            self.parts.clock.monotonic_s(),
+        )
+
+    def suspects(self, now_s: float) -> str | None:
+        """The primary that passes over an admissible transaction, if any."""
+        return self._censorship.suspect(now_s)
 
     def _make_durable(self, executed: Executed, certificate: Certificate) -> list[bytes]:
         """Attachments before the block that commits to them, the tip last. Returns those that are
@@ -264,7 +305,7 @@ class MemberNode:
 
     def fetch_block(self, height: int, block_hash: bytes) -> None:  # noqa: ARG002 - the hash says it all
         """Asks peers for an undecided block."""
-        self._errand(self._fetch_block(block_hash))
+        self._errand(self._fetch_block, block_hash)
 
     async def _fetch_block(self, block_hash: bytes) -> None:
         block = await self.sync.fetch_candidate(block_hash)
@@ -277,7 +318,7 @@ class MemberNode:
 
     def send_decided(self, member: str, height: int) -> None:
         """Sends a decided block with its certificate."""
-        self._errand(self.sync.send_decided(member, height))
+        self._errand(self.sync.send_decided, member, height)
 
     def regossip(self) -> None:
         """Sends pending transactions to all again."""
@@ -317,15 +358,15 @@ class MemberNode:
             case Announce() as announce:
                 self.gossip.announced(member, announce)
             case Request() as request:
-                self._errand(self.gossip.requested(member, request))
+                self._errand(self.gossip.requested, member, request)
             case BlockRequest() as request:
-                self._errand(self.sync.serve_range(member, request))
+                self._errand(self.sync.serve_range, member, request)
             case BlockByHashRequest() as request:
-                self._errand(self.sync.serve_by_hash(member, request))
+                self._errand(self.sync.serve_by_hash, member, request)
             case BlockRange(request=0) as decided:
                 self.sync.told(member, decided)
             case AttachmentRequest() as request:
-                self._errand(self.replication.serve(member, request))
+                self._errand(self.replication.serve, member, request)
             case AttachmentHave() as have:
                 self.replication.announced(member, have)
             case BlockRange() | AttachmentChunk() as answer:

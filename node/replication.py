@@ -125,10 +125,11 @@ class Replication:
     async def _fetch_from(self, member: str, wanted: bytes) -> bool:
         """Reads the whole of it from one peer, chunk by chunk, into the store."""
         first = await self._chunk(member, wanted, 0)
-        if first is None or first.size is None:
+        size = None if first is None else first.size
+        if first is None or size is None:
             return False
         try:
-            writer = await self._workers.run(lambda: self._attachments.writer(wanted, first.size))
+            writer = await self._workers.run(lambda: self._attachments.writer(wanted, size))
         except (AttachmentErased, QuotaExceeded):
             return False
         chunk: AttachmentChunk | None = first
@@ -138,10 +139,10 @@ class Replication:
                 content = chunk.content
                 await self._workers.run(partial(writer.write, content))
                 offset += len(content)
-                if offset >= first.size:
+                if offset >= size:
                     break
                 chunk = await self._chunk(member, wanted, offset)
-            if offset != first.size:
+            if offset != size:
                 return False
             await self._workers.run(writer.finish)
         except AttachmentMismatch:

@@ -1,0 +1,143 @@
+"""Whole nodes agree, survive and explain themselves; no socket and no process involved."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from cluster import NAMES, cluster
+
+from chain.errors import InvalidMessage, Rejected
+from chain.receipt import RECEIPT, verify_receipt
+
+
+async def test_four_nodes_commit_one_block(tmp_path: Path) -> None:
+    async with cluster(tmp_path) as four:
+        desk = four.nodes["wholesaler"].desk
+        transaction_id = await desk.submit(four.transaction(), ())
+        place = await desk.committed(transaction_id, 10)
+        assert place is not None
+        assert place.result.ok
+        await four.height(place.height)
+        assert len(four.tips()) == 1
+        receipt = await desk.receipt(transaction_id)
+        assert receipt is not None
+        assert verify_receipt(RECEIPT.decode(receipt), four.genesis).height == place.height
+
+
+async def test_the_same_transaction_at_three_nodes_commits_once(tmp_path: Path) -> None:
+    async with cluster(tmp_path) as four:
+        raw = four.transaction()
+        desks = [four.nodes[name].desk for name in NAMES[:3]]
+        ids = [await desk.submit(raw, ()) for desk in desks]
+        places = [await desk.committed(ids[0], 10) for desk in desks]
+        assert len(set(ids)) == 1
+        assert places[0] is not None
+        assert places[0] == places[1] == places[2]
+        await four.height(places[0].height)
+        assert await desks[0].submit(raw, ()) == ids[0], "known for ever, and no error"
+        receipts = [RECEIPT.decode(await desk.receipt(ids[0]) or b"") for desk in desks]
+        assert len({receipt.header.hash for receipt in receipts}) == 1
+        assert len({receipt.transaction_path for receipt in receipts}) == 1
+
+
+async def test_a_dead_primary_is_replaced_and_catches_up(tmp_path: Path) -> None:
+    async with cluster(tmp_path) as four:
+        primary = four.nodes["hospital-b"].node.engine.replica.primary
+        others = [name for name in NAMES if name != primary]
+        first = await four.nodes[others[0]].desk.submit(four.transaction(), ())
+        place = await four.nodes[others[0]].desk.committed(first, 10)
+        assert place is not None
+        await four.stop(primary)
+        desk = four.nodes[others[1]].desk
+        second = await desk.submit(four.transaction(), ())
+        place = await desk.committed(second, 10)
+        assert place is not None, "the others go on"
+        four.start(primary)
+        await four.height(place.height)
+        third = await four.nodes[primary].desk.submit(four.transaction(), ())
+        place = await four.nodes[primary].desk.committed(third, 10)
+        assert place is not None
+        await four.height(place.height)
+        assert len(four.tips()) == 1
+
+
+async def test_half_a_network_commits_nothing_and_says_why(tmp_path: Path) -> None:
+    async with cluster(tmp_path) as four:
+        await four.height(0)
+        for one in NAMES[:2]:
+            for other in NAMES[2:]:
+                four.board.sever(one, other)
+        desk = four.nodes["hospital-a"].desk
+        transaction_id = await desk.submit(four.transaction(), ())
+        assert await desk.committed(transaction_id, 0.5) is None
+        why = desk.why_stalled()
+        assert why["stalled"]
+        assert set(why["missing"]) >= {"manufacturer", "wholesaler"}
+        assert any("cut" in sentence for sentence in why["explanation"])
+        four.board.heal()
+        place = await desk.committed(transaction_id, 10)
+        assert place is not None
+        await four.height(place.height)
+        assert len(four.tips()) == 1
+
+
+async def test_three_go_on_and_the_fourth_catches_up(tmp_path: Path) -> None:
+    async with cluster(tmp_path) as four:
+        for other in NAMES[:3]:
+            four.board.sever("wholesaler", other)
+        desk = four.nodes["hospital-a"].desk
+        place = None
+        for _ in range(5):
+            place = await desk.committed(await desk.submit(four.transaction(), ()), 10)
+        assert place is not None
+        assert four.nodes["wholesaler"].node.engine.tip.header.height == 0
+        four.board.heal()
+        await four.height(place.height)
+        assert len(four.tips()) == 1
+
+
+async def test_all_restart_and_nothing_acknowledged_is_lost(tmp_path: Path) -> None:
+    async with cluster(tmp_path) as four:
+        desk = four.nodes["hospital-b"].desk
+        ids = [await desk.submit(four.transaction(), ()) for _ in range(20)]
+        places = await asyncio.gather(*(desk.committed(each, 10) for each in ids))
+        for name in NAMES:
+            await four.stop(name)
+        for name in NAMES:
+            four.start(name)
+        for each, place in zip(ids, places, strict=True):
+            assert await four.nodes["hospital-b"].desk.committed(each, 0) == place
+        desk = four.nodes["wholesaler"].desk
+        assert await desk.committed(await desk.submit(four.transaction(), ()), 10)
+
+
+async def test_a_primary_with_a_wrong_clock_is_replaced(tmp_path: Path) -> None:
+    async with cluster(tmp_path, {"hospital-a": 11_000}) as four:
+        assert four.nodes["hospital-b"].node.engine.replica.primary == "hospital-a"
+        desk = four.nodes["hospital-b"].desk
+        place = await desk.committed(await desk.submit(four.transaction(), ()), 10)
+        assert place is not None
+        header = four.nodes["hospital-b"].node.engine.tip.header
+        assert header.proposer != "hospital-a"
+
+
+async def test_what_is_not_a_transaction_is_refused_exactly(tmp_path: Path) -> None:
+    async with cluster(tmp_path) as four:
+        desk = four.nodes["hospital-a"].desk
+        raw = four.transaction()
+        enrolled = four.enrolment(b"\7" * 16)
+        bad = {
+            "codec.malformed": b"\xff" * 100,
+            "transaction.wrong_signature": raw[:-1] + bytes([raw[-1] ^ 1]),
+        }
+        for code, each in bad.items():
+            with pytest.raises(InvalidMessage) as caught:
+                await desk.submit(each, ())
+            assert caught.value.code == code
+        first = await desk.submit(four.transaction("hospital-a", enrolled), ())
+        assert await desk.committed(first, 10)
+        with pytest.raises(Rejected):
+            await desk.submit(four.transaction("hospital-a", enrolled), ())
+        with pytest.raises(InvalidMessage) as caught:
+            await desk.submit(four.transaction(), (b"nobody named this",))
+        assert caught.value.code == "transaction.attachment_wrong"
