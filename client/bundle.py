@@ -22,6 +22,34 @@ _TYPE_NAME: Final = re.compile(r"[A-Z][A-Za-z]{1,63}\Z")
 _ID: Final = re.compile(r"[A-Za-z0-9\-.]{1,64}\Z")
 """FHIR R4 §2.24.0.1, id."""
 _SUBJECT_FIELDS: Final = ("subject", "patient", "beneficiary")
+_RELATIVE: Final = re.compile(
+    r"(Patient/[A-Za-z0-9\-.]{1,64})(?:/_history/[A-Za-z0-9\-.]{1,64})?\Z"
+)
+_CONDITIONAL: Final = "Patient?identifier="
+_ONE_PATIENT: Final = "one patient a file: split it"
+ADMINISTRATIVE_TYPES: Final = frozenset(
+    {
+        "CapabilityStatement",
+        "CodeSystem",
+        "Endpoint",
+        "HealthcareService",
+        "InsurancePlan",
+        "Location",
+        "Medication",
+        "MedicationKnowledge",
+        "Organization",
+        "OrganizationAffiliation",
+        "PlanDefinition",
+        "Practitioner",
+        "PractitionerRole",
+        "Questionnaire",
+        "StructureDefinition",
+        "Substance",
+        "ValueSet",
+    }
+)
+"""Resources that are never about a patient. Only these may belong to an organisation, whose records
+every member can open; whatever is not named here needs a patient."""
 _MEDICAL_RECORD_NUMBER: Final = "MR"
 """HL7 v2 table 0203."""
 
@@ -41,30 +69,33 @@ class Resource:
         return f"Resource({self.pointer or 'file'})"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Bundle:
-    """The resources of a file in their order, and the one that is its patient, if any."""
+    """The resources of a file in their order, all of one owner.
+
+    `patient` is the Patient among them. `subject` is the patient whom all is about where he is not
+    among them. Without both, the resources are an organisation's own.
+    """
 
     resources: tuple[Resource, ...]
     patient: Resource | None
+    subject: str | None
 
     def identifiers(self) -> tuple[str, ...]:
-        """How the hospital names the patient: of the Patient here, or of whom it all is about.
-
-        With a Patient: "Patient/<id>", its fullUrl, and "system|value" of its medical record
-        number (else its first identifier). Without: the one reference that the resources share.
-        """
+        """How the hospital names the patient: "Patient/<id>", fullUrl, "system|value"."""
         if self.patient is not None:
             return _names_of(self.patient)
-        subjects = {reference for each in self.resources for reference in _subjects(each)}
-        return tuple(subjects) if len(subjects) == 1 else ()
+        return () if self.subject is None else (self.subject,)
+
+    def __repr__(self) -> str:
+        return f"Bundle({len(self.resources)} resources)"
 
 
 def read_bundle(raw: bytes) -> Bundle:
     """The bundle in `raw`; a single resource is a bundle of one.
 
-    Raises `InvalidMessage` (`json.*`, `bundle.*`) with a pointer. More than one Patient is refused:
-    one transaction, one owner.
+    Raises `InvalidMessage` (`json.*`, `bundle.*`) with a pointer. One transaction, one owner: more
+    than one patient is refused, and so is what might be about a patient without saying whom.
     """
     document = _object(parse(raw), "")
     if document.get("resourceType") == "Bundle":
@@ -73,10 +104,39 @@ def read_bundle(raw: bytes) -> Bundle:
         resources = (_resource(document, None, ""),)
     patients = [each for each in resources if each.type == "Patient"]
     if len(patients) > 1:
-        raise InvalidMessage(
-            "bundle.several_patients", patients[1].pointer, "one patient a bundle; split it"
-        )
-    return Bundle(resources, patients[0] if patients else None)
+        raise InvalidMessage("bundle.several_patients", patients[1].pointer, _ONE_PATIENT)
+    if patients:
+        _check_all_about(patients[0], resources)
+        return Bundle(resources, patients[0], None)
+    return Bundle(resources, None, _common_subject(resources))
+
+
+def _check_all_about(patient: Resource, resources: tuple[Resource, ...]) -> None:
+    """Nothing here may be about another patient: this one will be able to open all of it."""
+    names = set(_names_of(patient))
+    others = {each.full_url for each in resources if each is not patient}
+    for resource in resources:
+        for pointer, subject in _subjects(resource):
+            if subject not in names and subject not in others:
+                raise InvalidMessage("bundle.several_patients", pointer, _ONE_PATIENT)
+
+
+def _common_subject(resources: tuple[Resource, ...]) -> str | None:
+    """The patient whom all is about; None where it is certain that there is none."""
+    found = [each for resource in resources for each in _subjects(resource)]
+    for pointer, subject in found:
+        if subject != found[0][1]:
+            raise InvalidMessage("bundle.several_patients", pointer, _ONE_PATIENT)
+    if found:
+        return found[0][1]
+    for resource in resources:
+        if resource.type not in ADMINISTRATIVE_TYPES:
+            raise InvalidMessage(
+                "bundle.no_patient",
+                resource.pointer,
+                "a resource of this type needs a patient: one here, or a reference to one",
+            )
+    return None
 
 
 def _entries(document: dict[str, Value]) -> Iterator[Resource]:
@@ -157,12 +217,29 @@ def _is_record_number(identifier: dict[str, Value]) -> bool:
     )
 
 
-def _subjects(resource: Resource) -> Iterator[str]:
+def _subjects(resource: Resource) -> Iterator[tuple[str, str]]:
+    """Which patients a resource says that it is about: (pointer, name)."""
     for name in _SUBJECT_FIELDS:
-        reference = resource.value.get(name)
-        target = reference.get("reference") if isinstance(reference, dict) else None
-        if isinstance(target, str) and target.startswith(("Patient/", "urn:uuid:")):
-            yield target
+        value = resource.value.get(name)
+        for reference in value if isinstance(value, list) else [value]:
+            target = reference.get("reference") if isinstance(reference, dict) else None
+            subject = _patient_name(target) if isinstance(target, str) else None
+            if subject is not None:
+                yield below(resource.pointer, name), subject
+
+
+def _patient_name(reference: str) -> str | None:
+    """The patient whom `reference` names, as links spell it; None where it is no patient.
+
+    FHIR R4 §2.3.0.5: relative, absolute, inside of the bundle, or conditional.
+    """
+    if match := _RELATIVE.match(reference):
+        return match.group(1)
+    if reference.startswith(_CONDITIONAL):
+        return reference.removeprefix(_CONDITIONAL)
+    if reference.startswith("urn:") or "/Patient/" in reference:
+        return reference
+    return None
 
 
 def _object(value: Value, field: str) -> dict[str, Value]:

@@ -254,10 +254,7 @@ def decrypt_wallet(raw: bytes, passphrase: bytes) -> Wallet:
     Raises `WalletError`: `wallet.does_not_open` (a wrong passphrase and a changed file look the
     same) or `wallet.malformed` (no wallet file at all).
     """
-    wallet = _decode(_decrypt(raw, passphrase))
-    for index, key in enumerate((*wallet.encryption_keys, *wallet.organization_keys)):
-        check_private_key(key, f"keys[{index}]")
-    return wallet
+    return _decode(_decrypt(raw, passphrase))
 
 
 def save_wallet(
@@ -331,7 +328,10 @@ def _decrypt(raw: bytes, passphrase: bytes) -> bytes:
 
 def _decode(plain: bytes) -> Wallet:
     try:
-        return _WALLET.decode(plain)
+        wallet = _WALLET.decode(plain)
+        for index, key in enumerate((*wallet.encryption_keys, *wallet.organization_keys)):
+            check_private_key(key, f"wallet.keys[{index}]")
+        return wallet  # noqa: TRY300 - the checks belong to it
     except InvalidMessage as error:
         raise WalletError(
             "wallet.malformed", error.cause, "use the release that wrote it", error.field
