@@ -1,0 +1,119 @@
+"""`medlock wallet`: keys of one principal, in a file under a passphrase."""
+
+import os
+from pathlib import Path
+from typing import cast, get_args
+
+import click
+
+from chain.document import to_document
+from chain.keys import Suite
+from chain.types import PrincipalKind
+from client.files import write_whole
+from client.passphrase import read_passphrase
+from client.wallet import (
+    MODERATE,
+    Wallet,
+    card,
+    encrypt_wallet,
+    new_wallet,
+    save_wallet,
+    show_document,
+)
+from node.cli.output import json_option, print_document, say
+from node.cli.reach import Asked, find_testnet, hold
+from node.directory import unusable
+from node.errors import OperatorError
+from node.testnet.state import DEFAULT_DIRECTORY
+
+_PASSPHRASE_FD = click.option(
+    "--passphrase-fd", type=int, envvar="MEDLOCK_PASSPHRASE_FD", help="Read it from there."
+)
+_DIR = click.option(
+    "--dir",
+    "directory",
+    type=click.Path(path_type=Path),
+    envvar="MEDLOCK_DIR",
+    help=f"The test network whose demo wallet is named (default {DEFAULT_DIRECTORY}).",
+)
+
+
+@click.group()
+def wallet() -> None:
+    """Make and show wallets."""
+
+
+@wallet.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--kind", type=click.Choice(get_args(PrincipalKind)), default="patient")
+@click.option("--org", help="The organisation; none for a patient.")
+@click.option(
+    "--suite",
+    type=click.Choice(["1", "2"]),
+    default="2",
+    show_default=True,
+    help="2 is ML-KEM-768 + X25519; 1 is X25519 alone, for browsers.",
+)
+@_PASSPHRASE_FD
+@json_option
+def new(file: Path, kind: str, org: str | None, suite: str, passphrase_fd: int | None) -> None:
+    """Make a wallet with fresh keys; print its card."""
+    if (kind == "patient") != (org is None):
+        raise OperatorError("E070", "a patient has no --org, everyone else has one")
+    if file.exists():
+        raise OperatorError("E070", f"{file} exists", fix="choose another name")
+    passphrase = read_passphrase(
+        "New passphrase", os.environ, descriptor=passphrase_fd, confirm=True
+    )
+    made = new_wallet(cast("PrincipalKind", kind), org, os.urandom, suite=Suite(int(suite)))
+    save_wallet(file, made, passphrase, os.urandom, MODERATE)
+    print_document({"file": str(file), "card": to_document(card(made))})
+
+
+@wallet.command()
+@click.argument("named", metavar="WALLET")
+@click.option("--card", "only_card", is_flag=True, help="Only what is meant to be handed over.")
+@_DIR
+@_PASSPHRASE_FD
+@json_option
+def show(*, named: str, only_card: bool, directory: Path | None, passphrase_fd: int | None) -> None:
+    """Show what is public of a wallet: its pseudonym and keys, never a secret."""
+    held = _hold(named, directory, passphrase_fd)
+    print_document(to_document(card(held)) if only_card else show_document(held))
+
+
+@wallet.command("export")
+@click.argument("named", metavar="WALLET")
+@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), required=True)
+@click.option(
+    "--new-passphrase-fd", type=int, help="Read the copy's passphrase from there (else asked)."
+)
+@_DIR
+@_PASSPHRASE_FD
+@json_option
+def export_command(
+    *,
+    named: str,
+    output: Path,
+    new_passphrase_fd: int | None,
+    directory: Path | None,
+    passphrase_fd: int | None,
+) -> None:
+    """Copy a wallet under a passphrase of its own, to hand it over or to keep it elsewhere."""
+    if output.exists():
+        raise OperatorError("E070", f"{output} exists", fix="choose another --output")
+    held = _hold(named, directory, passphrase_fd)
+    passphrase = read_passphrase(
+        "Passphrase of the copy", {}, descriptor=new_passphrase_fd, confirm=True
+    )
+    try:
+        write_whole(output, encrypt_wallet(held, passphrase, MODERATE, os.urandom))
+    except OSError as error:
+        raise unusable(output, error) from None
+    say("The copy opens with its own passphrase.")
+    print_document({"file": str(output)}, str(output))
+
+
+def _hold(named: str, directory: Path | None, passphrase_fd: int | None) -> Wallet:
+    asked = Asked(None, None, directory, named, passphrase_fd, 0.0)
+    return hold(asked, find_testnet(asked)).wallet
