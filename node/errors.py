@@ -205,6 +205,12 @@ ERRORS: Final[dict[str, Explained]] = {
         "it was asked to stop and still runs",
         "medlock testnet kill NODE, or kill -9 the pid that is named",
     ),
+    "E043": Explained(
+        Exit.NO_QUORUM,
+        "the node does not answer in time",
+        "it is busy, paused, or the network between is slow",
+        "try again with a longer --timeout; medlock testnet ps shows what runs",
+    ),
     "E050": Explained(
         Exit.INTEGRITY,
         "the proof does not hold",

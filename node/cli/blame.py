@@ -66,7 +66,7 @@ def _client_code(error: ClientError) -> str:
 def _api_code(error: ApiError) -> str:
     """By the HTTP status; 0 is a node that cannot be reached."""
     if error.status == 0:
-        return "E020"
+        return "E043" if error.code == "api.timeout" else "E020"
     for statuses, code in _CODE_OF_STATUS:
         if error.status in statuses:
             return code

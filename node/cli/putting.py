@@ -14,7 +14,7 @@ from client.submission import BundleSubmission, prepare_bundle
 from client.wallet import MODERATE, Wallet, save_wallet, update_wallet
 from node.cli.blame import explain
 from node.cli.reach import Reach
-from node.errors import OperatorError
+from node.errors import Exit, OperatorError
 from node.keys import RANDOM_PASSPHRASE
 
 VALIDITY_MS: Final = 30 * 60 * 1_000
@@ -84,14 +84,25 @@ async def _commit(api: Api, submission: BundleSubmission) -> tuple[int, Operator
     except ApiError as error:
         if error.status in REFUSALS:
             return 0, explain(error)
+        if explain(error).exit_code == Exit.NO_QUORUM:
+            raise _not_yet(transaction.id) from error
         raise
     if submitted.height is None or submitted.result is None:
-        raise OperatorError("E040", f"transaction {transaction.id.hex()} is {submitted.status}")
+        raise _not_yet(transaction.id)
     if submitted.result.ok:
         return submitted.height, None
     where = f" at {submitted.result.field}" if submitted.result.field else ""
     refusal = OperatorError("E033", f"rejected: {submitted.result.code}{where}")
     return submitted.height, refusal
+
+
+def _not_yet(transaction_id: bytes) -> OperatorError:
+    name = transaction_id.hex()
+    return OperatorError(
+        "E040",
+        f"transaction {name} is not committed in time; it may still be",
+        fix=f"medlock why-stalled says what is missing; then medlock receipt get {name}",
+    )
 
 
 def _destination(
