@@ -341,3 +341,20 @@ def test_one_changed_byte_is_refused_or_another_transaction(data: st.DataObject)
 
 def test_every_kind_has_a_weight() -> None:
     assert set(WEIGHTS) == set(get_args(Action))
+
+
+def test_limits_are_what_still_passes() -> None:
+    records = [put(record_of("anna", name), name) for name in ("one", "two")]
+    transaction = with_actions(RETRACTION, RETRACTION, *records)
+    raw = encoded(transaction)
+    exact = {
+        "actions_max": 4,
+        "attachments_max": 2,
+        "transaction_bytes_max": len(raw),
+        "transaction_weight_max": 6,
+        "attachment_bytes_max": 100,
+    }
+    assert prepare(raw, Parameters(**exact)).weight == 6
+    for name, limit in exact.items():
+        tighter = Parameters(**(exact | {name: limit - 1}))
+        assert refusal(raw, tighter).code.startswith("transaction.")
