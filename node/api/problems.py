@@ -114,14 +114,7 @@ def of(error: Exception) -> Problem:
         case InvalidMessage():
             return _of_invalid(error)
         case Rejected():
-            explained = REJECTIONS.get(error.code)
-            return Problem(
-                422,
-                error.code,
-                explained.rule if explained else "the ledger's rules refuse this",
-                field=error.field,
-                fix=explained.fix if explained else "",
-            )
+            return _of_rejected(error)
         case Busy():
             return Problem(
                 503,
@@ -131,9 +124,7 @@ def of(error: Exception) -> Problem:
                 headers={"Retry-After": str(error.retry_after_s)},
                 extra={"retry_after_s": error.retry_after_s},
             )
-        case web.RequestPayloadError():
-            return Problem(400, "http.malformed_body", "the body's framing is broken", field="body")
-        case web.HTTPException():
+        case web.HTTPException() | web.RequestPayloadError():
             return _of_http(error)
         case _:
             return _incident(error)
@@ -173,7 +164,20 @@ def _of_invalid(error: InvalidMessage) -> Problem:
     )
 
 
-def _of_http(error: web.HTTPException) -> Problem:
+def _of_rejected(error: Rejected) -> Problem:
+    explained = REJECTIONS.get(error.code)
+    return Problem(
+        422,
+        error.code,
+        explained.rule if explained else "the ledger's rules refuse this",
+        field=error.field,
+        fix=explained.fix if explained else "",
+    )
+
+
+def _of_http(error: web.HTTPException | web.RequestPayloadError) -> Problem:
+    if isinstance(error, web.RequestPayloadError):
+        return Problem(400, "http.malformed_body", "the body's framing is broken", field="body")
     if isinstance(error, web.HTTPMethodNotAllowed):
         allowed = ", ".join(sorted(error.allowed_methods))
         return Problem(
