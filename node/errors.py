@@ -122,7 +122,8 @@ ERRORS: Final[dict[str, Explained]] = {
         "data/ was made from another genesis file",
         "use the genesis file that this node joined with",
     ),
-    "E018": _config(
+    "E018": Explained(
+        Exit.CHECK_FAILED,
         "a file has an unexpected form",
         "it is not what this command reads",
         "give a file that Medlock, or the software named, wrote",

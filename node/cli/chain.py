@@ -11,9 +11,9 @@ from chain.block import Block
 from chain.document import from_document
 from chain.transaction import SIGNED
 from client.transport import Call, Transport
-from client.verifier import parse_trusted
 from node.api.documents import BlockDocument
 from node.chain_file import CHECKED, ChainEntry, ChainWriter, verify_chain
+from node.cli.arguments import trusted_block
 from node.cli.output import Bar, json_option, print_document
 from node.cli.reach import Asked, reach_options, resolve
 from node.directory import read_genesis
@@ -64,7 +64,7 @@ def export(asked: Asked, output: Path) -> None:
 @json_option
 def verify(file: Path, genesis: Path, trusted: str | None) -> None:
     """Check a file against the genesis file, without a network; exit 7 where it does not hold."""
-    known = parse_trusted(trusted) if trusted else None
+    known = trusted_block(trusted)
     with file.open("rb") as stream, Bar("Verifying", file.stat().st_size) as bar:
         found = verify_chain(stream, read_genesis(genesis), bar.to, known)
     document = {

@@ -39,6 +39,7 @@ OPERATOR: Final = {
 }
 DEVELOPER: Final = {
     "testnet": Place("testnet", "testnet", "A network of real processes on this machine."),
+    "bench": Place("bench", "bench", "Measure a fresh network on this machine."),
 }
 MEMBER: Final = {
     "wallet": Place("wallet", "wallet", "Make and show wallets."),

@@ -8,9 +8,9 @@ import click
 from chain.document import to_document
 from chain.receipt import RECEIPT_BYTES_MAX
 from client.files import read_bounded, write_whole
-from client.verifier import parse_trusted, statement
+from client.verifier import statement
 from client.verifier import verify as verify_receipt
-from client.wire import from_hex
+from node.cli.arguments import identifier, trusted_block
 from node.cli.output import json_option, print_document
 from node.cli.reach import Asked, reach_options, resolve
 from node.directory import read_genesis
@@ -28,7 +28,7 @@ def receipt() -> None:
 @json_option
 def get(asked: Asked, transaction: str, output: Path) -> None:
     """Fetch the receipt of a transaction into a file."""
-    wanted = from_hex(transaction, 32, "transaction")
+    wanted = identifier(transaction, 32, "TRANSACTION")
 
     async def fetch() -> bytes:
         async with resolve(asked).connect() as (api, _):
@@ -51,6 +51,6 @@ def get(asked: Asked, transaction: str, output: Path) -> None:
 @json_option
 def verify(file: Path, genesis: Path, trusted: str | None) -> None:
     """Check a receipt against the genesis file; exit 7 where it does not hold."""
-    known = parse_trusted(trusted) if trusted else None
+    known = trusted_block(trusted)
     found = verify_receipt(read_bounded(file, RECEIPT_BYTES_MAX), read_genesis(genesis), known)
     print_document({"valid": True, **to_document(found)}, statement(found))

@@ -12,7 +12,7 @@ from client.api import Api, ListedRecord
 from client.fhir_json import DOCUMENT_BYTES_MAX
 from client.files import read_bounded
 from client.reading import Reader
-from client.wire import from_hex
+from node.cli.arguments import identifier
 from node.cli.output import json_option, print_document, table, wants_json
 from node.cli.putting import put_bundle
 from node.cli.reach import Asked, Reach, reach_options, resolve
@@ -55,7 +55,7 @@ def put(asked: Asked, file: Path, patient_wallet: Path | None) -> None:
 @json_option
 def get(asked: Asked, record_id: str, version: int | None, genesis: Path | None) -> None:
     """Open a record and print the resource: canonical JSON, as its author sealed it."""
-    wanted = from_hex(record_id, 32, "ID")
+    wanted = identifier(record_id, 32, "ID")
     reach = _member(asked)
 
     async def read() -> bytes:
@@ -78,7 +78,7 @@ def get(asked: Asked, record_id: str, version: int | None, genesis: Path | None)
 def list_command(asked: Asked, patient: str | None) -> None:
     """The current versions of all records of a patient, or of an organisation."""
     reach = _member(asked)
-    owner = from_hex(patient, 16, "--patient") if patient else reach.held.wallet.author
+    owner = identifier(patient, 16, "--patient") if patient else reach.held.wallet.author
 
     async def read() -> list[ListedRecord]:
         async with reach.connect() as (api, _):
@@ -94,7 +94,7 @@ def list_command(asked: Asked, patient: str | None) -> None:
 @json_option
 def history(asked: Asked, record_id: str) -> None:
     """All versions of a record: who wrote them, when, in which transaction."""
-    wanted = from_hex(record_id, 32, "ID")
+    wanted = identifier(record_id, 32, "ID")
 
     async def read() -> list[ListedRecord]:
         async with _member(asked).connect() as (api, _):

@@ -2,8 +2,10 @@
 
 import asyncio
 import re
+import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -86,8 +88,8 @@ def up(
         _check_same(network, validators, seed, latency_ms)
     else:
         settings = Settings(validators or 4, seed, latency_ms or 0, _overrides(overrides))
-        say(f"Making {settings.validators} validators in {path}")
         network = make_testnet(path, settings)
+        say(f"Made {settings.validators} validators in {path}")
     names = [node.name for node in network.nodes]
     if all(processes.process_state(network.directory(name))[0] == "running" for name in names):
         say(f"The network in {path} is running already.")
@@ -254,9 +256,22 @@ def _stay(network: Testnet, started: "dict[str, subprocess.Popen[bytes]]") -> No
 
 def _show(network: Testnet, seen: list[Seen]) -> None:
     _print_nodes(seen)
-    say(f"\nWallets in {network.wallets}: {', '.join(network.organizations)}")
+    voting = {node.name for node in network.nodes}
+    rows = [
+        (name, "with a node" if name in voting else "without a node", network.wallet(name) or "-")
+        for name in network.organizations
+    ]
+    say("\n" + table(("demo identity", "organisation", "wallet"), rows))
     where = "" if network.path == DEFAULT_DIRECTORY else f" --dir {network.path}"
-    say(f"Try: medlock record put BUNDLE.json --as hospital-a{where}")
+    say(f"\nTry: {_our_name()} record put BUNDLE.json --as hospital-a{where}")
+
+
+def _our_name() -> str:
+    """How a person calls this program from here."""
+    if shutil.which("medlock") is not None:
+        return "medlock"
+    program = Path(sys.argv[0])
+    return str(program.relative_to(Path.cwd()) if program.is_relative_to(Path.cwd()) else program)
 
 
 def _print_nodes(seen: list[Seen]) -> None:

@@ -46,10 +46,11 @@ class Settings:
 def make_testnet(path: Path, settings: Settings) -> Testnet:
     """A network in `path` that has never run. Replaces what an interrupted attempt left."""
     random = os.urandom if settings.seed is None else seeded(settings.seed)
+    members = plan_members(settings.validators)
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     organizations = [
         new_organization(member.id, member.name, member.role, random, with_node=member.with_node)
-        for member in plan_members(settings.validators)
+        for member in members
     ]
     ports = iter(free_ports(2 * settings.validators))
     nodes = tuple(
