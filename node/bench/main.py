@@ -1,0 +1,117 @@
+"""Runs all measurements on a fresh network and puts each beside the figure it is built for."""
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from chain.genesis import Parameters
+from node.bench.load import Author, open_author
+from node.bench.machine import cores, verifications_per_s
+from node.bench.measures import catch_up, failover_s, latency_ms, throughput
+from node.testnet.making import Settings, make_testnet
+from node.testnet.network import await_ready, start, stop_all
+from node.testnet.state import Testnet
+
+VALIDATORS: Final = 4
+AUTHOR: Final = "hospital-a"
+ED25519_SHARE: Final = 0.45
+RECORDS_FACTOR: Final = 3
+LATENCY_MS: Final = {"p50": 15.0, "p99": 50.0}
+FAILOVER_SLACK_S: Final = 0.5
+CATCH_UP_FACTOR: Final = 2.0
+MEMORY_MB: Final = 250.0
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One measured figure beside its aim; `aim` is None where there is none."""
+
+    name: str
+    value: float
+    unit: str
+    aim: float | None = None
+    at_most: bool = False
+
+    def document(self) -> dict[str, Any]:
+        """For the report; `met` is None where there is no aim."""
+        met = None
+        if self.aim is not None:
+            met = self.value <= self.aim if self.at_most else self.value >= self.aim
+        return asdict(self) | {"met": met}
+
+
+async def measure(scale: float, say: Say) -> dict[str, Any]:
+    """The report. `scale` multiplies the sizes of the loads: 1 takes about two minutes."""
+    say("measuring the machine")
+    rate, processors = verifications_per_s(), cores()
+    bound = processors * rate / VALIDATORS
+    figures = [Figure("Ed25519 verifications, one core", rate, "/s")]
+    with tempfile.TemporaryDirectory(prefix="medlock-bench-") as place:
+        testnet = make_testnet(Path(place) / "testnet", Settings(VALIDATORS))
+        try:
+            started = start(testnet, [node.name for node in testnet.nodes])
+            await await_ready(testnet, started, lambda _: None)
+            author = await open_author(testnet, AUTHOR)
+            figures += await _latency(testnet, author, scale, say)
+            figures += await _throughput(testnet, author, scale, bound, say)
+            figures += await _recovery(testnet, author, scale, say)
+        finally:
+            stop_all(testnet)
+    return {
+        "machine": {
+            "cores": processors,
+            "ed25519_verifications_per_s": round(rate),
+            "bound_transactions_per_s": round(bound),
+        },
+        "scale": scale,
+        "figures": [figure.document() for figure in figures],
+    }
+
+
+async def _latency(testnet: Testnet, author: Author, scale: float, say: Say) -> list[Figure]:
+    say("latency at light load")
+    taken = await latency_ms(testnet, author, max(20, int(200 * scale)))
+    return [
+        Figure(
+            f"submit to receipt, {name}",
+            taken[min(len(taken) - 1, len(taken) * int(name[1:]) // 100)],
+            "ms",
+            aim,
+            at_most=True,
+        )
+        for name, aim in LATENCY_MS.items()
+    ]
+
+
+async def _throughput(
+    testnet: Testnet, author: Author, scale: float, bound: float, say: Say
+) -> list[Figure]:
+    say("throughput, 1 action a transaction")
+    one = await throughput(testnet, author, int(10_000 * scale), 1)
+    say("throughput, 50 actions a transaction")
+    fifty = await throughput(testnet, author, int(400 * scale), 50)
+    aim = ED25519_SHARE * bound
+    memory = max(one.resident_mb, fifty.resident_mb)
+    return [
+        Figure("transactions of 1 action", one.transactions_per_s, "/s", aim),
+        Figure("records, 50 a transaction", fifty.records_per_s, "/s", RECORDS_FACTOR * aim),
+        Figure("disk, 1 action", one.bytes_per_transaction, "B/transaction"),
+        Figure("disk, 50 actions", fifty.bytes_per_transaction, "B/transaction"),
+        Figure("memory of the largest node", memory, "MB", MEMORY_MB, at_most=True),
+    ]
+
+
+async def _recovery(testnet: Testnet, author: Author, scale: float, say: Say) -> list[Figure]:
+    say("failover")
+    aim = Parameters().timeout_base_ms / 1_000 + FAILOVER_SLACK_S
+    elapsed = await failover_s(testnet, author)
+    say("catch-up")
+    network, behind = await catch_up(testnet, author, int(10_000 * scale))
+    return [
+        Figure("first commit after kill -9 of the primary", elapsed, "s", aim, at_most=True),
+        Figure("catch-up, times the network's pace", behind / network, "×", CATCH_UP_FACTOR),
+    ]
