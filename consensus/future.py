@@ -1,8 +1,7 @@
 """Votes for heights that this replica has not reached: few, small, one for each slot.
 
-Blocks are fetched when their height comes, not kept: a block may be a thousand times a vote. Once
-the current height is decided and only waits for the disk, the block that its successor's primary
-proposes is the one that is kept.
+Blocks are fetched when their height comes, not kept: a block may be a thousand times a vote. The
+one exception is the block that the next height's primary proposes a moment early.
 """
 
 from typing import Final

@@ -12,6 +12,7 @@ from consensus.messages import Status
 from consensus.timing import Backoff, Timing
 
 ANSWERS_PER_PEER_MAX: Final = 16
+HEIGHTS_JUST_DECIDED_MAX: Final = 1_000
 T = TypeVar("T")
 
 
@@ -26,6 +27,7 @@ class Peers:
         self._status: dict[str, Status] = {}
         self._answered: dict[str, dict[int, float]] = {}
         self._pushes: dict[str, Backoff] = {}
+        self._decided_at: dict[int, float] = {}
 
     def connect(self, member: str) -> None:
         """A link is up. A member that restarted may count its Statuses from anew."""
@@ -74,8 +76,14 @@ class Peers:
 
     def may_answer(self, member: str, height: int, now: float) -> bool:
         """True at most once each `answer_s` for a height and a connected peer, and for few heights
-        at a time."""
-        if member not in self._connected:
+        at a time.
+
+        The votes that a quorum did not need arrive after the decision, at every height. Their
+        authors decide by themselves, or repeat them (rule 11): only then is a block worth sending.
+        """
+        decided_at = self._decided_at.get(height)
+        is_late = decided_at is not None and now - decided_at < self._timing.retransmit_s / 2
+        if is_late or member not in self._connected:
             return False
         recent = {
             at_height: at
@@ -100,8 +108,14 @@ class Peers:
         backoff = self._pushes.setdefault(member, Backoff(now, self._timing.retransmit_s))
         return backoff.passed(now, self._timing.backoff_s_max)
 
-    def keep(self, validators: ValidatorSet) -> None:
-        """Forgets members that neither vote nor are connected."""
+    def decided(self, height: int, next_validators: ValidatorSet, now: float) -> None:
+        """`height` is behind; who neither votes any more nor is connected is forgotten."""
+        self._decided_at[height] = now
+        while len(self._decided_at) > HEIGHTS_JUST_DECIDED_MAX:
+            del self._decided_at[next(iter(self._decided_at))]
+        self._keep(next_validators)
+
+    def _keep(self, validators: ValidatorSet) -> None:
         known = {*validators.members, *self._connected}
         self._lost_at = _only(known, self._lost_at)
         self._heard_at = _only(known, self._heard_at)

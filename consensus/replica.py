@@ -475,7 +475,7 @@ class Replica:
 
     def _begin(self, tip: Tip, now: float) -> None:
         self._here = Standing(self.me, tip, self._term_blocks, self._timing, self._emit)
-        self._peers.keep(tip.validators)
+        self._peers.decided(tip.header.height, tip.validators, now)
         self._begun_at = now
         self._view_timer = None
         self._resend_at = None

@@ -143,20 +143,15 @@ class Standing:
         return proposer != self.primary_of(certificate.view)
 
     def is_next_proposal(self, signed: Signed) -> bool:
-        """True for the proposal that extends the block being finalized; only its block may come
-        early."""
-        if not self.finalizing or self.certificate is None:
+        """True for the proposal that extends the one accepted here: the primary of the next height
+        is often a moment ahead. Only its block, a single one, may come early."""
+        message, expected = signed.message, self.certificate or self.accepted
+        block = self.candidates.block(expected.block_hash) if expected is not None else None
+        if block is None or not isinstance(message, PrePrepare):
             return False
-        decided = self.candidates.block(self.certificate.block_hash)
-        assert decided is not None, "only a block that is here is finalized"
-        message = signed.message
-        return (
-            isinstance(message, PrePrepare)
-            and message.height == self.height + 1
-            and signed.sender
-            == self.tip.validators.primary(
-                message.height, 0, decided.header.proposer, self._term_blocks
-            )
+        height = self.height + 1
+        return message.height == height and signed.sender == self.tip.validators.primary(
+            height, 0, block.header.proposer, self._term_blocks
         )
 
     def consider(self, proposal: Proposal, block: Block | None) -> None:

@@ -217,6 +217,8 @@ class Cluster:
         self.clock_skew_ms: dict[str, int] = {}
         self.effects_left: dict[str, int] = {}
         """The node dies when it has performed so many more effects."""
+        self.withholding: set[str] = set()
+        """Members that answer nobody about decided heights."""
         self.faces = self._by_turns
         self.filter: Callable[[str, str, Packet], bool] = lambda source, target, packet: True
         self._queue: list[tuple[float, int, Callable[[], None]]] = []
@@ -479,9 +481,8 @@ class Cluster:
                 for copy in self.copies(source):
                     self._later(0.01, lambda copy=copy: self._synchronise(name, copy))
             case SendDecided(to, height):
-                block, certificate = node.chain[height - 1]
-                if self._passes(name, to):
-                    self._later(self._delay(), lambda: self._learn(to, name, block, certificate))
+                for copy in self.copies(to):
+                    self._send_decided(name, copy, height)
             case Regossip():
                 pass
 
@@ -490,7 +491,7 @@ class Cluster:
 
     def _send_decided(self, name: str, to: str, height: int) -> None:
         block, certificate = self.nodes[name].chain[height - 1]
-        if self._passes(name, to):
+        if self._passes(name, to) and name not in self.withholding:
             self._later(self._delay(), lambda: self._learn(to, name, block, certificate))
 
     def _transmit(self, source: str, target: str, packet: Packet) -> None:

@@ -595,7 +595,16 @@ class TestRule10DifferentHeights:
     def seat_at_2(self) -> Seat:
         seat = Seat("b")
         adopt(seat, seat.block("a", b"x"))
+        seat.sleep(1)
         return seat
+
+    def test_a_vote_that_the_quorum_did_not_need_is_late_and_no_cry_for_help(self) -> None:
+        seat = Seat("b")
+        seat.perform(seat.replica.connected("c", seat.now))
+        adopt(seat, seat.block("a", b"x"))
+        assert of(seat.hear("c", Commit(1, 0, bytes(32))), SendDecided) == []
+        seat.sleep(1)
+        assert of(seat.hear("c", Commit(1, 0, bytes(32))), SendDecided) == [SendDecided("c", 1)]
 
     def test_an_old_message_is_answered_once_a_second_for_each_height_and_peer(self) -> None:
         seat = self.seat_at_2()
@@ -634,13 +643,19 @@ class TestRule10DifferentHeights:
         fetched = seat.perform(seat.replica.fetched(second, seat.now))
         assert len(sent(fetched, Prepare)) == len(sent(fetched, Commit)) == 1
 
-    def test_the_block_that_extends_the_one_being_written_may_come_early(self) -> None:
+    def test_the_block_that_extends_the_one_accepted_may_come_early_and_no_other(self) -> None:
         seat = Seat("b")
         first = seat.block("a", b"x")
         second = block_on(Tip(first.header, committed(seat, first), validators_of(4)), "a", b"y")
         seat.propose_by("a", first)
-        seat.hear_all("acd", Commit(1, 0, first.header.hash))
         seat.hear("a", PrePrepare(2, 0, second.header.hash), second)
+        third = seat.block("c", b"z")
+        seat.hear("c", PrePrepare(2, 0, third.header.hash), third)
+        seat.hear("a", PrePrepare(3, 0, third.header.hash), third)
+        kept = [
+            one.block for slots in seat.replica._future._packets.values() for one in slots.values()
+        ]
+        assert kept == [second, None, None]
         before = len(seat.effects)
         adopt(seat, first)
         assert sent(seat.effects[before:], Prepare) == [Prepare(2, 0, second.header.hash)]
