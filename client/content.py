@@ -83,7 +83,7 @@ class DataKey(Redacted, frozen=True):
 
 
 _HEADER: Final = Codec[ContentHeader](ContentHeader, name="content", bytes_max=128)
-_PLACE: Final = Codec[Place](Place, name="place", bytes_max=512)
+PLACE: Final = Codec[Place](Place, name="place", bytes_max=512)
 HEADER_BYTES: Final = len(_HEADER.encode(ContentHeader(1, bytes(_WRAPPED_BYTES))))
 
 
@@ -119,7 +119,7 @@ def seal_stream(
         raise InvalidMessage("content.too_large", "content", f"at most {CONTENT_BYTES_MAX} bytes")
     header = _wrap(data_key, key, random)
     yield header
-    cipher, bound = AESGCM(data_key.secret), _PLACE.encode(data_key.place) + header
+    cipher, bound = AESGCM(data_key.secret), PLACE.encode(data_key.place) + header
     buffer, counter = bytearray(), 0
     for piece in _padded(pieces, size):
         buffer += piece
@@ -183,7 +183,7 @@ class ContentOpener:
         if not compare_digest(data_key.commitment, self._commitment):
             raise _tampered("content.other_key", "the chain commits its author to another key")
         self._cipher = AESGCM(data_key.secret)
-        self._bound = _PLACE.encode(self._place) + header
+        self._bound = PLACE.encode(self._place) + header
 
     def _open_chunk(self, size: int, *, last: bool) -> bytes:
         assert self._cipher is not None, "the header comes first"
@@ -216,7 +216,7 @@ class ContentOpener:
 def _wrap(data_key: DataKey, key: CategoryKey, random: Random) -> bytes:
     assert data_key.place.owner == data_key.place.record[:16], "a record id begins with its owner"
     nonce = random(_NONCE_BYTES)
-    bound = _PLACE.encode(data_key.place)
+    bound = PLACE.encode(data_key.place)
     wrapped = nonce + AESGCM(key.secret).encrypt(nonce, data_key.secret, bound)
     return _HEADER.encode(ContentHeader(1, wrapped))
 
@@ -225,7 +225,7 @@ def _unwrap(header: bytes, place: Place, key: CategoryKey) -> DataKey:
     try:
         wrapped = _HEADER.decode(header).wrapped_key
         secret = AESGCM(key.secret).decrypt(
-            wrapped[:_NONCE_BYTES], wrapped[_NONCE_BYTES:], _PLACE.encode(place)
+            wrapped[:_NONCE_BYTES], wrapped[_NONCE_BYTES:], PLACE.encode(place)
         )
     except InvalidMessage as error:
         raise _tampered(error.code, error.cause) from None

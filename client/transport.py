@@ -35,6 +35,7 @@ TOKEN_MARGIN_S: Final = 10.0
 """A token is renewed this long before it expires."""
 
 _SECONDS: Final = re.compile(r"[0-9]{1,6}\Z")
+_TIMEOUT: Final = "api.timeout"
 _LOST: Final = (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, TimeoutError)
 _TRY_AGAIN: Final = frozenset(
     {
@@ -134,10 +135,12 @@ class Transport:
     async def call(self, call: Call) -> Answer:
         """The node's answer, 2xx; anything else is an `ApiError` with the node's own words.
 
-        Asks again within the deadline where the connection is lost or the node is busy.
+        Asks again within the deadline where the connection is lost or the node is busy. An attempt
+        that the deadline cuts off tells less than what the node had said before.
         """
         deadline_s = time.monotonic() + self.patience.deadline_s
         attempts = 0
+        told: ApiError | None = None
         while True:
             attempts += 1
             try:
@@ -149,6 +152,10 @@ class Transport:
                 raise
             else:
                 return replace(answer, attempts=attempts)
+            if refusal.code != _TIMEOUT:
+                told = refusal
+            elif told is not None:
+                refusal = told
             refusal.attempts = attempts
             if time.monotonic() + wait_s >= deadline_s:
                 raise refusal
@@ -307,7 +314,7 @@ def _lost(error: BaseException) -> ApiError:
             "api.unreachable", "no node listens there", "check the address, start the node"
         )
     if isinstance(error, TimeoutError):
-        return ApiError("api.timeout", "the node did not answer in time", "try again")
+        return ApiError(_TIMEOUT, "the node did not answer in time", "try again")
     return ApiError("api.connection_lost", "the connection broke off", "try again")
 
 

@@ -1,8 +1,9 @@
-"""The client keeps asking by the same id, says what a node said, and believes no bytes unchecked."""
+"""The client keeps asking by the same id, says what a node said, believes no bytes unchecked."""
 
 import asyncio
 import traceback
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -13,15 +14,25 @@ from aiohttp import web
 from chain.keys import SigningKey
 from client.api import Api, connect
 from client.builder import BuiltTransaction, TransactionBuilder
+from client.category import Recipient
 from client.errors import ApiError, Tampered
 from client.sealing import Random
+from client.submission import organization_recipient
 from client.transport import Patience, Transport
 from client.wallet import new_wallet
 from ledger.ids import organization_owner
-from tests.client.client_world import VALID_UNTIL_MS, Consortium, Ledger, Node, problem
+from tests.client.client_world import (
+    VALID_UNTIL_MS,
+    Consortium,
+    Interruption,
+    Ledger,
+    Node,
+    problem,
+)
 
 QUICK = Patience(deadline_s=5.0, attempt_s=2.0, backoff_base_s=0.0, backoff_s_max=0.0)
-HOPELESS = Patience(deadline_s=0.2, attempt_s=0.1, backoff_base_s=0.01, backoff_s_max=0.02)
+ONCE = Patience(deadline_s=5.0, attempt_s=5.0, backoff_base_s=60.0, backoff_s_max=60.0)
+"""The first wait would go beyond the deadline, so there is one attempt."""
 
 
 @pytest.fixture
@@ -52,13 +63,11 @@ def built(consortium: Consortium, chance: Random) -> BuiltTransaction:
     return builder.sign(VALID_UNTIL_MS)
 
 
-def _recipient(consortium: Consortium):  # type: ignore[no-untyped-def]
-    from client.submission import organization_recipient
-
+def _recipient(consortium: Consortium) -> Recipient:
     return organization_recipient(consortium.members[0])
 
 
-def answering(status: int, code: str = "node.busy", **headers: str):  # type: ignore[no-untyped-def]
+def answering(status: int, code: str = "node.busy", **headers: str) -> Interruption:
     return lambda request: problem(status, code, **headers)
 
 
@@ -68,7 +77,7 @@ def hang_up(request: web.Request) -> None:
     request.transport.abort()
 
 
-def commit_and_hang_up(node: Node) -> Callable[[web.Request], None]:
+def commit_and_hang_up(node: Node) -> Interruption:
     """The transaction counts, but nobody hears of it."""
 
     def interrupt(request: web.Request) -> None:
@@ -172,10 +181,25 @@ async def test_patience_ends(
     node: Node, identity: tuple[bytes, SigningKey], built: BuiltTransaction
 ) -> None:
     node.interruptions += [answering(503, "node.no_quorum")] * 1_000
-    async with connect(node.base, identity, HOPELESS) as api:
+    patience = Patience(deadline_s=1.5, attempt_s=1.5, backoff_base_s=0.2, backoff_s_max=0.2)
+    async with connect(node.base, identity, patience) as api:
         error = await refused(api.submit(built.raw, built.attachments))
     assert (error.code, error.status) == ("node.no_quorum", 503)
     assert 1 < error.attempts < 60
+
+
+async def test_a_node_that_falls_silent_is_remembered_by_its_last_words(
+    node: Node, identity: tuple[bytes, SigningKey]
+) -> None:
+    """The deadline cuts the last attempt; that the node had no quorum is what helps."""
+    silent = asyncio.Event()
+    node.interruptions.append(answering(503, "node.no_quorum"))
+    node.silence = silent
+    patience = Patience(deadline_s=1.0, attempt_s=5.0, backoff_base_s=0.0, backoff_s_max=0.0)
+    async with connect(node.base, identity, patience) as api:
+        error = await refused(api.members())
+    silent.set()
+    assert (error.code, error.attempts) == ("node.no_quorum", 2)
 
 
 async def test_a_retry_after_beyond_the_deadline_ends_it_at_once(
@@ -188,17 +212,22 @@ async def test_a_retry_after_beyond_the_deadline_ends_it_at_once(
 
 
 async def test_no_node_and_a_silent_node_are_told_apart(unused_port: int) -> None:
-    async with connect(f"http://127.0.0.1:{unused_port}", None, HOPELESS) as api:
+    async with connect(f"http://127.0.0.1:{unused_port}", None, ONCE) as api:
         assert (await refused(api.members())).code == "api.unreachable"
 
+    silences: list[asyncio.Task[None] | None] = []
+
     async def silence(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        silences.append(asyncio.current_task())
         await reader.read(-1)
         writer.close()
+        await writer.wait_closed()
 
     server = await asyncio.start_server(silence, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    async with connect(f"http://127.0.0.1:{port}", None, HOPELESS) as api:
+    async with connect(f"http://127.0.0.1:{port}", None, replace(ONCE, attempt_s=0.1)) as api:
         assert (await refused(api.members())).code == "api.timeout"
+    await asyncio.gather(*(each for each in silences if each is not None))
     server.close()
     await server.wait_closed()
 
@@ -220,13 +249,19 @@ async def test_one_token_serves_many_requests(api: Api, node: Node) -> None:
 async def test_a_token_is_renewed_before_it_expires(
     node: Node, identity: tuple[bytes, SigningKey]
 ) -> None:
-    now_s = [1_800_000_000.0]
     async with aiohttp.ClientSession() as session:
-        api = Api(Transport(node.base, session, identity, QUICK, now_s=lambda: now_s[0]))
-        node.token_life_s = 300
-        # Assertions are checked against the wall clock: sign in within its future.
+        node.now_s, node.token_life_s = 1_000_000, 300
+
+        def now_s() -> float:
+            assert node.now_s is not None
+            return node.now_s
+
+        api = Api(Transport(node.base, session, identity, QUICK, now_s=now_s))
         await api.members()
-        now_s[0] += 291
+        node.now_s += 289
+        await api.members()
+        assert node.requests.count("POST /auth/token") == 1
+        node.now_s += 1
         await api.members()
     assert node.requests.count("POST /auth/token") == 2
 

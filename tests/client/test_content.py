@@ -4,6 +4,7 @@ from hashlib import sha256
 
 import msgspec
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,6 +14,7 @@ from client.content import (
     CHUNK_BYTES,
     HEADER_BYTES,
     PADDED_BYTES_MIN,
+    PLACE,
     ContentOpener,
     DataKey,
     Place,
@@ -192,6 +194,49 @@ def test_padding_costs_at_most_an_eighth_and_never_shrinks(size: int) -> None:
     assert size <= padded <= max(size * 1.12, PADDED_BYTES_MIN)
     assert padded_size(padded) == padded
     assert padded_size(size + 1) >= padded
+
+
+class AuthorsOwnPlaintext:
+    """An author who seals what no honest client seals, under the right keys."""
+
+    def __init__(self, place: Place, key: CategoryKey, chance: Random) -> None:
+        self.place, self.key = place, key
+        self.data_key = DataKey(place, chance(32))
+        self.header = next(seal_stream((), 0, self.data_key, key, chance))
+
+    def opens(self, plain: bytes, *, last: bool = True) -> bytes:
+        bound = PLACE.encode(self.place) + self.header
+        nonce = bytes(11) + bytes((last,))
+        chunk = AESGCM(self.data_key.secret).encrypt(nonce, plain, bound)
+        return open_content(self.header + chunk, self.place, self.key, self.data_key.commitment)
+
+
+@pytest.mark.parametrize(
+    "plain",
+    [
+        (7).to_bytes(8, "big") + b"content" + b"\1" + bytes(240),
+        (7).to_bytes(8, "big") + b"content",
+        (7).to_bytes(8, "big") + b"content" + bytes(1_000),
+        (500).to_bytes(8, "big") + bytes(248),
+        (2**64 - 1).to_bytes(8, "big") + bytes(248),
+        b"short",
+    ],
+)
+def test_padding_has_one_form(plain: bytes, key: CategoryKey, place: Place, chance: Random) -> None:
+    author = AuthorsOwnPlaintext(place, key, chance)
+    assert author.opens((7).to_bytes(8, "big") + b"content" + bytes(241)) == b"content"
+    with pytest.raises(Tampered) as caught:
+        author.opens(plain)
+    assert caught.value.code == "content.wrong_padding"
+
+
+def test_a_last_chunk_says_that_it_is_the_last(
+    key: CategoryKey, place: Place, chance: Random
+) -> None:
+    author = AuthorsOwnPlaintext(place, key, chance)
+    with pytest.raises(Tampered) as caught:
+        author.opens((7).to_bytes(8, "big") + b"content" + bytes(241), last=False)
+    assert caught.value.code == "content.tampered"
 
 
 def test_secrets_never_show_themselves(place: Place) -> None:

@@ -5,8 +5,8 @@ import stat
 from pathlib import Path
 
 import pytest
-from tests.client.client_world import Consortium
 
+from chain.document import to_document
 from chain.errors import InvalidMessage
 from client.genesis_file import (
     load_genesis,
@@ -16,8 +16,8 @@ from client.genesis_file import (
     save_member,
     write_document,
 )
-from chain.document import to_document
 from client.wallet import card
+from tests.client.client_world import Consortium
 
 
 def refused(path: Path) -> tuple[str, str]:

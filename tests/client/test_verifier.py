@@ -1,11 +1,11 @@
 """`receipt verify` convinces with the genesis file alone, and nothing bent convinces."""
 
 import pytest
-from tests.chain.chain_world import World
 
 from chain.errors import InvalidMessage
 from chain.receipt import RECEIPT
 from client.verifier import NotVerified, parse_trusted, statement, verify
+from tests.chain.chain_world import World
 
 
 @pytest.fixture(scope="module")
