@@ -529,6 +529,14 @@ class TestRule9CheckANewView:
         assert sent(effects, Prepare) == [Prepare(1, 1, block.header.hash)]
         assert sent(effects, ViewChange) == []
 
+    def test_what_was_accepted_in_the_view_that_is_left_binds_no_more(self) -> None:
+        seat, block = self.seat_and_block()
+        seat.propose_by("a", seat.block("a", b"x"))
+        changes = [nested(member, ViewChange(1, 1, None)) for member in "abc"]
+        effects = seat.take(new_view("b", 1, 1, block, *changes))
+        assert sent(effects, Prepare) == [Prepare(1, 1, block.header.hash)]
+        assert len(sent(seat.prepare_by("bc", block, view=1), Commit)) == 1
+
     def refused(self, *changes: object, sender: str = "b", view: int = 1) -> Seat:
         seat, block = self.seat_and_block()
         seat.ask_by("ab", 1)

@@ -3,9 +3,10 @@
 from chain.certificate import Commit
 from chain.validators import faults_max, quorum
 from consensus.abstention import statuses_needed
+from consensus.ballots import Ballots
 from consensus.censorship import WATCHED_TRANSACTIONS_MAX, CensorshipWatch, CommittedBlock
 from consensus.evidence import EVIDENCE_MAX, MESSAGES_PER_AUTHOR_MAX, EvidenceLog
-from consensus.messages import Prepare, PrePrepare, Signed, Status, ViewChange
+from consensus.messages import NewView, Prepare, PrePrepare, Signed, Status, ViewChange
 from consensus.relay import RELAYED_MESSAGES_MAX, RelayTable
 from consensus.timing import Backoff
 from tests.consensus.cluster import block_on, genesis_tip, nested, new_view, seal, validators_of
@@ -35,6 +36,53 @@ def test_a_back_off_doubles_up_to_its_cap() -> None:
     backoff = Backoff(next_at=1.0, interval_s=1.0)
     asked = [tick for tick in range(40) if backoff.passed(float(tick), 8.0)]
     assert asked == [1, 3, 7, 15, 23, 31, 39]
+
+
+class TestBallots:
+    def ballots(self) -> Ballots:
+        return Ballots(validators_of(4))
+
+    def test_one_slot_for_each_validator_and_kind_its_highest_view(self) -> None:
+        ballots = self.ballots()
+        for view in (3, 5, 4):
+            ballots.add(said("a", Prepare(1, view, X)))
+        assert [len(ballots.prepares(view, X)) for view in (3, 4, 5)] == [0, 0, 1]
+
+    def test_of_two_hashes_in_one_view_the_first_stays(self) -> None:
+        ballots = self.ballots()
+        for block_hash in (X, Y):
+            ballots.add(said("a", Prepare(1, 0, block_hash)))
+        assert ballots.voters(Prepare, 0, X) == {"a"}
+        assert ballots.voters(Prepare, 0, Y) == set()
+
+    def test_a_certificate_is_a_quorum_for_one_view_and_hash_in_order(self) -> None:
+        ballots = self.ballots()
+        for member, vote in (("d", X), ("c", Y), ("b", X), ("e", X)):
+            ballots.add(said(member, Commit(1, 2, vote)))
+        assert ballots.certificate() is None
+        ballots.add(said("a", Commit(1, 2, X)))
+        certificate = ballots.certificate()
+        assert certificate is not None
+        assert [one.validator for one in certificate.seals] == ["a", "b", "d"]
+
+    def test_each_validator_counts_once_at_its_highest_view(self) -> None:
+        ballots = self.ballots()
+        ballots.add(said("a", Prepare(1, 4, X)))
+        ballots.hear("a", 2)
+        ballots.hear("b", 7)
+        ballots.hear("g", 9)
+        assert ballots.views_above(0, "d") == [4, 7]
+        assert ballots.views_above(0, "a") == [7]
+        assert [ballots.others_at(view, "d") for view in (4, 5, 8)] == [2, 1, 0]
+
+    def test_a_new_view_counts_as_those_inside_who_asked_for_exactly_it(self) -> None:
+        ballots = self.ballots()
+        block = block_on(genesis_tip(4), "b", b"x")
+        inside = [nested("a", ViewChange(1, 1, None)), nested("c", ViewChange(1, 9, None))]
+        message = new_view("b", 1, 1, block, *inside).signed.message
+        assert isinstance(message, NewView)
+        ballots.hear_new_view("b", message)
+        assert [ballots.view_of(member) for member in "abc"] == [1, 1, None]
 
 
 class TestRelay:
