@@ -1,0 +1,28 @@
+"""Lanes follow from the kinds of actions, and the least urgent kind decides."""
+
+import pytest
+
+from ledger import lanes
+from ledger.actions import RecordPut, RecordRetract
+from ledger.lanes import Lane, lane_of
+from tests.ledger.ledger_world import opening, person, put, record_of
+
+PUT = put(record_of("anna", "x"))
+RETRACT = RecordRetract(record_of("anna", "x"), 2)
+OPEN = opening(person("anna"))
+
+
+def test_every_kind_that_there_is_yet_goes_in_the_normal_lane() -> None:
+    assert lane_of([PUT]) == lane_of([OPEN, PUT, RETRACT]) == Lane.NORMAL
+
+
+def test_nothing_travels_in_an_urgent_actions_company(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lanes, "LANES", {RecordRetract: Lane.URGENT, RecordPut: Lane.BULK})
+    assert lane_of([RETRACT]) == Lane.URGENT
+    assert lane_of([RETRACT, RETRACT]) == Lane.URGENT
+    assert lane_of([RETRACT, OPEN]) == Lane.NORMAL
+    assert lane_of([OPEN, PUT, RETRACT]) == Lane.BULK
+
+
+def test_urgent_goes_before_normal_and_normal_before_bulk() -> None:
+    assert sorted(Lane) == [Lane.URGENT, Lane.NORMAL, Lane.BULK]
