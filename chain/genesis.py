@@ -46,8 +46,8 @@ class Parameters(Record, frozen=True):
     attachment_bytes_max: Positive = 1 << 30
     validity_ms_max: Positive = 3_600_000
     block_bytes_max: Annotated[int, Meta(ge=TRANSACTION_BYTES_MAX, le=8 << 20)] = 2 << 20
-    block_transactions_max: Annotated[int, Meta(ge=1, le=65_536)] = 4_096
-    block_weight_max: Positive = 4_096
+    block_transactions_max: Annotated[int, Meta(ge=1, le=65_536)] = 1_024
+    block_weight_max: Positive = 2_048
     key_overlap_ms_max: Unsigned = 2_592_000_000
     term_blocks: Positive = 1_000
     state_buckets: Positive = 65_536

@@ -31,10 +31,12 @@ class Offered:
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """`key` verified the signature; `missing` are attachments that this node does not hold yet."""
+    """`key` verified the signature; `kept` are the attachments that came along and were new,
+    `missing` those that this node does not hold yet."""
 
     prepared: Prepared
     key: bytes
+    kept: tuple[bytes, ...]
     missing: tuple[bytes, ...]
 
 
@@ -105,7 +107,9 @@ class Admission:
         key = self._authenticate(prepared, admissible(state, context, prepared))
         if strict:
             check(state, context, prepared)
-        missing = self._keep_attachments(prepared.transaction, offered.attachments, parameters)
+        kept, missing = self._keep_attachments(
+            prepared.transaction, offered.attachments, parameters
+        )
         if strict and missing:
             index = [ref.hash for ref in prepared.transaction.attachments].index(missing[0])
             raise InvalidMessage(
@@ -113,7 +117,7 @@ class Admission:
                 f"attachments[{index}]",
                 "neither sent along nor uploaded before",
             )
-        return Admitted(prepared, key, missing)
+        return Admitted(prepared, key, kept, missing)
 
     def _authenticate(self, prepared: Prepared, keys: Sequence[bytes]) -> bytes:
         """Checks signature and co-signatures; returns the one of `keys` that signed."""
@@ -130,8 +134,8 @@ class Admission:
 
     def _keep_attachments(
         self, transaction: Transaction, attachments: Sequence[bytes], parameters: Parameters
-    ) -> tuple[bytes, ...]:
-        """Stores what came along and is named; returns the hashes that are still missing."""
+    ) -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:
+        """Stores what came along and is named; returns what was new and what is still missing."""
         if sum(map(len, attachments)) > parameters.inline_attachment_bytes_max:
             raise InvalidMessage(
                 "transaction.attachments_too_large",
@@ -147,5 +151,6 @@ class Admission:
                     "transaction.attachment_wrong", "attachments", "named by no hash and size"
                 )
         missing = [digest for digest in sizes if not self._attachments.has(digest)]
-        self._attachments.put_many([(h, came[h]) for h in missing if h in came])
-        return tuple(digest for digest in missing if digest not in came)
+        kept = tuple(digest for digest in missing if digest in came)
+        self._attachments.put_many([(digest, came[digest]) for digest in kept])
+        return kept, tuple(digest for digest in missing if digest not in came)

@@ -9,7 +9,9 @@ import contextlib
 import logging
 import random
 import signal
+import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -39,11 +41,26 @@ from storage.protocols import Store
 from storage.votes import VoteStore
 
 _LOG: Final = logging.getLogger("medlock.daemon")
+SWITCH_S: Final = 0.0005
+"""How long a thread may keep the interpreter while the event loop wants it: ten times shorter than
+Python's own choice, for a vote is a few of these."""
 _COMPRESSION: Final[dict[str, Compression]] = {"snappy": "snappy", "none": None}
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """What is closed at the end."""
+
+    store: Store
+    attachments: AttachmentStore
+    votes: VoteStore
+    workers: ThreadWorkers
+    door: ThreadWorkers
 
 
 async def run_node(directory: Directory, config: NodeConfig) -> None:
     """Runs the node in `directory` until SIGTERM or SIGINT. Raises `OperatorError`."""
+    sys.setswitchinterval(SWITCH_S)
     genesis = directory.genesis()
     passphrase = find_passphrase(directory.keys_path, config.keys_passphrase_file)
     keys = load_node_keys(directory.keys_path, passphrase)
@@ -55,9 +72,11 @@ async def run_node(directory: Directory, config: NodeConfig) -> None:
         closing.callback(attachments.close)
         votes = VoteStore(directory.votes_path)
         closing.callback(votes.close)
-        workers = ThreadWorkers(config.workers)
+        workers, door = ThreadWorkers(config.workers), ThreadWorkers(config.workers)
         closing.callback(workers.close)
-        node, network = _assemble(genesis, keys, config, store, attachments, votes, workers)
+        closing.callback(door.close)
+        opened = _Opened(store, attachments, votes, workers, door)
+        node, network = _assemble(genesis, keys, config, opened)
         await _run(node, network, config)
 
 
@@ -104,13 +123,7 @@ def _explained(problem: StoreProblem) -> OperatorError:
 
 
 def _assemble(
-    genesis: Genesis,
-    keys: NodeKeys,
-    config: NodeConfig,
-    store: Store,
-    attachments: AttachmentStore,
-    votes: VoteStore,
-    workers: ThreadWorkers,
+    genesis: Genesis, keys: NodeKeys, config: NodeConfig, opened: _Opened
 ) -> tuple[MemberNode, Network]:
     clock = SystemClock(config.clock_offset_ms)
     events = PeerEvents()
@@ -125,7 +138,7 @@ def _assemble(
         events,
     )
     network.latency_s = config.p2p_latency_ms / 1_000
-    network.set_members(_peer_addresses(store, keys.member, config))
+    network.set_members(_peer_addresses(opened.store, keys.member, config))
     mempool = Mempool(
         MempoolLimits(
             config.mempool_bytes_max,
@@ -134,9 +147,18 @@ def _assemble(
         )
     )
     parts = Parts(
-        keys.member, genesis, store, attachments, network, mempool, clock, workers, Metrics()
+        keys.member,
+        genesis,
+        opened.store,
+        opened.attachments,
+        network,
+        mempool,
+        clock,
+        opened.workers,
+        opened.door,
+        Metrics(),
     )
-    node = assemble(parts, keys.consensus, votes)
+    node = assemble(parts, keys.consensus, opened.votes)
     events.node = node
     return node, network
 

@@ -16,6 +16,10 @@ from p2p.mesh import Channel
 T = TypeVar("T")
 VERSION: Final = version("medlock")
 API_SOURCE: Final = "api"
+BACKLOG_BLOCKS: Final = 2
+"""Full blocks of waiting transactions above which the door is slow to open."""
+BACKLOG_S: Final = 1.0
+"""How long at most: without a quorum the mempool fills up, and then refuses."""
 
 
 class Desk:
@@ -46,6 +50,7 @@ class Desk:
     ) -> list[bytes | Exception]:
         """See `Backend.submit_many`."""
         node, parts = self._node, self._node.parts
+        await self._await_room()
         known = [parts.mempool.find(raw) for raw, _ in submissions]
         offered = [
             Offered(raw, attachments)
@@ -54,7 +59,7 @@ class Desk:
         ]
         parameters = node.parameters
         admitted = iter(
-            await parts.workers.run(lambda: node.admission.admit(offered, parameters, strict=True))
+            await parts.door.run(lambda: node.admission.admit(offered, parameters, strict=True))
             if offered
             else ()
         )
@@ -69,6 +74,13 @@ class Desk:
             node.gossip.spread(fresh)
             node.work_arrived()
         return outcomes
+
+    async def _await_room(self) -> None:
+        """Where blocks do not keep up, the door waits: checking what comes in would only take the
+        processor from the votes that would make room."""
+        backlog = BACKLOG_BLOCKS * self._node.parameters.block_transactions_max
+        if len(self._node.parts.mempool) >= backlog:
+            await self._node.waiting.next_height(BACKLOG_S)
 
     def _take(
         self,
@@ -129,7 +141,7 @@ class Desk:
 
     async def in_thread(self, work: Callable[[], T]) -> T:
         """See `Backend.in_thread`."""
-        return await self._node.parts.workers.run(work)
+        return await self._node.parts.door.run(work)
 
     # How the node is.
 

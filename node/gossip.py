@@ -6,8 +6,8 @@ admitted the batch before it: the event loop never checks a signature.
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 from typing import Final
 
 from chain.errors import InvalidMessage, Rejected
@@ -36,8 +36,8 @@ BATCH_ITEMS_MAX: Final = 1_024
 FLUSH_S: Final = 0.002
 """How long a transaction may wait for company before it is sent."""
 INBOX_BYTES_MAX: Final = 64 << 20
-INBOX_BATCH_MAX: Final = 512
-"""Transactions that one call into the worker threads admits."""
+INBOX_BATCH_MAX: Final = 128
+"""Transactions that one call into the worker threads admits: some 20 ms, for a block may wait."""
 SEEN_MAX: Final = 200_000
 HARMLESS: Final = frozenset(
     {"transaction.expired", "transaction.valid_too_long", "transaction.unknown_sender"}
@@ -58,6 +58,7 @@ class Gossip:
         attachments: AttachmentStore,
         parameters: Callable[[], Parameters],
         missing: Callable[[Sequence[bytes]], None],
+        landed: Callable[[Sequence[bytes]], None],
         work_arrived: Callable[[], None],
         clock: Clock,
         workers: Workers,
@@ -69,16 +70,18 @@ class Gossip:
         self._attachments = attachments
         self._parameters = parameters
         self._missing = missing
+        self._landed = landed
         self._work_arrived = work_arrived
         self._clock = clock
         self._workers = workers
         self._metrics = metrics
         self._outbox: dict[bytes, None] = {}
         self._greeted: dict[str, None] = {}
-        self._inbox: deque[tuple[str, TransactionItem]] = deque()
+        self._inbox: dict[bytes, tuple[str, TransactionItem]] = {}
         self._inbox_bytes = 0
         self._arrived = asyncio.Event()
         self._to_send = asyncio.Event()
+        self._admitting = asyncio.Lock()
         self._asked: dict[bytes, float] = {}
         self.dropped = 0
 
@@ -167,11 +170,29 @@ class Gossip:
             if self._inbox_bytes + item.size > INBOX_BYTES_MAX:
                 self.dropped += 1
                 continue
-            if self._mempool.find(item.transaction) is None:
-                self._inbox.append((member, item))
-                self._inbox_bytes += item.size
+            if item.transaction in self._inbox or self._mempool.find(item.transaction) is not None:
+                continue
+            self._inbox[item.transaction] = (member, item)
+            self._inbox_bytes += item.size
         if self._inbox:
             self._arrived.set()
+
+    async def overtake(self, raws: Sequence[bytes]) -> list[Offered]:
+        """Takes these out of the inbox: a block that names them must not wait behind the rest.
+
+        A block often overtakes its own transactions, which come on the other connection. Returns
+        when none of them is being admitted; those that were never here come back bare.
+        """
+        items = [self._inbox.pop(raw, None) for raw in raws]
+        for entry in items:
+            if entry is not None:
+                self._inbox_bytes -= entry[1].size
+        async with self._admitting:
+            pass
+        return [
+            Offered(raw, () if entry is None else entry[1].attachments)
+            for raw, entry in zip(raws, items, strict=True)
+        ]
 
     def announced(self, member: str, announce: Announce) -> None:
         """A peer holds transactions; asks for those that nobody was asked for lately."""
@@ -198,11 +219,10 @@ class Gossip:
             await self._arrived.wait()
             self._arrived.clear()
             while self._inbox:
-                batch = [
-                    self._inbox.popleft() for _ in range(min(len(self._inbox), INBOX_BATCH_MAX))
-                ]
+                batch = [self._inbox.pop(raw) for raw in list(islice(self._inbox, INBOX_BATCH_MAX))]
                 self._inbox_bytes -= sum(item.size for _, item in batch)
-                await self._admit(batch)
+                async with self._admitting:
+                    await self._admit(batch)
 
     async def _admit(self, batch: list[tuple[str, TransactionItem]]) -> None:
         batch = [each for each in batch if self._mempool.find(each[1].transaction) is None]
@@ -218,6 +238,7 @@ class Gossip:
                     if self._take(member, item, outcome):
                         fresh.append(outcome.prepared.id)
                         self._missing(outcome.missing)
+                        self._landed(outcome.kept)
                 case OnChain():
                     pass
                 case InvalidMessage() | Rejected():

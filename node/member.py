@@ -68,7 +68,11 @@ PENDING_ATTACHMENT_MS_MAX: Final = 7_200_000
 
 @dataclass(frozen=True)
 class Parts:
-    """What a node is made of, from the machine or from a simulation."""
+    """What a node is made of, from the machine or from a simulation.
+
+    `door` are the threads that admit transactions and answer reads: apart from the `workers` of
+    consensus, so that no load at the door delays a vote.
+    """
 
     me: str
     genesis: Genesis
@@ -78,6 +82,7 @@ class Parts:
     mempool: Mempool
     clock: Clock
     workers: Workers
+    door: Workers
     metrics: Metrics
 
 
@@ -111,9 +116,10 @@ class MemberNode:
             attachments=parts.attachments,
             parameters=lambda: self.parameters,
             missing=self.replication.want,
+            landed=self.replication.landed,
             work_arrived=self.work_arrived,
             clock=parts.clock,
-            workers=parts.workers,
+            workers=parts.door,
             metrics=parts.metrics,
         )
         self.proposals = Proposals(
@@ -122,6 +128,7 @@ class MemberNode:
             admission=self.admission,
             mempool=parts.mempool,
             attachments=parts.attachments,
+            overtake=self.gossip.overtake,
             fetch_attachments=self.replication.hold,
             widely_held=self._widely_held,
             clock=parts.clock,

@@ -32,6 +32,7 @@ class Proposals:
         admission: Admission,
         mempool: Mempool,
         attachments: AttachmentStore,
+        overtake: Callable[[Sequence[bytes]], Awaitable[list[Offered]]],
         fetch_attachments: Callable[[Sequence[bytes]], Awaitable[None]],
         widely_held: Callable[[Entry], bool],
         clock: Clock,
@@ -43,6 +44,7 @@ class Proposals:
         self._admission = admission
         self._mempool = mempool
         self._attachments = attachments
+        self._overtake = overtake
         self._fetch_attachments = fetch_attachments
         self._widely_held = widely_held
         self._clock = clock
@@ -132,23 +134,7 @@ class Proposals:
         """The transactions as pool entries; those never seen before are admitted here."""
         found = [self._mempool.find(raw) for raw in block.transactions]
         unknown = [raw for raw, entry in zip(block.transactions, found, strict=True) if not entry]
-        admitted: dict[bytes, Entry] = {}
-        if unknown:
-            outcomes = await self._workers.run(
-                lambda: self._admission.admit(
-                    [Offered(raw, ()) for raw in unknown], parameters, strict=False
-                )
-            )
-            for raw, outcome in zip(unknown, outcomes, strict=True):
-                match outcome:
-                    case Admitted():
-                        admitted[raw] = Entry(
-                            outcome.prepared, outcome.key, self._clock.monotonic_s(), "block"
-                        )
-                    case OnChain():
-                        raise InvalidBlock("block.repeated_transaction")
-                    case InvalidMessage() | Rejected():
-                        raise InvalidBlock("block.bad_transaction", outcome.code)
+        admitted = await self._admit_unknown(unknown, parameters) if unknown else {}
         entries = [
             entry or admitted[raw] for raw, entry in zip(block.transactions, found, strict=True)
         ]
@@ -156,6 +142,28 @@ class Proposals:
             raise InvalidBlock("block.repeated_transaction")
         if sum(entry.prepared.weight for entry in entries) > parameters.block_weight_max:
             raise InvalidBlock("block.too_heavy")
+        return entries
+
+    async def _admit_unknown(
+        self, raws: Sequence[bytes], parameters: Parameters
+    ) -> dict[bytes, Entry]:
+        offered = await self._overtake(raws)
+        # Some may have been on their way into the mempool.
+        entries = {raw: entry for raw in raws if (entry := self._mempool.find(raw)) is not None}
+        offered = [each for each in offered if each.raw not in entries]
+        outcomes = await self._workers.run(
+            lambda: self._admission.admit(offered, parameters, strict=False)
+        )
+        for each, outcome in zip(offered, outcomes, strict=True):
+            match outcome:
+                case Admitted():
+                    entries[each.raw] = Entry(
+                        outcome.prepared, outcome.key, self._clock.monotonic_s(), "block"
+                    )
+                case OnChain():
+                    raise InvalidBlock("block.repeated_transaction")
+                case InvalidMessage() | Rejected():
+                    raise InvalidBlock("block.bad_transaction", outcome.code)
         return entries
 
     async def _hold_attachments(self, entries: Sequence[Entry]) -> None:

@@ -1,6 +1,7 @@
 """Those who wait for the chain to move: for one transaction, or for every height."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Iterable
 from typing import Final
 
@@ -47,6 +48,12 @@ class Waiting:
                         future.set_result(place)
         moved, self._moved = self._moved, asyncio.Event()
         moved.set()
+
+    async def next_height(self, timeout_s: float) -> None:
+        """Returns when a block is committed, or when the time is over."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await self._moved.wait()
 
     async def heights(self, after: int) -> AsyncIterator[int]:
         """Heights from `after` + 1 on, without a gap; never ends."""

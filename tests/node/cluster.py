@@ -203,6 +203,7 @@ class Cluster:
             Mempool(MempoolLimits()),
             SystemClock(self.offsets.get(name, 0)),
             workers,
+            workers,
             Metrics(),
         )
         events.node = node = assemble(parts, self.keys[name], votes)
