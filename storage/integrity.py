@@ -15,7 +15,7 @@ from chain.merkle import MerkleTree
 from chain.transaction import SIGNED, merkle_leaf
 from storage.disk import RealDisk
 from storage.errors import StoreDamaged, StoreMissing
-from storage.leveldb import Compression, LevelKeyValues
+from storage.leveldb import BLOCK_CACHE_BYTES, Compression, LevelKeyValues
 from storage.marks import HighWaterMark, Mark
 from storage.protocols import Disk
 from storage.store import BUCKETS_DEFAULT, LedgerStore
@@ -37,13 +37,14 @@ def create_store(
     buckets: int = BUCKETS_DEFAULT,
     *,
     compression: Compression = "snappy",
+    cache_bytes: int = BLOCK_CACHE_BYTES,
     disk: Disk | None = None,
 ) -> LedgerStore:
     """A new store with its mark. Only `init` calls it; `StoreExists` where there is one.
 
     A mark left by a database that was deleted is replaced: the new one starts from nothing.
     """
-    pairs = LevelKeyValues.create(directory, compression)
+    pairs = LevelKeyValues.create(directory, compression, cache_bytes)
     try:
         disk, path = disk or RealDisk(), mark_path(directory)
         disk.remove(path)
@@ -59,6 +60,7 @@ def open_store(
     genesis_hash: bytes,
     *,
     compression: Compression = "snappy",
+    cache_bytes: int = BLOCK_CACHE_BYTES,
     disk: Disk | None = None,
     blocks: int = CHECKED_BLOCKS_DEFAULT,
 ) -> LedgerStore:
@@ -66,7 +68,7 @@ def open_store(
 
     `genesis_hash` is SHA-256 of the genesis that this node is to run.
     """
-    pairs = LevelKeyValues.open(directory, compression)
+    pairs = LevelKeyValues.open(directory, compression, cache_bytes)
     try:
         store = LedgerStore.open(pairs, HighWaterMark(disk or RealDisk(), mark_path(directory)))
         check_store(store, genesis_hash, blocks)

@@ -45,17 +45,25 @@ class LevelKeyValues:
         self.scan = self._reader.scan
 
     @staticmethod
-    def create(path: Path, compression: Compression = "snappy") -> "LevelKeyValues":
+    def create(
+        path: Path,
+        compression: Compression = "snappy",
+        cache_bytes: int = BLOCK_CACHE_BYTES,
+    ) -> "LevelKeyValues":
         """Makes a new database. Only `init` calls it; `StoreExists` where anything is there."""
         if path.exists() and any(path.iterdir()):
             raise StoreExists(
                 "store.exists", f"{path} is not empty", "choose another directory, or delete it"
             )
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return LevelKeyValues(path, _open(path, compression, create=True))
+        return LevelKeyValues(path, _open(path, compression, cache_bytes, create=True))
 
     @staticmethod
-    def open(path: Path, compression: Compression = "snappy") -> "LevelKeyValues":
+    def open(
+        path: Path,
+        compression: Compression = "snappy",
+        cache_bytes: int = BLOCK_CACHE_BYTES,
+    ) -> "LevelKeyValues":
         """Opens an existing database; `StoreMissing`, `StoreBusy` or `StoreDamaged` where not."""
         if not path.is_dir() or not any(path.iterdir()):
             raise StoreMissing(
@@ -65,7 +73,7 @@ class LevelKeyValues:
             )
         if not (path / "CURRENT").exists():
             raise StoreDamaged("store.current_lost", f"{path}/CURRENT is gone", _RESTORE)
-        return LevelKeyValues(path, _open(path, compression, create=False))
+        return LevelKeyValues(path, _open(path, compression, cache_bytes, create=False))
 
     def write_batch(
         self, changes: Iterable[tuple[bytes, bytes | None]], *, sync: bool = True
@@ -125,16 +133,16 @@ class _Reader:
             raise _damaged(self._path, error) from error
 
 
-def _open(path: Path, compression: Compression, *, create: bool) -> Any:
+def _open(path: Path, compression: Compression, cache_bytes: int, *, create: bool) -> Any:
     with _OPENING:
         if path.resolve() in _OPEN_HERE:
             raise _busy(path, "this process")
-        database = _open_alone(path, compression, create=create)
+        database = _open_alone(path, compression, cache_bytes, create=create)
         _OPEN_HERE.add(path.resolve())
         return database
 
 
-def _open_alone(path: Path, compression: Compression, *, create: bool) -> Any:
+def _open_alone(path: Path, compression: Compression, cache_bytes: int, *, create: bool) -> Any:
     try:
         return plyvel.DB(
             str(path),
@@ -143,7 +151,7 @@ def _open_alone(path: Path, compression: Compression, *, create: bool) -> Any:
             paranoid_checks=True,
             compression=compression,
             write_buffer_size=WRITE_BUFFER_BYTES,
-            lru_cache_size=BLOCK_CACHE_BYTES,
+            lru_cache_size=cache_bytes,
             max_file_size=TABLE_BYTES,
             max_open_files=OPEN_TABLES_MAX,
             bloom_filter_bits=_BLOOM_BITS,

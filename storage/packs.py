@@ -144,23 +144,29 @@ class PackFiles:
 
         Doing it again is harmless.
         """
-        by_file = sorted(places, key=lambda place: (place.pack, place.hash))
-        for place in by_file:
-            try:
-                file = self._disk.open(self.path(place))
-            except FileNotFoundError:
-                continue
-            try:
-                for start in range(0, min(place.size, file.size() - place.offset), CHUNK_BYTES):
-                    size = min(CHUNK_BYTES, place.size - start, file.size() - place.offset - start)
-                    file.write_at(place.offset + start, bytes(size))
-                file.sync()
-            finally:
-                file.close()
-            if place.pack == OWN_FILE:
-                self._disk.remove(self.path(place))
+        by_file: dict[Path, list[Place]] = {}
+        for place in places:
+            by_file.setdefault(self.path(place), []).append(place)
+        for path, here in by_file.items():
+            self._overwrite_in(path, here)
+            if here[0].pack == OWN_FILE:
+                self._disk.remove(path)
         if any(place.pack == OWN_FILE for place in places):
             self._disk.sync_directory(self.large)
+
+    def _overwrite_in(self, path: Path, places: list[Place]) -> None:
+        try:
+            file = self._disk.open(path)
+        except FileNotFoundError:
+            return
+        try:
+            for place in places:
+                end = min(place.offset + place.size, file.size())
+                for start in range(place.offset, end, CHUNK_BYTES):
+                    file.write_at(start, bytes(min(CHUNK_BYTES, end - start)))
+            file.sync()
+        finally:
+            file.close()
 
     def remove_pack(self, number: int) -> None:
         """Deletes a pack in which nothing lives."""

@@ -57,6 +57,7 @@ class VoteStore:
         self._stored: set[bytes] = set()
         self._sequence = 0
         self._usable = False
+        self._lost = False
 
     def create(self) -> None:
         """An empty vote store, durable at return. Only `init` calls it; `StoreExists` if any."""
@@ -66,6 +67,9 @@ class VoteStore:
                 f"{self.directory} is not empty",
                 "keep it: a node that forgets its votes may vote twice",
             )
+        self._create()
+
+    def _create(self) -> None:
         self._disk.make_directory(self.directory / _BLOCKS)
         for sequence, name in enumerate(_SLOTS):
             self._write(self.directory / name, _encode(_Slot(sequence, (), None)))
@@ -74,7 +78,12 @@ class VoteStore:
         self._disk.sync_directory(self.directory.parent)
 
     def load(self) -> StoredVotes:
-        """What is durable. Unless the condition is "ok", nothing can be saved after."""
+        """What is durable. Unless the condition is "ok", nothing can be saved before `renew`."""
+        stored = self._load()
+        self._lost = stored.condition != "ok"
+        return stored
+
+    def _load(self) -> StoredVotes:
         if not self._disk.names(self.directory):
             return StoredVotes(None, {}, "missing")
         try:
@@ -98,6 +107,28 @@ class VoteStore:
         self._stored = {bytes.fromhex(name) for name in self._disk.names(self._blocks)}
         self._forget_blocks_except(newest.names)
         return StoredVotes(newest.record, whole, "ok")
+
+    @property
+    def lost(self) -> bool:
+        """True where `load` found no record to go on from: the replica must abstain."""
+        return self._lost
+
+    def renew(self) -> None:
+        """Starts an empty store in place of a lost one, durable at return.
+
+        Only for a replica whose abstention is over: what it said before can matter no more.
+        """
+        assert self._lost, "votes that are there must never be forgotten"
+        if self._mark is not None:
+            self._mark.close()
+            self._mark = None
+        for name in (*_SLOTS, _MARK):
+            self._disk.remove(self.directory / name)
+        for name in self._disk.names(self._blocks):
+            self._disk.remove(self._blocks / name)
+        self._create()
+        self._lost = False
+        assert self.load().condition == "ok", "just created"
 
     def save(
         self, record: bytes, blocks: Mapping[bytes, bytes], keep: Collection[bytes] = ()

@@ -443,3 +443,39 @@ def test_a_store_is_made_by_create_alone_and_opened_once(tmp_path: Path) -> None
     with pytest.raises(StoreBusy):
         AttachmentStore.open(tmp_path / "a", lambda: 0)
     store.close()
+
+
+def test_a_record_whose_bytes_never_arrived_is_cut(world: World) -> None:
+    """The length of a file can reach the disk before its content: zeros under a whole head."""
+    world.put(b"durable")
+    world.store.sync()
+    size = world.pack().stat().st_size
+    lost = world.put(b"lost in the cache")
+    raw = world.pack().read_bytes()
+    world.pack().write_bytes(raw.replace(b"lost in the cache", bytes(17)))
+    world.crash()
+    assert not world.store.has(lost)
+    assert world.pack().stat().st_size == size
+
+
+@pytest.mark.parametrize("content", [SMALL, LARGE], ids=["small", "large"])
+def test_zeros_are_synced_before_the_index_forgets_the_place(
+    world: World, content: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest = world.committed(content)
+    steps: list[str] = []
+    write_batch = world.store._index.write_batch
+    open_file = world.store._disk.open
+
+    def watched_open(path: Path, *, create: bool = False) -> Any:
+        file = open_file(path, create=create)
+        sync = file.sync
+        monkeypatch.setattr(file, "sync", lambda: (steps.append("sync"), sync()))
+        return file
+
+    monkeypatch.setattr(world.store._disk, "open", watched_open)
+    monkeypatch.setattr(
+        world.store._index, "write_batch", lambda c: (steps.append("index"), write_batch(c))
+    )
+    world.store.erase([digest])
+    assert steps == ["index", "sync", "index"]
