@@ -379,13 +379,14 @@ class Engine:
                     assert_never(effect)
 
     async def _persist(self, effect: Persist) -> None:
-        record = VOTE_RECORD.encode(effect.record)
-        blocks = {block.header.hash: block for block in effect.blocks}
-        await self._workers.run(
-            lambda: self._votes.save(
-                record, {key: BLOCK.encode(block) for key, block in blocks.items()}
-            )
-        )
+        await self._workers.run(partial(self._save, effect))
+
+    def _save(self, effect: Persist) -> None:
+        if self._votes.lost:
+            # The replica persists again only when its abstention is over.
+            self._votes.renew()
+        blocks = {block.header.hash: BLOCK.encode(block) for block in effect.blocks}
+        self._votes.save(VOTE_RECORD.encode(effect.record), blocks)
 
     async def _validate(self, block: Block, *, fresh: bool) -> None:
         block_hash = block.header.hash

@@ -111,6 +111,25 @@ async def test_all_restart_and_nothing_acknowledged_is_lost(tmp_path: Path) -> N
         assert await desk.committed(await desk.submit(four.transaction(), ()), 10)
 
 
+async def test_a_node_without_its_vote_record_abstains_and_then_votes(tmp_path: Path) -> None:
+    async with cluster(tmp_path) as four:
+        desk = four.nodes["hospital-a"].desk
+        assert await desk.committed(await desk.submit(four.transaction(), ()), 10)
+        await four.stop("wholesaler")
+        for name in ("slot-0", "slot-1"):
+            (tmp_path / "wholesaler" / "votes" / name).write_bytes(b"rot")
+        wholesaler = four.start("wholesaler").node.engine.replica
+        assert wholesaler.phase == "abstaining"
+        for _ in range(4):
+            place = await desk.committed(await desk.submit(four.transaction(), ()), 10)
+            assert place is not None
+            await four.height(place.height)
+        assert wholesaler.phase != "abstaining"
+        await four.stop("hospital-b")
+        place = await desk.committed(await desk.submit(four.transaction(), ()), 10)
+        assert place is not None, "its vote counts again: without it there is no quorum"
+
+
 async def test_a_primary_with_a_wrong_clock_is_replaced(tmp_path: Path) -> None:
     async with cluster(tmp_path, {"hospital-a": 11_000}) as four:
         assert four.nodes["hospital-b"].node.engine.replica.primary == "hospital-a"
