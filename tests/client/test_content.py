@@ -114,6 +114,7 @@ def chunks(attachment: bytes) -> list[bytes]:
         lambda parts: parts[:1],
         lambda parts: [],
         lambda parts: [parts[1], parts[0], *parts[2:]],
+        lambda parts: [parts[0], parts[2], parts[1], *parts[3:]],
         lambda parts: [parts[0], *parts],
         lambda parts: [*parts, parts[-1]],
         lambda parts: parts[1:],

@@ -69,7 +69,9 @@ def test_without_a_terminal_there_is_nobody_to_ask(monkeypatch: pytest.MonkeyPat
     assert refused() == "passphrase.none"
 
 
-def test_no_core_dump_after_it_was_read() -> None:
-    _, hard = resource.getrlimit(resource.RLIMIT_CORE)
+def test_no_core_dump_after_it_was_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    limits: list[tuple[int, tuple[int, int]]] = []
+    monkeypatch.setattr(resource, "setrlimit", lambda *limit: limits.append(limit))
     read_passphrase("", {}, ask=lambda _: "secret")
-    assert resource.getrlimit(resource.RLIMIT_CORE) == (0, hard)
+    _, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    assert limits == [(resource.RLIMIT_CORE, (0, hard))]

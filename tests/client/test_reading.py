@@ -11,7 +11,7 @@ from client.api import Api, connect
 from client.builder import TransactionBuilder
 from client.bundle import read_bundle
 from client.errors import ApiError, NotForUs, Tampered
-from client.reading import Reader, Retracted
+from client.reading import Reader, Retracted, open_record
 from client.sealing import Random
 from client.submission import BundleSubmission, prepare_bundle
 from client.transport import Patience
@@ -146,6 +146,20 @@ async def test_a_node_cannot_pass_off_other_bytes(
         ledger.attachments[digest] = raw[:-1] + bytes([raw[-1] ^ 1])
     with pytest.raises(Tampered) as caught:
         await reader.open(submission.records[0].id)
+    assert caught.value.code == "attachment.other_bytes"
+
+
+def test_an_attachment_from_anywhere_must_have_the_hash_of_the_chain(
+    ledger: Ledger, submission: BundleSubmission
+) -> None:
+    record = submission.records[0].id
+    entry = RECORD.decode(ledger.entries[record_key(record)])
+    assert entry.content is not None
+    raw = ledger.attachments[entry.content.ciphertext]
+    key = submission.wallet.category_keys[0]
+    assert open_record(raw, record, entry, key, "net").content == CONTENT
+    with pytest.raises(Tampered) as caught:
+        open_record(raw + b"\0", record, entry, key, "net")
     assert caught.value.code == "attachment.other_bytes"
 
 
