@@ -1,7 +1,7 @@
 """Failures that other systems are known for, as stories (n = 4 unless said).
 
-The numbers are those of the catalogue in docs/TESTING.md. The cluster checks every promise at every
-step; a story says what else has to be true.
+The numbers are those of the catalogue of regression scripts. The cluster checks every promise at
+every step; a story says what else has to be true.
 """
 
 from collections.abc import Callable
