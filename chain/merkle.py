@@ -4,7 +4,7 @@ Built level by level; an odd last node moves up unchanged, which is the same tre
 at the largest power of two.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from typing import Final
 
@@ -39,33 +39,30 @@ class MerkleTree:
 
     def path(self, index: int) -> tuple[bytes, ...]:
         """The audit path of leaf `index`, from the leaf up (RFC 6962 §2.1.1)."""
-        siblings = []
+        return tuple(digest for _, digest in self._siblings(index))
+
+    def sides(self, index: int) -> int:
+        """Bit i is set where the i-th sibling of the path stands to the left."""
+        return sum(left << i for i, (left, _) in enumerate(self._siblings(index)))
+
+    def _siblings(self, index: int) -> Iterator[tuple[int, bytes]]:
         for level in self._levels[:-1]:
             if (sibling := index ^ 1) < len(level):
-                siblings.append(level[sibling])
+                yield index % 2, level[sibling]
             index //= 2
-        return tuple(siblings)
 
 
-def verify_path(leaf: bytes, index: int, size: int, path: Sequence[bytes], root: bytes) -> bool:
-    """True where `path` proves that `leaf` is number `index` of `size` under `root`.
+def verify_path(leaf: bytes, sides: int, path: Sequence[bytes], root: bytes) -> bool:
+    """True where `path`, folded from `leaf` by `sides`, ends in `root`.
 
-    The algorithm of RFC 9162 §2.1.3.2.
+    RFC 9162 §2.1.3.2 derives the sides from the leaf's index and the size of the tree; several
+    sizes give the same sides, so a size that nothing signs could be altered unnoticed. The sides
+    themselves cannot.
     """
-    if not 0 <= index < size:
+    if sides >> len(path):
         return False
-    position, last = index, size - 1
     digest = leaf_hash(leaf)
-    for sibling in path:
-        if last == 0:
-            return False
-        if position % 2 or position == last:
-            digest = sha256(b"\1" + sibling + digest).digest()
-            while position and not position % 2:
-                position //= 2
-                last //= 2
-        else:
-            digest = sha256(b"\1" + digest + sibling).digest()
-        position //= 2
-        last //= 2
-    return last == 0 and digest == root
+    for place, sibling in enumerate(path):
+        pair = sibling + digest if sides >> place & 1 else digest + sibling
+        digest = sha256(b"\1" + pair).digest()
+    return digest == root

@@ -34,12 +34,12 @@ class LineageStep(Record, frozen=True):
 
 
 class Receipt(Record, frozen=True):
-    """`transaction` is the encoded `SignedTransaction`, number `index` of `count` in its block."""
+    """`transaction` is the encoded `SignedTransaction`; transactions and results share their order,
+    so both paths turn to the same `sides` (see `chain.merkle`)."""
 
     transaction: Annotated[bytes, Meta(max_length=TRANSACTION_BYTES_MAX + 128)]
     result: Result
-    index: Unsigned
-    count: Unsigned
+    sides: Annotated[int, Meta(ge=0, lt=2**32)]
     transaction_path: Path
     result_path: Path
     header: Header
@@ -77,17 +77,13 @@ def verify_receipt(
         raise InvalidMessage("receipt.other_chain", "header.chain_id")
     _check_certified(header, receipt.certificate, validators, genesis, "certificate")
     leaf = merkle_leaf(signed.id, signed.signature)
-    if not verify_path(
-        leaf, receipt.index, receipt.count, receipt.transaction_path, header.transaction_root
-    ):
+    sides = receipt.sides
+    if len(receipt.transaction_path) != len(receipt.result_path):
+        raise InvalidMessage("receipt.wrong_path", "result_path")
+    if not verify_path(leaf, sides, receipt.transaction_path, header.transaction_root):
         raise InvalidMessage("receipt.wrong_path", "transaction_path")
-    if not verify_path(
-        RESULT.encode(receipt.result),
-        receipt.index,
-        receipt.count,
-        receipt.result_path,
-        header.result_root,
-    ):
+    outcome = RESULT.encode(receipt.result)
+    if not verify_path(outcome, sides, receipt.result_path, header.result_root):
         raise InvalidMessage("receipt.wrong_path", "result_path")
     _check_trusted(receipt, trusted)
     return Verified(

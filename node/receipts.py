@@ -43,8 +43,7 @@ class ReceiptWriter:
             Receipt(
                 proven.block.transactions[index],
                 proven.results[index],
-                index,
-                len(proven.results),
+                proven.transactions.sides(index),
                 proven.transactions.path(index),
                 proven.outcomes.path(index),
                 proven.block.header,

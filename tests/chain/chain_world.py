@@ -90,8 +90,7 @@ class World:
         return Receipt(
             SIGNED.encode(self.transactions[index]),
             self.results[index],
-            index,
-            len(leaves),
+            MerkleTree(leaves).sides(index),
             MerkleTree(leaves).path(index),
             result_tree(self.results).path(index),
             header,

@@ -45,14 +45,14 @@ def test_known_vectors() -> None:
 def test_every_path_verifies_at_its_place_only(size: int) -> None:
     tree = MerkleTree(LEAVES[:size])
     for index in range(size):
-        path = tree.path(index)
-        assert verify_path(LEAVES[index], index, size, path, tree.root)
-        assert not verify_path(LEAVES[index] + b"!", index, size, path, tree.root)
-        assert not verify_path(LEAVES[index], size, size, path, tree.root)
-        assert not verify_path(LEAVES[index], index, size, (*path, bytes(32)), tree.root)
+        path, sides = tree.path(index), tree.sides(index)
+        assert verify_path(LEAVES[index], sides, path, tree.root)
+        assert not verify_path(LEAVES[index] + b"!", sides, path, tree.root)
+        assert not verify_path(LEAVES[index], sides, (*path, bytes(32)), tree.root)
+        for other in range(2 ** (len(path) + 1)):
+            assert verify_path(LEAVES[index], other, path, tree.root) == (other == sides)
         if path:
-            assert not verify_path(LEAVES[index], index, size, path[:-1], tree.root)
-            assert not verify_path(LEAVES[index], index ^ 1, size, path, tree.root)
+            assert not verify_path(LEAVES[index], sides, path[:-1], tree.root)
 
 
 @given(st.integers(1, 200), st.data())
@@ -64,4 +64,4 @@ def test_a_changed_path_never_verifies(size: int, data: st.DataObject) -> None:
     if path:
         place = data.draw(st.integers(0, len(path) - 1))
         path[place] = bytes(32)
-        assert not verify_path(leaves[index], index, size, path, tree.root)
+        assert not verify_path(leaves[index], tree.sides(index), path, tree.root)

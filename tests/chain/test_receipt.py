@@ -23,13 +23,14 @@ def test_a_receipt_verifies_and_says_what_it_proves(world: World) -> None:
         assert verified.result == world.results[index]
 
 
-def test_no_flipped_bit_survives(world: World) -> None:
+def test_no_byte_can_be_any_other(world: World) -> None:
     raw = RECEIPT.encode(world.receipt())
     for place in range(len(raw)):
         bent = bytearray(raw)
-        bent[place] ^= 1 << (place % 8)
-        with pytest.raises(InvalidMessage):
-            verify_receipt(RECEIPT.decode(bytes(bent)), world.genesis)
+        for flip in range(1, 256):
+            bent[place] = raw[place] ^ flip
+            with pytest.raises(InvalidMessage):
+                verify_receipt(RECEIPT.decode(bytes(bent)), world.genesis)
 
 
 def test_too_few_signatures_are_no_certificate(world: World) -> None:
