@@ -28,10 +28,6 @@ CLOSE_GOING_AWAY: Final = 1001
 CLOSE_POLICY: Final = 1008
 
 
-class _Ended(Exception):  # noqa: N818 - how a connection's tasks tell each other
-    """The connection is over; its `ended` says why."""
-
-
 class Connection:
     """Exactly one `serve` a connection; everything else is synchronous and never blocks."""
 
@@ -122,11 +118,15 @@ class Connection:
         """Until the connection ends; `ended` and `fault` then say why."""
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._ending(self._read()))
-                tasks.create_task(self._ending(self._write()))
-                tasks.create_task(self._await_close())
-        except* _Ended:
-            pass
+                parts = [
+                    tasks.create_task(self._ending(self._read())),
+                    tasks.create_task(self._ending(self._write())),
+                ]
+                # No exception ends this group: in Python 3.11 one that meets a cancellation from
+                # outside would swallow it, and the node could not be stopped.
+                await self._closing.wait()
+                for part in parts:
+                    part.cancel()
         finally:
             self.close("cancelled")
             await self._say_goodbye()
@@ -138,10 +138,6 @@ class Connection:
             self.close(fault.code, fault=fault)
         except (ClientError, OSError) as error:
             self.close(f"lost: {type(error).__name__}")
-
-    async def _await_close(self) -> None:
-        await self._closing.wait()
-        raise _Ended
 
     async def _say_goodbye(self) -> None:
         reason = (self.ended or "").encode()[:100]

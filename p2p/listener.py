@@ -56,6 +56,7 @@ class Listener:
         self._requests: dict[object, asyncio.Future[web.BaseRequest]] = {}
         self._finished: dict[object, asyncio.Future[web.StreamResponse]] = {}
         self._handshakes: dict[asyncio.Task[None], None] = {}
+        self._unstarted: dict[asyncio.Task[None], sockets.socket] = {}
         self._web = web.Server(self._requested, access_log=None, keepalive_timeout=0)
 
     @property
@@ -81,11 +82,13 @@ class Listener:
     async def run(self, greet: Greet) -> None:
         """Accepts until cancelled."""
         assert self._socket is not None, "not open"
-        loop = asyncio.get_running_loop()
         async with asyncio.TaskGroup() as tasks:
             while True:
+                await _readable(self._socket)
                 try:
-                    accepted, address = await loop.sock_accept(self._socket)
+                    accepted, address = self._socket.accept()
+                except (BlockingIOError, ConnectionAbortedError):
+                    continue  # it was gone before we looked
                 except OSError as error:
                     _LOG.warning("cannot accept: %s", error.strerror)
                     await asyncio.sleep(_OUT_OF_DESCRIPTORS_PAUSE_S)
@@ -95,6 +98,7 @@ class Listener:
                 name = f"{address[0]}:{address[1]}"
                 task = tasks.create_task(self._inbound(accepted, name, greet))
                 self._handshakes[task] = None
+                self._unstarted[task] = accepted
                 task.add_done_callback(self._forget)
 
     def _evict_oldest(self) -> None:
@@ -106,9 +110,15 @@ class Listener:
 
     def _forget(self, task: asyncio.Task[None]) -> None:
         self._handshakes.pop(task, None)
+        accepted = self._unstarted.pop(task, None)
+        if accepted is not None:  # cancelled before its first step: nobody else closes it
+            accepted.close()
 
     async def _inbound(self, accepted: sockets.socket, address: str, greet: Greet) -> None:
         loop = asyncio.get_running_loop()
+        task = asyncio.current_task()
+        assert task is not None
+        del self._unstarted[task]
         protocol = self._web()
         finished = self._finished[protocol] = loop.create_future()
         self._requests[protocol] = loop.create_future()
@@ -127,7 +137,7 @@ class Listener:
             self.refused_count += 1
             _LOG.debug("refused %s: %s", address, type(error).__name__)
         else:
-            self._forget_current()
+            self._forget(task)
             if serve is not None:
                 await serve()
         finally:
@@ -135,11 +145,6 @@ class Listener:
             finished.set_result(response)
             if isinstance(transport, asyncio.WriteTransport):
                 transport.abort()
-
-    def _forget_current(self) -> None:
-        task = asyncio.current_task()
-        if task is not None:
-            self._forget(task)
 
     async def _upgraded(
         self, protocol: object, transport: asyncio.BaseTransport, address: str
@@ -168,6 +173,18 @@ class Listener:
         with suppress(asyncio.InvalidStateError):
             return await asyncio.shield(finished)
         return web.Response(status=400)
+
+
+async def _readable(socket: sockets.socket) -> None:
+    """Waits for the next inbound socket without taking it: `sock_accept` loses the one that it
+    holds when it is cancelled."""
+    loop = asyncio.get_running_loop()
+    arrived = asyncio.Event()
+    loop.add_reader(socket, arrived.set)
+    try:
+        await arrived.wait()
+    finally:
+        loop.remove_reader(socket)
 
 
 def _channel_of(path: str) -> Channel:

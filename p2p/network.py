@@ -32,10 +32,6 @@ _BLAMELESS: Final = frozenset({greetings.OTHER_GENESIS, "codec.version_unsupport
 """What a misconfigured or newer node says; it is refused, and not punished."""
 
 
-class _Stopped(Exception):  # noqa: N818 - how `stop` ends `run`
-    """`stop` was called."""
-
-
 @dataclass(slots=True, eq=False)
 class _Link:
     """One channel with one peer: the connection there is, or the attempts to make one."""
@@ -131,25 +127,27 @@ class Network:
         try:
             async with asyncio.TaskGroup() as tasks:
                 self._tasks = tasks
-                tasks.create_task(self._listener.run(self._greet))
-                tasks.create_task(self._tick())
+                always = [
+                    tasks.create_task(self._listener.run(self._greet)),
+                    tasks.create_task(self._tick()),
+                ]
                 for peer in self._peers.values():
                     self._start_dialling(peer)
-                tasks.create_task(self._await_stop())
-        except* _Stopped:
-            pass
+                await self._stopping.wait()
+                for task in always:
+                    task.cancel()
+                for peer in self._peers.values():
+                    self._stop_dialling(peer)
+                self._tasks = None
         finally:
             self._tasks = None
             self._ended.set()
 
-    async def _await_stop(self) -> None:
-        await self._stopping.wait()
-        raise _Stopped
-
     async def stop(self) -> None:
         """Ends `run`, closes every socket. May be called more than once."""
+        running = self._tasks is not None
         self._stopping.set()
-        if self._tasks is not None:
+        if running:
             await self._ended.wait()
         await self._listener.close()
         if self._session is not None:
@@ -246,9 +244,7 @@ class Network:
         del self._peers[member]
         if forget:
             self._scores.forget(member)
-        for link in peer.links.values():
-            if link.dialling is not None:
-                link.dialling.cancel()
+        self._stop_dialling(peer)
 
     def _disconnect(self, peer: _Peer, reason: str) -> None:
         for connection in list(peer.connections()):
@@ -435,6 +431,11 @@ class Network:
             return
         for link in peer.links.values():
             link.dialling = self._tasks.create_task(self._keep_dialling(peer, link))
+
+    def _stop_dialling(self, peer: _Peer) -> None:
+        for link in peer.links.values():
+            if link.dialling is not None:
+                link.dialling.cancel()
 
     async def _keep_dialling(self, peer: _Peer, link: _Link) -> None:
         if self.me > peer.address.member:

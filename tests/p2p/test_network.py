@@ -46,24 +46,36 @@ async def test_of_two_crossing_dials_both_sides_keep_the_same(world, wait_until)
         links = node.network._peers[other].links.values()
         return {link.connection.dialler for link in links if link.connection}
 
-    alice, bob = await world.mesh("alice", "bob")
+    async def delivered(sender, receiver, payload, channel):
+        """Says it until it is heard: a frame on a connection that is replaced is lost."""
+        entry = (sender.name, channel, 32, payload)
+
+        def heard():
+            sender.send(receiver.name, payload, channel)
+            return entry in receiver.events.frames
+
+        await wait_until(heard)
+
+    alice, bob = await world.node("alice"), await world.node("bob")
+    world.introduce([alice, bob])
+    await wait_until(lambda: alice.sees("bob") == bob.sees("alice") == BOTH)
     crossed = 0
-    for round_ in range(1, 9):
+    for round_ in range(8):
         alice.network.cut({"bob"})
         bob.network.cut({"alice"})
+        ended = len(alice.events.downs)
         bob.network.heal()
         alice.network.heal()
         await wait_until(lambda: alice.sees("bob") == bob.sees("alice") == BOTH)
-        await wait_until(lambda: diallers(alice, "bob") == diallers(bob, "alice"))
         for channel in BOTH:
-            assert alice.send("bob", b"over", channel)
-            assert bob.send("alice", b"over", channel)
-        await wait_until(lambda n=round_: len(alice.payloads) == len(bob.payloads) == 2 * n)
-        for node, other in ((alice, bob), (bob, alice)):
-            assert len(node.events.ups) - len(node.events.downs) == 2, "one a channel"
-            assert node.view(other.name).score == 0
-        crossed = len(alice.events.downs) - 2 * round_
+            await delivered(alice, bob, b"%d" % round_, channel)
+            await delivered(bob, alice, b"%d" % round_, channel)
+        crossed += len(alice.events.downs) - ended
     assert crossed, "some dials of this test cross"
+    await wait_until(lambda: diallers(alice, "bob") == diallers(bob, "alice") != set())
+    for node, other in ((alice, bob), (bob, alice)):
+        assert len(node.events.ups) - len(node.events.downs) == 2, "one a channel"
+        assert node.view(other.name).score == 0
 
 
 async def test_a_settled_connection_refuses_the_larger_ids_second_dial(world, wait_until):
@@ -121,7 +133,8 @@ async def test_a_peer_that_comes_up_late_is_found_without_its_dialling(world, wa
 
 
 async def test_a_cut_drops_and_refuses_until_healed_on_both_sides(world, wait_until):
-    alice, bob, _carol = await world.mesh("alice", "bob", "carol")
+    alice, bob, carol = await world.mesh("alice", "bob", "carol")
+    world.introduce([alice, bob, carol])
     alice.network.cut({"bob"})
     assert alice.sees("bob") == ()
     assert alice.view("bob").cut
@@ -136,6 +149,7 @@ async def test_a_cut_drops_and_refuses_until_healed_on_both_sides(world, wait_un
 
 async def test_a_member_that_left_is_disconnected_and_trusted_no_more(world, wait_until):
     alice, bob, carol = await world.mesh("alice", "bob", "carol")
+    world.introduce([alice, bob, carol])
     alice.network.set_members([alice.card, carol.card])
     assert [peer.member for peer in alice.network.peers()] == ["carol"]
     refused = alice.network.refused_count
@@ -239,3 +253,27 @@ async def test_cancelling_run_closes_every_connection(world, wait_until):
     bob.task = None
     assert len(bob.events.ups) == len(bob.events.downs)
     await wait_until(lambda: alice.sees("bob") == ())
+
+
+async def test_cancelled_in_the_step_in_which_its_peer_hangs_up_a_network_still_stops(
+    world, wait_until
+):
+    """The end of a connection and the cancellation of its task meet: neither is swallowed."""
+    alice, _bob = await world.mesh("alice", "bob")
+    for link in alice.network._peers["bob"].links.values():
+        link.connection.close("lost")
+    await asyncio.sleep(0)
+    alice.task.cancel()
+    async with asyncio.timeout(5):
+        with pytest.raises(asyncio.CancelledError):
+            await alice.task
+    alice.task = None
+
+
+async def test_stopping_twice_and_before_running_is_harmless(world, wait_until):
+    alice, bob = await world.mesh("alice", "bob")
+    await asyncio.gather(alice.network.stop(), alice.network.stop())
+    await alice.network.stop()
+    await alice.task
+    alice.task = None
+    await wait_until(lambda: bob.sees("alice") == ())

@@ -1,6 +1,7 @@
 """Who does not get in: strangers, other chains, older TLS, the slow and the confused."""
 
 import asyncio
+import gc
 import ssl
 from contextlib import suppress
 from dataclasses import replace
@@ -275,3 +276,16 @@ class TestSlowLoris:
         await node.stop()
         server.close()
         await server.wait_closed()
+
+    async def test_stopping_in_the_middle_of_a_rush_leaks_no_socket(self, world, wait_until):
+        """Sockets accepted in the very step in which the network is cancelled are closed."""
+        for _ in range(5):
+            node = await world.node_that_knows("mallory", limits={"handshakes_max": 2})
+            rush = [await asyncio.open_connection("127.0.0.1", node.port) for _ in range(8)]
+            await node.stop()
+            for reader, writer in rush:
+                with suppress(OSError):
+                    assert await reader.read() == b""
+                writer.close()
+            assert node.network._listener._unstarted == {}
+            gc.collect()
