@@ -23,11 +23,15 @@ def test_a_receipt_verifies_and_says_what_it_proves(world: World) -> None:
         assert verified.result == world.results[index]
 
 
-def test_no_byte_can_be_any_other(world: World) -> None:
+FLIPS = (1, 2, 3, 4, 8, 16, 32, 64, 128, 255)
+"""Every bit alone, two together, all of them."""
+
+
+def test_no_byte_can_be_another(world: World) -> None:
     raw = RECEIPT.encode(world.receipt())
     for place in range(len(raw)):
         bent = bytearray(raw)
-        for flip in range(1, 256):
+        for flip in FLIPS:
             bent[place] = raw[place] ^ flip
             with pytest.raises(InvalidMessage):
                 verify_receipt(RECEIPT.decode(bytes(bent)), world.genesis)
