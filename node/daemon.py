@@ -98,10 +98,20 @@ def _open_store(directory: Directory, genesis: Genesis, config: NodeConfig) -> S
     try:
         if not path.exists():
             _LOG.info("no store yet: starting from genesis")
-            fresh = create_store(path, genesis.parameters.state_buckets, compression=compression)
+            fresh = create_store(
+                path,
+                genesis.parameters.state_buckets,
+                compression=compression,
+                cache_bytes=config.leveldb_cache_bytes,
+            )
             begin_chain(fresh, genesis)
             fresh.close()
-        return open_store(path, genesis.hash, compression=compression)
+        return open_store(
+            path,
+            genesis.hash,
+            compression=compression,
+            cache_bytes=config.leveldb_cache_bytes,
+        )
     except StoreProblem as problem:
         raise _explained(problem) from problem
 
