@@ -115,7 +115,8 @@ async def node(consortium: Consortium, tmp_path: Path) -> AsyncIterator[Node]:
     solo = Solo(consortium, tmp_path, clock)
     app = make_app(solo, development=True, clock=clock)
     runner = await serve(app, "127.0.0.1:0", None)
-    async with aiohttp.ClientSession() as session:
+    patience = aiohttp.ClientTimeout(total=10)
+    async with aiohttp.ClientSession(timeout=patience) as session:
         yield Node(solo, Story(consortium, clock), runner, session)
     await runner.cleanup()
     solo.close()

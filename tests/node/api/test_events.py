@@ -29,9 +29,13 @@ class Stream:
 
     async def next(self) -> Event | None:
         """The next event; None at the end of the stream."""
+        async with asyncio.timeout(5):
+            return await self._next()
+
+    async def _next(self) -> Event | None:
         fields: dict[str, str] = {}
         while True:
-            line = (await asyncio.wait_for(self.response.content.readline(), 5)).decode()
+            line = (await self.response.content.readline()).decode()
             if not line:
                 return None
             name, _, value = line.rstrip("\n").partition(": ")
