@@ -33,8 +33,6 @@ from storage.attachments import AttachmentStore
 FULL_MESH_MAX: Final = 8
 BATCH_BYTES_MAX: Final = 1 << 20
 BATCH_ITEMS_MAX: Final = 1_024
-FLUSH_S: Final = 0.002
-"""How long a transaction may wait for company before it is sent."""
 INBOX_BYTES_MAX: Final = 64 << 20
 INBOX_BATCH_MAX: Final = 128
 """Transactions that one call into the worker threads admits: some 20 ms, for a block may wait."""
@@ -112,7 +110,8 @@ class Gossip:
     async def _flush(self) -> None:
         while True:
             await self._to_send.wait()
-            await asyncio.sleep(FLUSH_S)
+            # What else is ready in this turn of the loop goes along; nobody waits for company.
+            await asyncio.sleep(0)
             self._to_send.clear()
             ids, self._outbox = list(self._outbox), {}
             greeted, self._greeted = self._greeted, {}
