@@ -115,10 +115,13 @@ def new_organization(
 
 
 def save_organization(
-    keys_path: Path, organization: Organization, passphrase: bytes | None, random: Random
+    keys_path: Path,
+    organization: Organization,
+    passphrase: bytes | None,
+    random: Random,
+    limits: KdfLimits = MODERATE,
 ) -> None:
     """Writes everything into `keys_path`; with `passphrase` None, under a random one beside it."""
-    limits = MODERATE
     if passphrase is None:
         limits = RANDOM_PASSPHRASE
         passphrase = new_passphrase(random)

@@ -86,8 +86,12 @@ def up(
     if is_testnet(path):
         network = load_testnet(path)
         _check_same(network, validators, seed, latency_ms)
+        if overrides:
+            raise OperatorError("E062", f"{path} was made already; --set comes too late")
     else:
-        settings = Settings(validators or 4, seed, latency_ms or 0, _overrides(overrides))
+        settings = Settings(
+            4 if validators is None else validators, seed, latency_ms or 0, _overrides(overrides)
+        )
         network = make_testnet(path, settings)
         say(f"Made {settings.validators} validators in {path}")
     names = [node.name for node in network.nodes]
@@ -100,12 +104,13 @@ def up(
     try:
         started = start(network, names)
         seen = _bring_up(network, started, samples=not no_samples)
-        _show(network, seen)
-        if not detach:
-            _stay(network, started)
     except BaseException:
         stop_all(network)
         raise
+    if detach:
+        _show(network, seen)
+    else:
+        _stay(network, started, seen)
 
 
 @testnet.command()
@@ -233,16 +238,19 @@ def _load_samples(network: Testnet) -> int:
     return height
 
 
-def _stay(network: Testnet, started: "dict[str, subprocess.Popen[bytes]]") -> None:
-    """Until Ctrl-C or SIGTERM; then stops the nodes. Says so when one ends by itself."""
-    say("Ctrl-C stops the network.")
+def _stay(
+    network: Testnet, started: "dict[str, subprocess.Popen[bytes]]", seen: list[Seen]
+) -> None:
+    """Shows the network until Ctrl-C or SIGTERM, which is its regular end, and stops it then."""
 
     def interrupt(_: int, __: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    signal.signal(signal.SIGTERM, interrupt)
     gone: set[str] = set()
     try:
+        signal.signal(signal.SIGTERM, interrupt)
+        _show(network, seen)
+        say("Ctrl-C stops the network.")
         while True:
             time.sleep(FOLLOW_POLL_S)
             for name in started.keys() - gone:
@@ -251,6 +259,7 @@ def _stay(network: Testnet, started: "dict[str, subprocess.Popen[bytes]]") -> No
                     say(f"{name} ended with exit code {started[name].returncode}")
     except KeyboardInterrupt:
         say("Stopping the network.")
+    finally:
         stop_all(network)
 
 

@@ -3,7 +3,7 @@
 import os
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -14,6 +14,7 @@ from client.sealing import Random
 from client.wallet import save_wallet
 from node.config import load_file
 from node.directory import Directory
+from node.errors import OperatorError
 from node.founding import make_genesis
 from node.keys import (
     RANDOM_PASSPHRASE,
@@ -47,6 +48,7 @@ def make_testnet(path: Path, settings: Settings) -> Testnet:
     """A network in `path` that has never run. Replaces what an interrupted attempt left."""
     random = os.urandom if settings.seed is None else seeded(settings.seed)
     members = plan_members(settings.validators)
+    _check_overrides(settings, [member.id for member in members if member.with_node])
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     organizations = [
         new_organization(member.id, member.name, member.role, random, with_node=member.with_node)
@@ -79,6 +81,12 @@ def make_testnet(path: Path, settings: Settings) -> Testnet:
     _save_wallets(testnet.wallets, organizations, random)
     save_testnet(testnet)
     return testnet
+
+
+def _check_overrides(settings: Settings, names: Collection[str]) -> None:
+    for name in settings.overrides or {}:
+        if name and name not in names:
+            raise OperatorError("E061", f"no node is named {name!r}; there are {', '.join(names)}")
 
 
 def _lay_out(

@@ -1,0 +1,335 @@
+"""The command line: usage, errors, JSON, and the commands that need no running node."""
+
+import itertools
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+from node_command import Terminal
+
+from client.wallet import decrypt_wallet
+from node.cli.main import PLACES, cli
+from node.directory import Directory, read_card, read_genesis
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def medlock(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Terminal:
+    monkeypatch.chdir(tmp_path)
+    for name in list(os.environ):
+        if name.startswith("MEDLOCK_"):
+            monkeypatch.delenv(name)
+    return Terminal(capsys)
+
+
+def every_command(group: click.Group, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        if isinstance(command, click.Group):
+            yield from every_command(command, (*path, name))
+        else:
+            yield (*path, name)
+
+
+def find(path: tuple[str, ...]) -> click.Command:
+    command: click.Command = cli
+    for name in path:
+        assert isinstance(command, click.Group)
+        found = command.get_command(click.Context(command), name)
+        assert found is not None
+        command = found
+    return command
+
+
+COMMANDS = sorted(every_command(cli, ()))
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_every_command_has_help_and_takes_json(medlock: Terminal, path: tuple[str, ...]) -> None:
+    shown = medlock.run(*path, "--help")
+    assert shown.code == 0
+    assert "--json" in shown.out
+    assert find(path).help
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_every_command_reports_usage_errors_as_json(
+    medlock: Terminal, path: tuple[str, ...]
+) -> None:
+    outcome = medlock.run(*path, "--json", "--no-such-option")
+    assert (outcome.code, outcome.out) == (2, "")
+    assert outcome.error["code"] == "E070"
+    assert outcome.error["fix"]
+
+
+def test_the_names_that_tools_call_are_there() -> None:
+    wanted = """
+        init run stop status peers why-stalled inspect
+        genesis.create config.show config.validate
+        testnet.up testnet.ps testnet.logs testnet.kill testnet.pause testnet.resume
+        testnet.restart testnet.partition testnet.heal testnet.down bench
+        wallet.new wallet.show wallet.export record.put record.get record.list record.history
+        receipt.get receipt.verify chain.export chain.verify
+    """
+    assert set(wanted.split()) <= {".".join(path) for path in COMMANDS}
+
+
+def test_the_help_of_the_groups_matches_their_commands() -> None:
+    for name, place in PLACES.items():
+        command = find((name,))
+        assert command.name == name
+        assert place.says.endswith(".")
+
+
+def test_help_imports_no_room(tmp_path: Path) -> None:
+    """So that it is there at once."""
+    code = (
+        "import sys\nfrom node.cli.main import main\n"
+        "try:\n    main(['--help'])\n"
+        "except SystemExit:\n    pass\n"
+        "heavy = {'aiohttp', 'cryptography', 'nacl', 'msgspec', 'plyvel', 'rich'}\n"
+        "print('heavy:', sorted(heavy & set(sys.modules)))\n"
+    )
+    shown = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert shown.stdout.endswith("heavy: []\n")
+
+
+def test_an_unknown_command_is_a_usage_error(medlock: Terminal) -> None:
+    outcome = medlock.run("statsu")
+    assert outcome.code == 2
+    assert outcome.err.startswith("error[E070] No such command 'statsu'")
+
+
+def test_no_arguments_show_the_help(medlock: Terminal) -> None:
+    outcome = medlock.run()
+    assert outcome.code == 2
+    assert "why-stalled" in outcome.err
+
+
+def member(medlock: Terminal, path: Path, org: str, *options: str) -> Path:
+    outcome = medlock.run("init", "--org", org, "--role", "hospital", "--dir", path, *options)
+    assert outcome.code == 0, outcome.err
+    return path
+
+
+def test_init_makes_a_directory_from_which_genesis_is_made(
+    medlock: Terminal, tmp_path: Path
+) -> None:
+    a = member(medlock, tmp_path / "a", "hospital-a", "--address", "a.example:7071")
+    b = member(medlock, tmp_path / "b", "hospital-b", "--no-node")
+    card = read_card(a / "card.json")
+    assert card.node is not None
+    assert card.node.addresses == ("a.example:7071",)
+    assert {principal.kind for principal in card.principals} == {"administrator", "service"}
+    assert read_card(b / "card.json").node is None
+    assert (a / "votes").is_dir()
+    assert not (b / "votes").exists()
+    assert medlock.run("config", "validate", "--dir", a).code == 0
+    made = medlock.run(
+        "genesis", "create", a / "card.json", b / "card.json", "-o", "genesis.json", "--json"
+    )
+    assert made.document["validators"] == ["hospital-a"]
+    assert read_genesis(Path("genesis.json")).hash.hex() == made.document["genesis_hash"]
+
+
+def test_genesis_is_not_replaced_by_accident(medlock: Terminal, tmp_path: Path) -> None:
+    a = member(medlock, tmp_path / "a", "hospital-a")
+    create = ("genesis", "create", a / "card.json", "-o", "genesis.json")
+    assert medlock.run(*create).code == 0
+    assert medlock.run(*create).code == 3
+    assert medlock.run(*create, "--force", "--parameter", "term_blocks=7").code == 0
+    assert read_genesis(Path("genesis.json")).parameters.term_blocks == 7
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--org", "Hospital A", "--role", "hospital"),
+        ("--org", "hospital-a", "--role", "hotel"),
+        ("--org", "a", "--role", "hospital", "--p2p-listen", "7071"),
+        ("--org", "a", "--role", "hospital", "--p2p-listen", "0.0.0.0:7071"),
+        ("--org", "a", "--role", "hospital", "--passphrase-file", "/nowhere"),
+    ],
+)
+def test_init_refuses_bad_input_and_leaves_nothing(
+    medlock: Terminal, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    assert medlock.run("init", "--dir", tmp_path / "n", *arguments, "--json").code == 2
+    assert not (tmp_path / "n").exists()
+
+
+def test_init_leaves_an_existing_directory_alone(medlock: Terminal, tmp_path: Path) -> None:
+    a = member(medlock, tmp_path / "a", "hospital-a")
+    before = {path: path.read_bytes() for path in a.rglob("*") if path.is_file()}
+    again = medlock.run("init", "--org", "b", "--role", "clinic", "--dir", a, "--json")
+    assert (again.code, again.error["code"]) == (3, "E008")
+    assert before == {path: path.read_bytes() for path in a.rglob("*") if path.is_file()}
+
+
+def test_keys_can_lie_under_the_operators_passphrase(medlock: Terminal, tmp_path: Path) -> None:
+    passphrase = tmp_path / "passphrase"
+    passphrase.write_text("correct horse\n", "utf-8")
+    passphrase.chmod(0o600)
+    a = member(medlock, tmp_path / "a", "hospital-a", "--passphrase-file", str(passphrase))
+    directory = Directory(a)
+    config = directory.load_config({}, {}).config
+    assert config.keys_passphrase_file == passphrase
+    assert directory.load_keys(config).member == "hospital-a"
+    assert not (a / "keys" / "passphrase").exists()
+
+
+def test_run_without_genesis_says_what_is_missing(medlock: Terminal, tmp_path: Path) -> None:
+    a = member(medlock, tmp_path / "a", "hospital-a", "--api-listen", "127.0.0.1:1")
+    outcome = subprocess.run(
+        [sys.executable, "-m", "node.cli", "run", "--dir", str(a), "--json"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+    )
+    assert outcome.returncode == 3
+    assert json.loads(outcome.stderr.splitlines()[-1])["error"]["code"] == "E006"
+
+
+def test_run_refuses_a_python_without_assertions(tmp_path: Path) -> None:
+    outcome = subprocess.run(
+        [sys.executable, "-O", "-m", "node.cli", "run", "--dir", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+    )
+    assert outcome.returncode == 3
+    assert outcome.stderr.startswith("error[E015]")
+
+
+def test_stop_and_status_of_a_node_that_does_not_run(medlock: Terminal, tmp_path: Path) -> None:
+    a = member(medlock, tmp_path / "a", "hospital-a", "--api-listen", "127.0.0.1:1")
+    assert (stopped := medlock.run("stop", "--dir", a, "--json")).code == 4
+    assert stopped.error["code"] == "E021"
+    status = medlock.run("status", "--dir", a, "--json", "--timeout", "0.2")
+    assert (status.code, status.error["code"]) == (4, "E020")
+
+
+def test_which_node_and_as_whom_have_to_be_said(medlock: Terminal) -> None:
+    for arguments in (
+        ("status",),
+        ("status", "--node", "hospital-a"),
+        ("record", "list", "--api", "http://127.0.0.1:1"),
+        ("record", "list", "--api", "http://127.0.0.1:1", "--as", "nobody"),
+        ("status", "--api", "http://127.0.0.1:1"),
+    ):
+        outcome = medlock.run(*arguments, "--json")
+        assert (outcome.code, bool(outcome.error["fix"])) == (2, True), arguments
+
+
+def test_inspect_of_a_node_that_has_not_run(medlock: Terminal, tmp_path: Path) -> None:
+    a = member(medlock, tmp_path / "a", "hospital-a")
+    assert medlock.run("inspect", "--dir", a, "--json").error["code"] == "E006"
+    medlock.run("genesis", "create", a / "card.json", "-o", a / "genesis.json")
+    shown = medlock.run("inspect", "--dir", a, "--json")
+    assert shown.code == 0
+    assert shown.document["votes"]["condition"] == "ok"
+    (a / "votes" / "slot-0").write_bytes(b"")
+    (a / "votes" / "slot-1").write_bytes(b"")
+    damaged = medlock.run("inspect", "--dir", a, "--json")
+    assert (damaged.code, damaged.document["votes"]["condition"]) == (7, "corrupt")
+
+
+def test_config_show_tells_origins(
+    medlock: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a = member(medlock, tmp_path / "a", "hospital-a")
+    monkeypatch.setenv("MEDLOCK_LOG_LEVEL", "error")
+    shown = medlock.run("config", "show", "--origin", "--dir", a, "--json").document
+    assert shown["log.level"] == {
+        "value": "error",
+        "origin": "MEDLOCK_LOG_LEVEL",
+        "variable": "MEDLOCK_LOG_LEVEL",
+    }
+    assert shown["api.listen"]["origin"] == "node.toml: api.listen"
+    (a / "node.toml").write_text("[api]\nlisten = 5\n", "utf-8")
+    refused = medlock.run("config", "validate", "--dir", a, "--json")
+    assert (refused.code, refused.error["code"]) == (3, "E004")
+
+
+def descriptor(text: bytes) -> int:
+    readable, writable = os.pipe()
+    os.write(writable, text)
+    os.close(writable)
+    return readable
+
+
+def test_a_wallet_is_made_shown_and_exported(medlock: Terminal, tmp_path: Path) -> None:
+    path = tmp_path / "marisol.wallet"
+    made = medlock.run("wallet", "new", path, "--passphrase-fd", descriptor(b"one\n"), "--json")
+    assert made.code == 0, made.err
+    assert path.stat().st_mode & 0o777 == 0o600
+    card = medlock.run(
+        "wallet", "show", path, "--card", "--passphrase-fd", descriptor(b"one"), "--json"
+    ).document
+    assert card == made.document["card"]
+    assert card["kind"] == "patient"
+    wrong = medlock.run("wallet", "show", path, "--passphrase-fd", descriptor(b"two"), "--json")
+    assert (wrong.code, wrong.error["code"]) == (5, "E031")
+    copied = medlock.run(
+        *("wallet", "export", path, "-o", tmp_path / "copy.wallet"),
+        *("--passphrase-fd", descriptor(b"one"), "--new-passphrase-fd", descriptor(b"three")),
+    )
+    assert copied.code == 0, copied.err
+    original = decrypt_wallet(path.read_bytes(), b"one")
+    assert decrypt_wallet((tmp_path / "copy.wallet").read_bytes(), b"three") == original
+    text = made.out + card["id"]
+    assert original.signing_seed.hex() not in text
+
+
+def test_a_wallet_is_never_replaced(medlock: Terminal, tmp_path: Path) -> None:
+    path = tmp_path / "a.wallet"
+    path.write_bytes(b"precious")
+    new = medlock.run("wallet", "new", path, "--passphrase-fd", descriptor(b"x"), "--json")
+    assert new.code == 2
+    assert path.read_bytes() == b"precious"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("record", "get", "abc", "--as", "x"),
+        ("receipt", "get", "zz", "-o", "f", "--as", "x"),
+        ("testnet", "up", "-n", "14"),
+        ("testnet", "up", "-n", "0"),
+        ("testnet", "up", "--latency", "soon"),
+        ("testnet", "up", "--set", "nothing"),
+        ("testnet", "ps"),
+        ("testnet", "kill", "hospital-a"),
+    ],
+    ids=" ".join,
+)
+def test_bad_arguments_are_usage_errors_and_change_nothing(
+    medlock: Terminal, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    assert medlock.run(*arguments, "--json").code == 2
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_is_no_receipt_and_no_chain_is_an_integrity_failure(
+    medlock: Terminal, tmp_path: Path
+) -> None:
+    a = member(medlock, tmp_path / "a", "hospital-a")
+    medlock.run("genesis", "create", a / "card.json", "-o", "genesis.json")
+    for content, command in itertools.product((b"", b"\x01\x90", b"{}"), ("receipt", "chain")):
+        Path("file").write_bytes(content)
+        outcome = medlock.run(command, "verify", "file", "--genesis", "genesis.json", "--json")
+        assert (outcome.code, outcome.error["code"]) == (7, "E050")
