@@ -133,7 +133,7 @@ class Api:
     async def put_attachment(self, raw: bytes) -> bytes:
         """Uploads an attachment; its hash."""
         digest = sha256(raw).digest()
-        await self._put(digest, raw)
+        await self._put(digest, raw, len(raw))
         return digest
 
     async def put_attachment_file(self, path: Path, digest: bytes) -> None:
@@ -144,7 +144,7 @@ class Api:
                 while piece := file.read(UPLOAD_PIECE_BYTES):
                     yield piece
 
-        await self._put(digest, pieces)
+        await self._put(digest, pieces, path.stat().st_size)
 
     async def attachment(self, digest: bytes) -> bytes:
         """A small attachment, checked against its hash."""
@@ -245,13 +245,17 @@ class Api:
             seen = following
             query["after"] = str(following)
 
-    async def _put(self, digest: bytes, body: Body) -> None:
+    async def _put(self, digest: bytes, body: Body, size: int) -> None:
+        """The node reserves room before it reads, so it must be told how much."""
         await self._transport.call(
             Call(
                 "PUT",
                 f"/v1/attachments/{digest.hex()}",
                 body=body,
-                headers={"Content-Type": "application/octet-stream"},
+                headers={
+                    "Content-Type": "application/octet-stream",
+                    "Content-Length": str(size),
+                },
             )
         )
 

@@ -45,7 +45,7 @@ def authenticate(
     """
     signed = packet.signed
     if packet.block is not None:
-        _check_body(packet.block)
+        check_body(packet.block)
     for member, signature, covered in _checks(signed, genesis_hash):
         public_key = validators.key(member)
         if public_key is None:
@@ -59,7 +59,7 @@ def authenticate(
             pass
 
 
-def _check_body(block: Block) -> None:
+def check_body(block: Block) -> None:
     """The transactions are those that the header commits to; what they say is checked later."""
     leaves = []
     for raw in block.transactions:

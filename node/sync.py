@@ -13,6 +13,7 @@ from typing import Final
 from chain.block import BLOCK, Block
 from chain.certificate import CERTIFICATE, Certificate
 from chain.errors import InvalidMessage
+from node.authentication import check_body
 from node.engine import Certified
 from node.requests import Requests
 from node.workers import Workers
@@ -134,6 +135,7 @@ class Sync:
                 continue
             try:
                 block = BLOCK.decode(answer.blocks[0].block)
+                check_body(block)
             except InvalidMessage as refusal:
                 self._mesh.punish(peer.member, FAULT_POINTS, refusal.code)
                 continue
