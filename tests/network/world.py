@@ -44,18 +44,23 @@ class Said:
         return json.loads(self.out)
 
 
-def medlock(*arguments: object, exit_code: int = 0, environ: dict[str, str] | None = None) -> Said:
-    """Runs the command line; it must end with `exit_code`."""
+def run(command: list[str], environ: dict[str, str] | None = None) -> Said:
+    """Runs a command without any `MEDLOCK_*` of ours."""
     ours = {name: text for name, text in os.environ.items() if not name.startswith("MEDLOCK_")}
     done = subprocess.run(
-        [sys.executable, "-P", "-m", "node.cli", *map(str, arguments)],
+        command,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         env=ours | (environ or {}),
         check=False,
         timeout=2 * WAIT_S,
     )
-    said = Said(done.returncode, done.stdout, done.stderr.decode())
+    return Said(done.returncode, done.stdout, done.stderr.decode())
+
+
+def medlock(*arguments: object, exit_code: int = 0, environ: dict[str, str] | None = None) -> Said:
+    """Runs the command line; it must end with `exit_code`."""
+    said = run([sys.executable, "-P", "-m", "node.cli", *map(str, arguments)], environ)
     assert said.exit_code == exit_code, f"{arguments} ended with {said.exit_code}: {said.err}"
     return said
 
