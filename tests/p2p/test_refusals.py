@@ -36,6 +36,7 @@ async def test_an_unknown_certificate_fails_inside_the_tls_handshake(world, wait
     with pytest.raises((OSError, asyncio.IncompleteReadError)):
         await stranger.upgrade()
     await wait_until(lambda: node.network.refused_count == 1)
+    assert node.network._listener._web.requests_count == 0, "TLS let it through to HTTP"
     assert node.events.ups == []
 
 
@@ -59,6 +60,7 @@ async def test_a_client_without_a_certificate_fails_in_the_handshake(world, wait
     assert answer == b""
     writer.transport.abort()
     await wait_until(lambda: node.network.refused_count == 1)
+    assert node.network._listener._web.requests_count == 0, "TLS let it through to HTTP"
 
 
 async def test_tls_1_2_is_refused_even_from_a_member(world, wait_until):
