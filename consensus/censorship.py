@@ -62,8 +62,13 @@ class CensorshipWatch:
         latest = self._latest_by_lane(block.transaction_ids)
         for transaction_id in block.transaction_ids:
             self.release(transaction_id)
+        # Thousands may be watched, of a handful of lanes: what a lane is compared with is found once.
+        overtaker: dict[int, float] = {}
         for transaction_id, watched in self._watched.items():
-            if _fits(watched, block) or _is_overtaken(watched, latest):
+            lane = watched.lane
+            if lane not in overtaker:
+                overtaker[lane] = _latest_from(lane, latest)
+            if overtaker[lane] > watched.received_at or _fits(watched, block):
                 self._pass_over(transaction_id, watched, block.proposer, now)
 
     def suspect(self, now: float) -> str | None:
@@ -107,8 +112,6 @@ def _fits(watched: _Watched, block: CommittedBlock) -> bool:
     )
 
 
-def _is_overtaken(watched: _Watched, latest: dict[int, float]) -> bool:
-    return any(
-        lane >= watched.lane and received_at > watched.received_at
-        for lane, received_at in latest.items()
-    )
+def _latest_from(lane: int, latest: dict[int, float]) -> float:
+    """When the youngest carried transaction of no higher priority than `lane` was received."""
+    return max((at for other, at in latest.items() if other >= lane), default=float("-inf"))

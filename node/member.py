@@ -62,6 +62,7 @@ SERVED_MAX: Final = 64
 """Questions of peers being answered at once; more are dropped, and asked again."""
 CONSENSUS_FAULT_POINTS: Final = 50
 HOUSEKEEPING_S: Final = 1.0
+ATTACHMENT_SWEEP_S: Final = 60.0
 PENDING_ATTACHMENT_MS_MAX: Final = 7_200_000
 """How long an attachment may wait to be committed: twice the longest life of a transaction."""
 
@@ -161,6 +162,7 @@ class MemberNode:
     async def keep_house(self) -> None:
         """Looks after what only time brings, until cancelled."""
         metrics, parts = self.parts.metrics, self.parts
+        sweep_s = parts.clock.monotonic_s()
         while True:
             await asyncio.sleep(HOUSEKEEPING_S)
             parts.mempool.expire(self.engine.tip.header.timestamp_ms)
@@ -169,7 +171,9 @@ class MemberNode:
             metrics.view.set(self.engine.replica.view)
             metrics.peers.set(len(self.connected()))
             metrics.attachments_missing.set(self.replication.missing)
-            await parts.workers.run(self._drop_expired_attachments)
+            if (now_s := parts.clock.monotonic_s()) >= sweep_s:
+                sweep_s = now_s + ATTACHMENT_SWEEP_S
+                await parts.door.run(self._drop_expired_attachments)
 
     def _drop_expired_attachments(self) -> None:
         attachments = self.parts.attachments
@@ -257,7 +261,7 @@ class MemberNode:
             if self._widely_held(entry):
                 prepared = entry.prepared
                 self._censorship.hold(
-                    entry.id, prepared.lane, len(prepared.raw), prepared.weight, entry.received_s
+                    entry.id, entry.lane, len(prepared.raw), prepared.weight, entry.received_s
                 )
         limits, carried = self.parameters, executed.prepared
         self._censorship.committed(

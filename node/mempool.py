@@ -14,33 +14,37 @@ from ledger.lanes import Lane
 from ledger.prepare import Prepared
 from node.backend import Busy
 
-LANES: Final = tuple(sorted(lane.value for lane in Lane))
+LANES: Final = tuple(sorted(int(lane) for lane in Lane))
 """Lanes in the order in which blocks take them."""
 
 
-@dataclass(frozen=True, slots=True)
 class Entry:
-    """A waiting transaction. `key` is the one under which its signature was verified.
+    """A waiting transaction, never changed once made.
 
-    `inline` are the attachments that came along, all of them, so that passing the transaction on
-    needs no disk; None where some were uploaded or fetched.
+    `key` is the one under which its signature was verified. `inline` are the attachments that came
+    along, all of them, so that passing the transaction on needs no disk; None where some were
+    uploaded or fetched. `bytes` is what it takes of the pool, `lane` the ledger's, as a number.
+    What is asked for at every turn is kept and not computed: there are thousands a second.
     """
 
-    prepared: Prepared
-    key: bytes
-    received_s: float
-    source: str
-    inline: tuple[bytes, ...] | None = None
+    __slots__ = ("bytes", "id", "inline", "key", "lane", "prepared", "received_s", "source")
 
-    @property
-    def id(self) -> bytes:
-        """The transaction's id."""
-        return self.prepared.id
-
-    @property
-    def bytes(self) -> int:
-        """What it takes of the pool."""
-        return len(self.prepared.raw) + sum(map(len, self.inline or ()))
+    def __init__(
+        self,
+        prepared: Prepared,
+        key: bytes,
+        received_s: float,
+        source: str,
+        inline: tuple[bytes, ...] | None = None,
+    ) -> None:
+        self.prepared = prepared
+        self.key = key
+        self.received_s = received_s
+        self.source = source
+        self.inline = inline
+        self.id = prepared.id
+        self.lane = int(prepared.lane)
+        self.bytes = len(prepared.raw) + (sum(map(len, inline)) if inline else 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +94,7 @@ class Mempool:
         self._check_share(entry)
         self._make_room(entry)
         sender = entry.prepared.transaction.sender
-        self._lanes[entry.prepared.lane.value][entry.id] = entry
+        self._lanes[entry.lane][entry.id] = entry
         self._by_raw[entry.prepared.raw] = entry
         self._by_id[entry.id] = entry
         self.bytes += entry.bytes
@@ -107,7 +111,7 @@ class Mempool:
             removed.append(entry)
             sender = entry.prepared.transaction.sender
             del self._by_raw[entry.prepared.raw]
-            del self._lanes[entry.prepared.lane.value][transaction_id]
+            del self._lanes[entry.lane][transaction_id]
             self.bytes -= entry.bytes
             self._sender_bytes[sender] -= entry.bytes
             self._sender_count[sender] -= 1
@@ -165,7 +169,7 @@ class Mempool:
         for lane in reversed(LANES):
             if need_bytes <= 0 and need_count <= 0:
                 break
-            if lane <= entry.prepared.lane.value:
+            if lane <= entry.lane:
                 raise Busy("mempool.full", "the mempool is full")
             for victim in reversed(self._lanes[lane].values()):
                 if need_bytes <= 0 and need_count <= 0:

@@ -8,6 +8,7 @@ is in an attachment, nor read a clock.
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
+from struct import Struct
 from threading import RLock
 from typing import Final, NamedTuple
 
@@ -35,6 +36,8 @@ from storage.protocols import Disk, DiskFile, KeyValues
 PENDING_BYTES_MAX_DEFAULT: Final = 1 << 30
 UNSYNCED_BYTES_MAX: Final = 64 << 20
 """Above it a put syncs by itself."""
+_PENDING: Final = Struct(">QQ")
+"""When a pending attachment arrived (ms), and its size (bytes)."""
 _ERASED: Final = b""
 """What the index says of an attachment that is gone for good."""
 
@@ -426,7 +429,7 @@ class AttachmentStore:
             pack = _Pack(int.from_bytes(raw[:8], "big"), int.from_bytes(raw[8:], "big"))
             self._packs[int.from_bytes(key, "big")] = pack
         for digest, raw in self._scan(keyspace.PENDING):
-            arrived_ms, size = int.from_bytes(raw[:8], "big"), int.from_bytes(raw[8:], "big")
+            arrived_ms, size = _PENDING.unpack(raw)
             self._pending[digest] = PendingAttachment(digest, size, arrived_ms)
             self._pending_bytes += size
         self._awaited = {digest for digest, _ in self._scan(keyspace.AWAITED)}
@@ -524,5 +527,4 @@ class AttachmentWriter:
 
 
 def _pending_entry(pending: PendingAttachment) -> tuple[bytes, bytes]:
-    raw = pending.arrived_ms.to_bytes(8, "big") + pending.size.to_bytes(8, "big")
-    return keyspace.PENDING + pending.hash, raw
+    return keyspace.PENDING + pending.hash, _PENDING.pack(pending.arrived_ms, pending.size)
