@@ -62,7 +62,7 @@ class CensorshipWatch:
         latest = self._latest_by_lane(block.transaction_ids)
         for transaction_id in block.transaction_ids:
             self.release(transaction_id)
-        # Thousands may be watched, of a handful of lanes: what a lane is compared with is found once.
+        # Thousands may be watched, of a few lanes: what a lane is compared with is found once.
         overtaker: dict[int, float] = {}
         for transaction_id, watched in self._watched.items():
             lane = watched.lane

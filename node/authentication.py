@@ -69,8 +69,14 @@ def check_body(block: Block) -> None:
         raise InvalidMessage("block.other_root", "block.header.transaction_root")
 
 
-def signatures(packet: Packet) -> int:
-    """How many signatures `authenticate` will look at: tells whether it belongs in a thread."""
+def checks(packet: Packet) -> int:
+    """How much `authenticate` has to do, in signatures and transactions: tells whether it belongs
+    in a thread."""
+    transactions = len(packet.block.transactions) if packet.block is not None else 0
+    return transactions + _signatures(packet)
+
+
+def _signatures(packet: Packet) -> int:
     match packet.signed.message:
         case NewView(view_changes=changes):
             return 2 + sum(1 + _prepares(change.view_change.prepared) for change in changes)

@@ -32,7 +32,7 @@ from consensus.relay import RelayTable
 from consensus.replica import Replica
 from consensus.tip import Tip
 from consensus.votes import VOTE_RECORD
-from node.authentication import authenticate, signatures
+from node.authentication import authenticate, checks
 from node.clock import Clock
 from node.execution import Executed, InvalidBlock
 from node.workers import Workers
@@ -40,8 +40,9 @@ from storage.votes import VoteStore
 
 INPUTS_MAX = 10_000
 """Waiting inputs. Above it packets are dropped (they are sent again); own results never are."""
-INLINE_SIGNATURES_MAX = 4
-"""Verified on the spot; more go to a thread."""
+INLINE_CHECKS_MAX = 8
+"""Signatures and hashes of a packet that are checked on the spot, in under half a millisecond; more
+go to a thread, which costs about as much."""
 VALIDATED_BLOCKS_MAX = 8
 """Executed candidates of one height that are kept: one a view, the latest."""
 
@@ -285,7 +286,7 @@ class Engine:
         if sender == self._me or sender not in validators:
             return []
         try:
-            if packet.block is None and signatures(packet) <= INLINE_SIGNATURES_MAX:
+            if checks(packet) <= INLINE_CHECKS_MAX:
                 authenticate(packet, height, validators, self._genesis_hash)
             else:
                 await self._workers.run(
