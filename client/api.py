@@ -4,6 +4,7 @@ What a node says is checked where it can be: attachments against their hash, rec
 `client.verifier`, contents when they are opened. The rest is this node's word.
 """
 
+import asyncio
 import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -144,7 +145,8 @@ class Api:
                 while piece := file.read(UPLOAD_PIECE_BYTES):
                     yield piece
 
-        await self._put(digest, pieces, path.stat().st_size)
+        size = (await asyncio.to_thread(path.stat)).st_size
+        await self._put(digest, pieces, size)
 
     async def attachment(self, digest: bytes) -> bytes:
         """A small attachment, checked against its hash."""

@@ -1,8 +1,10 @@
 """`medlock wallet`: keys of one principal, in a file under a passphrase."""
 
+import functools
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import cast, get_args
+from typing import Any, TypeVar, cast, get_args
 
 import click
 
@@ -25,6 +27,23 @@ from node.cli.reach import Asked, find_testnet, hold
 from node.directory import unusable
 from node.errors import OperatorError
 from node.testnet.state import DEFAULT_DIRECTORY
+
+R = TypeVar("R")
+
+
+def _wallet(command: Callable[..., R]) -> Callable[..., R]:
+    """The wallet, as an argument or, as everywhere else, with --as."""
+
+    @click.argument("named", metavar="[WALLET]", required=False)
+    @click.option("--as", "named_as", help="The same, as other commands have it.")
+    @functools.wraps(command)
+    def wrapped(*, named: str | None, named_as: str | None, **given: Any) -> R:
+        if (named is None) == (named_as is None):
+            raise OperatorError("E070", "name one wallet, as an argument or with --as")
+        return command(named=named or named_as, **given)
+
+    return wrapped
+
 
 _PASSPHRASE_FD = click.option(
     "--passphrase-fd", type=int, envvar="MEDLOCK_PASSPHRASE_FD", help="Read it from there."
@@ -71,7 +90,7 @@ def new(file: Path, kind: str, org: str | None, suite: str, passphrase_fd: int |
 
 
 @wallet.command()
-@click.argument("named", metavar="WALLET")
+@_wallet
 @click.option("--card", "only_card", is_flag=True, help="Only what is meant to be handed over.")
 @_DIR
 @_PASSPHRASE_FD
@@ -83,7 +102,7 @@ def show(*, named: str, only_card: bool, directory: Path | None, passphrase_fd: 
 
 
 @wallet.command("export")
-@click.argument("named", metavar="WALLET")
+@_wallet
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), required=True)
 @click.option(
     "--new-passphrase-fd", type=int, help="Read the copy's passphrase from there (else asked)."
