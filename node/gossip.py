@@ -1,12 +1,12 @@
-"""Transactions on their way between nodes: many to a frame, each to each peer once.
+"""Transactions between nodes: the shell around `p2p.gossip`, which decides who is told what.
 
-Up to `FULL_MESH_MAX` members everyone sends in full to everyone; above, ids are announced first and
-what somebody lacks is asked for. What comes in waits here, bounded, until the worker threads have
-admitted the batch before it: the event loop never checks a signature.
+What comes in waits here, bounded, until the worker threads have admitted the batch before it: the
+event loop never checks a signature.
 """
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
+from hashlib import sha256
 from itertools import islice
 from typing import Final
 
@@ -18,25 +18,21 @@ from node.clock import Clock
 from node.mempool import Entry, Mempool
 from node.metrics import Metrics
 from node.workers import Workers
+from p2p.gossip import Gossip as Talk
+from p2p.gossip import GossipLimits
 from p2p.mesh import Channel, Mesh
-from p2p.wire import (
-    ANNOUNCED_IDS_MAX,
-    Announce,
-    BulkMessage,
-    Request,
-    TransactionBatch,
-    TransactionItem,
-    encode,
-)
-from storage.attachments import AttachmentStore
+from p2p.seen import Seen
+from p2p.wire import Announce, Request, TransactionBatch, TransactionItem
 
-FULL_MESH_MAX: Final = 8
-BATCH_BYTES_MAX: Final = 1 << 20
-BATCH_ITEMS_MAX: Final = 1_024
+LIMITS: Final = GossipLimits()
+FLUSH_AGAIN_S: Final = 0.1
+"""How soon a full connection is tried again."""
+REFUSED_MAX: Final = 10_000
+"""Refused transactions that are not looked at again, by the hash of all their bytes: a bad
+signature must never mark the id of somebody's good transaction."""
 INBOX_BYTES_MAX: Final = 64 << 20
 INBOX_BATCH_MAX: Final = 128
 """Transactions that one call into the worker threads admits: some 20 ms, for a block may wait."""
-SEEN_MAX: Final = 200_000
 HARMLESS: Final = frozenset(
     {"transaction.expired", "transaction.valid_too_long", "transaction.unknown_sender"}
 )
@@ -53,7 +49,6 @@ class Gossip:
         mesh: Mesh,
         mempool: Mempool,
         admission: Admission,
-        attachments: AttachmentStore,
         parameters: Callable[[], Parameters],
         missing: Callable[[Sequence[bytes]], None],
         landed: Callable[[Sequence[bytes]], None],
@@ -65,7 +60,6 @@ class Gossip:
         self._mesh = mesh
         self._mempool = mempool
         self._admission = admission
-        self._attachments = attachments
         self._parameters = parameters
         self._missing = missing
         self._landed = landed
@@ -73,8 +67,8 @@ class Gossip:
         self._clock = clock
         self._workers = workers
         self._metrics = metrics
-        self._outbox: dict[bytes, None] = {}
-        self._greeted: dict[str, None] = {}
+        self._talk = Talk(LIMITS, self._item)
+        self._refused = Seen(REFUSED_MAX)
         self._inbox: dict[bytes, tuple[str, TransactionItem]] = {}
         self._inbox_bytes = 0
         self._arrived = asyncio.Event()
@@ -92,10 +86,11 @@ class Gossip:
     # Out.
 
     def spread(self, ids: Iterable[bytes]) -> None:
-        """Sends these pool entries to all, in the next batch."""
-        self._outbox.update(dict.fromkeys(ids))
-        if self._outbox:
-            self._to_send.set()
+        """Tells all peers of these pool entries, with the next turn of the loop."""
+        self._talk.set_members_count(len(self._mesh.peers()) + 1)
+        for transaction_id in ids:
+            self._talk.add(transaction_id)
+        self._to_send.set()
 
     def spread_all(self) -> None:
         """Sends everything that waits to all again (rule 6 of the protocol)."""
@@ -103,9 +98,18 @@ class Gossip:
 
     def greet(self, member: str) -> None:
         """`member` has just connected: it gets what waits here."""
-        if len(self._mempool):
-            self._greeted[member] = None
-            self._to_send.set()
+        self._talk.connected(member, [entry.id for entry in self._mempool])
+        self._to_send.set()
+
+    def gone(self, member: str) -> None:
+        """`member` disconnected: what was asked of it, others are asked."""
+        self._talk.disconnected(member)
+        self._to_send.set()
+
+    def committed(self, ids: Iterable[bytes]) -> None:
+        """These are on the chain: nobody is asked for them any more."""
+        for transaction_id in ids:
+            self._talk.forget(transaction_id)
 
     async def _flush(self) -> None:
         while True:
@@ -113,52 +117,17 @@ class Gossip:
             # What else is ready in this turn of the loop goes along; nobody waits for company.
             await asyncio.sleep(0)
             self._to_send.clear()
-            ids, self._outbox = list(self._outbox), {}
-            greeted, self._greeted = self._greeted, {}
-            for member in greeted:
-                await self._send_in_full([entry.id for entry in self._mempool], member)
-            if len(self._mesh.peers()) + 1 > FULL_MESH_MAX:
-                for start in range(0, len(ids), ANNOUNCED_IDS_MAX):
-                    self._broadcast(Announce(tuple(ids[start : start + ANNOUNCED_IDS_MAX])))
-            else:
-                await self._send_in_full(ids, None)
+            self._talk.flush(self._clock.monotonic_s(), self._send)
+            if self._talk.waiting_ids or self._talk.wanted_ids:
+                asyncio.get_running_loop().call_later(FLUSH_AGAIN_S, self._to_send.set)
 
-    async def _send_in_full(self, ids: Iterable[bytes], member: str | None) -> None:
-        """Batches of whole transactions, to `member` or to all."""
-        items: list[TransactionItem] = []
-        size = 0
-        for transaction_id in ids:
-            entry = self._mempool.get(transaction_id)
-            if entry is None:
-                continue
-            item = await self._item(entry)
-            if items and (size + item.size > BATCH_BYTES_MAX or len(items) == BATCH_ITEMS_MAX):
-                self._deliver(TransactionBatch(tuple(items)), member)
-                items, size = [], 0
-            items.append(item)
-            size += item.size
-        if items:
-            self._deliver(TransactionBatch(tuple(items)), member)
+    def _send(self, member: str, kind: int, payload: bytes) -> bool:
+        return self._mesh.send(member, Channel.BULK, kind, payload)
 
-    async def _item(self, entry: Entry) -> TransactionItem:
-        """The transaction with what may travel along; large attachments are fetched by hash."""
-        if entry.inline is not None:
-            return TransactionItem(entry.prepared.raw, entry.inline)
-        refs = entry.prepared.transaction.attachments
-        if sum(ref.size for ref in refs) > self._parameters().inline_attachment_bytes_max:
-            return TransactionItem(entry.prepared.raw, ())
-        held = [ref.hash for ref in refs if self._attachments.has(ref.hash)]
-        contents = await self._workers.run(lambda: [self._attachments.read(each) for each in held])
-        return TransactionItem(entry.prepared.raw, tuple(contents))
-
-    def _deliver(self, message: BulkMessage, member: str | None) -> None:
-        if member is None:
-            self._broadcast(message)
-        else:
-            self._mesh.send(member, Channel.BULK, *encode(message))
-
-    def _broadcast(self, message: BulkMessage) -> None:
-        self._mesh.broadcast(Channel.BULK, *encode(message))
+    def _item(self, transaction_id: bytes) -> TransactionItem | None:
+        """The transaction with all its attachments, or with none: these are fetched by hash."""
+        entry = self._mempool.get(transaction_id)
+        return None if entry is None else TransactionItem(entry.prepared.raw, entry.inline or ())
 
     # In.
 
@@ -170,6 +139,8 @@ class Gossip:
                 self.dropped += 1
                 continue
             if item.transaction in self._inbox or self._mempool.find(item.transaction) is not None:
+                continue
+            if len(self._refused) and sha256(item.transaction).digest() in self._refused:
                 continue
             self._inbox[item.transaction] = (member, item)
             self._inbox_bytes += item.size
@@ -194,24 +165,15 @@ class Gossip:
         ]
 
     def announced(self, member: str, announce: Announce) -> None:
-        """A peer holds transactions; asks for those that nobody was asked for lately."""
-        now = self._clock.monotonic_s()
-        wanted = [
-            each
-            for each in announce.ids
-            if each not in self._mempool and self._asked.get(each, 0.0) <= now
-        ]
-        if not wanted:
-            return
-        for each in wanted:
-            self._asked[each] = now + 1.0
-        while len(self._asked) > SEEN_MAX:
-            del self._asked[next(iter(self._asked))]
-        self._mesh.send(member, Channel.BULK, *encode(Request(tuple(wanted))))
+        """A peer holds transactions; those that this node lacks are asked for."""
+        lacking = [each for each in announce.ids if each not in self._mempool]
+        self._talk.announced(member, lacking, self._clock.monotonic_s())
+        self._to_send.set()
 
-    async def requested(self, member: str, request: Request) -> None:
+    def requested(self, member: str, request: Request) -> None:
         """A peer asks for transactions."""
-        await self._send_in_full(request.ids, member)
+        self._talk.requested(member, request.ids)
+        self._to_send.set()
 
     async def _receive(self) -> None:
         while True:
@@ -230,24 +192,27 @@ class Gossip:
         outcomes = await self._workers.run(
             lambda: self._admission.admit(offered, parameters, strict=False)
         )
-        fresh: list[bytes] = []
+        arrived = False
+        hearing = self._who_hears_the_source()
         for (member, item), outcome in zip(batch, outcomes, strict=True):
             match outcome:
                 case Admitted():
                     if self._take(member, item, outcome):
-                        fresh.append(outcome.prepared.id)
-                        self._missing(outcome.missing)
-                        self._landed(outcome.kept)
+                        arrived = True
+                        self._talk.add(outcome.prepared.id, source=member, direct=hearing)
                 case OnChain():
-                    pass
+                    self._talk.forget(outcome.transaction_id)
                 case InvalidMessage() | Rejected():
-                    self._metrics.refused.labels(code=outcome.code).inc()
-                    if outcome.code not in HARMLESS:
-                        self._mesh.punish(member, FAULT_POINTS, outcome.code)
-        if fresh:
-            if len(self._mesh.peers()) + 1 > FULL_MESH_MAX:
-                self.spread(fresh)
+                    self._refuse(member, item, outcome.code)
+        if arrived:
+            self._to_send.set()
             self._work_arrived()
+
+    def _refuse(self, member: str, item: TransactionItem, code: str) -> None:
+        self._metrics.refused.labels(code=code).inc()
+        if code not in HARMLESS:
+            self._refused.add(sha256(item.transaction).digest())
+            self._mesh.punish(member, FAULT_POINTS, code)
 
     def _take(self, member: str, item: TransactionItem, admitted: Admitted) -> bool:
         if admitted.prepared.id in self._mempool:
@@ -259,4 +224,11 @@ class Gossip:
         except (Busy, InvalidMessage) as refusal:
             self._metrics.refused.labels(code=refusal.code).inc()
             return False
+        self._missing(admitted.missing)
+        self._landed(admitted.kept)
         return True
+
+    def _who_hears_the_source(self) -> Sequence[str]:
+        """In a small mesh everyone is told by the node where a transaction was submitted."""
+        peers = [peer.member for peer in self._mesh.peers()]
+        return peers if len(peers) < LIMITS.full_push_members_max else ()

@@ -114,7 +114,6 @@ class MemberNode:
             mesh=parts.mesh,
             mempool=parts.mempool,
             admission=self.admission,
-            attachments=parts.attachments,
             parameters=lambda: self.parameters,
             missing=self.replication.want,
             landed=self.replication.landed,
@@ -241,6 +240,7 @@ class MemberNode:
         header = executed.block.header
         self._watch_for_censorship(executed, ids)
         self.parts.mempool.remove(ids)
+        self.gossip.committed(ids)
         for expired in self.parts.mempool.expire(header.timestamp_ms):
             self._censorship.release(expired.id)
         self._count(executed, certificate)
@@ -369,7 +369,7 @@ class MemberNode:
             case Announce() as announce:
                 self.gossip.announced(member, announce)
             case Request() as request:
-                self._errand(self.gossip.requested, member, request)
+                self.gossip.requested(member, request)
             case BlockRequest() as request:
                 self._errand(self.sync.serve_range, member, request)
             case BlockByHashRequest() as request:
@@ -397,6 +397,7 @@ class MemberNode:
             self.engine.offer(PeerDisconnected(member))
         else:
             self.requests.gone(member)
+            self.gossip.gone(member)
 
 
 def _attachments_of(executed: Executed) -> tuple[list[bytes], list[bytes]]:

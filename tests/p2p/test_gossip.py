@@ -1,12 +1,7 @@
 """Gossip as a value machine: who is told what, in which batches, and asked again of whom."""
 
-import pytest
-
-from chain.errors import InvalidMessage
 from p2p import wire
 from p2p.gossip import Gossip, GossipLimits
-from p2p.requests import Requests, Serving
-from p2p.seen import Seen
 from p2p.wire import Announce, Request, TransactionBatch, TransactionItem
 
 A, B, C = (bytes([letter]) * 32 for letter in b"ABC")
@@ -157,61 +152,3 @@ def test_announcements_from_who_is_not_connected_are_ignored():
     desk.gossip.announced("b", [A], 0.0)
     desk.gossip.requested("b", [A])
     assert desk.flush() == []
-
-
-def test_seen_remembers_the_last_ids_and_no_more():
-    seen = Seen(2)
-    assert seen.add(A)
-    assert not seen.add(A)
-    assert seen.add(B)
-    assert seen.add(C)
-    assert (A in seen, B in seen, C in seen, len(seen)) == (False, True, True, 2)
-    seen.discard(C)
-    assert seen.add(C)
-
-
-class TestRequests:
-    """A number is answered once, by the peer that was asked, in time."""
-
-    def test_an_answer_settles_its_request_once(self):
-        requests: Requests[str] = Requests(open_max=2, answer_s=5.0)
-        number = requests.open("b", "blocks", 0.0)
-        assert number is not None
-        settled = requests.settle("b", number)
-        assert settled is not None
-        assert settled.subject == "blocks"
-        with pytest.raises(InvalidMessage, match=r"request\.unasked"):
-            requests.settle("b", number)
-
-    def test_another_peers_answer_is_its_fault_and_settles_nothing(self):
-        requests: Requests[str] = Requests(open_max=2, answer_s=5.0)
-        number = requests.open("b", "blocks", 0.0)
-        with pytest.raises(InvalidMessage):
-            requests.settle("c", number)
-        assert requests.settle("b", number) is not None
-
-    def test_open_requests_are_bounded_for_each_peer(self):
-        requests: Requests[int] = Requests(open_max=2, answer_s=5.0)
-        assert [requests.open("b", i, 0.0) is None for i in range(3)] == [False, False, True]
-        assert requests.open("c", 9, 0.0) is not None
-        assert requests.open_count("b") == 2
-        assert [r.subject for r in requests.forget("b")] == [0, 1]
-        assert requests.open_count("b") == 0
-        assert requests.open("b", 3, 0.0) is not None
-
-    def test_a_late_answer_is_no_fault_once(self):
-        requests: Requests[str] = Requests(open_max=1, answer_s=5.0)
-        number = requests.open("b", "blocks", 0.0)
-        assert requests.expire(4.9) == []
-        assert [r.number for r in requests.expire(5.0)] == [number]
-        assert requests.settle("b", number) is None
-        with pytest.raises(InvalidMessage):
-            requests.settle("b", number)
-
-    def test_answering_is_bounded_for_each_peer(self):
-        serving = Serving(1)
-        assert serving.begin("b")
-        assert not serving.begin("b")
-        assert serving.begin("c")
-        serving.end("b")
-        assert serving.begin("b")
