@@ -2,6 +2,7 @@
 
 from p2p import wire
 from p2p.gossip import Gossip, GossipLimits
+from p2p.seen import Seen
 from p2p.wire import Announce, Request, TransactionBatch, TransactionItem
 
 A, B, C = (bytes([letter]) * 32 for letter in b"ABC")
@@ -152,3 +153,14 @@ def test_announcements_from_who_is_not_connected_are_ignored():
     desk.gossip.announced("b", [A], 0.0)
     desk.gossip.requested("b", [A])
     assert desk.flush() == []
+
+
+def test_seen_remembers_the_last_ids_and_no_more():
+    seen = Seen(2)
+    assert seen.add(A)
+    assert not seen.add(A)
+    assert seen.add(B)
+    assert seen.add(C)
+    assert (A in seen, B in seen, C in seen, len(seen)) == (False, True, True, 2)
+    seen.discard(C)
+    assert seen.add(C)
