@@ -167,6 +167,7 @@ class Desk:
                 "transactions": len(node.parts.mempool),
                 "bytes": node.parts.mempool.bytes,
             },
+            "evidence": len(node.engine.evidence),
             "attachments_missing": node.replication.missing,
             "syncing": node.sync.active,
             "version": self.version,

@@ -26,7 +26,7 @@ from consensus.effects import (
     SendDecided,
     Validate,
 )
-from consensus.evidence import EvidenceLog
+from consensus.evidence import Evidence, EvidenceLog
 from consensus.messages import PACKET, Packet, Status
 from consensus.relay import RelayTable
 from consensus.replica import Replica
@@ -133,6 +133,10 @@ class Surroundings(Protocol):
 
     def punish(self, member: str, reason: str) -> None:
         """`member` sent what no correct node sends."""
+        ...
+
+    def convicted(self, member: str) -> None:
+        """`member` provably signed two messages that no honest validator signs both."""
         ...
 
     async def validate(self, block: Block, *, fresh: bool, certified: bool) -> Executed:
@@ -297,12 +301,21 @@ class Engine:
             self._around.punish(item.member, refusal.code)
             return []
         now = self._clock.monotonic_s()
-        self.evidence.observe(packet.signed)
+        if (found := self.evidence.observe(packet.signed)) is not None:
+            self._tell_evidence(found)
         if sender == item.member and isinstance(packet.signed.message, Status):
             self._relay.heard(sender, packet.signed.message.heard)
         for target in self._relay.targets(sender, item.member, packet.signed.signature, now):
             self._around.send(target, item.raw)
         return self.replica.receive(packet, now)
+
+    def _tell_evidence(self, found: Evidence) -> None:
+        """Gossip of evidence: whoever gets both messages finds the same, once."""
+        self._around.convicted(found.author)
+        for signed in (found.first, found.second):
+            raw = PACKET.encode(Packet(signed, None))
+            for member in self._around.connected():
+                self._around.send(member, raw)
 
     def _on_validated(self, item: BlockValidated, now: float) -> list[Effect]:
         match item.outcome:

@@ -5,6 +5,7 @@ Knows every part and does little itself. Everything here runs in the event loop.
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -58,6 +59,7 @@ from storage.attachments import AttachmentStore
 from storage.protocols import Store
 
 Arguments = ParamSpec("Arguments")
+_LOG: Final = logging.getLogger("medlock.node")
 SERVED_MAX: Final = 64
 """Questions of peers being answered at once; more are dropped, and asked again."""
 CONSENSUS_FAULT_POINTS: Final = 50
@@ -217,6 +219,11 @@ class MemberNode:
     def punish(self, member: str, reason: str) -> None:
         """`member` sent what no correct node sends."""
         self.parts.mesh.punish(member, CONSENSUS_FAULT_POINTS, reason)
+
+    def convicted(self, member: str) -> None:
+        """`member` provably signed two messages that no honest validator signs both."""
+        self.parts.metrics.evidence.inc()
+        _LOG.error("equivocation: %s signed two contradicting messages", member)
 
     async def validate(self, block: Block, *, fresh: bool, certified: bool) -> Executed:
         """Checks and executes; raises `InvalidBlock`."""

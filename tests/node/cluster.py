@@ -1,7 +1,7 @@
 """Four whole nodes in one process: the shipped classes over a mesh of function calls."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -257,6 +257,14 @@ class Cluster:
 
         async with asyncio.timeout(20):
             await asyncio.gather(*(reached(name) for name in names))
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Waits until `condition` holds."""
+        async with asyncio.timeout(20):
+            while True:
+                if condition():
+                    return
+                await asyncio.sleep(0)
 
     def tips(self, names: Sequence[str] = NAMES) -> set[tuple[bytes, bytes]]:
         """(block hash, state root) of each node's tip."""

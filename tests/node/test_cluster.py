@@ -7,7 +7,9 @@ import pytest
 from cluster import NAMES, cluster
 
 from chain.errors import InvalidMessage, Rejected
+from chain.keys import Domain
 from chain.receipt import RECEIPT, verify_receipt
+from consensus.messages import MESSAGE, PACKET, Packet, Prepare, Signed
 
 
 async def test_four_nodes_commit_one_block(tmp_path: Path) -> None:
@@ -160,3 +162,23 @@ async def test_what_is_not_a_transaction_is_refused_exactly(tmp_path: Path) -> N
         with pytest.raises(InvalidMessage) as caught:
             await desk.submit(four.transaction(), (b"nobody named this",))
         assert caught.value.code == "transaction.attachment_wrong"
+
+
+async def test_who_signs_twice_is_known_to_all(tmp_path: Path) -> None:
+    async with cluster(tmp_path) as four:
+
+        def prepare(block_hash: bytes) -> bytes:
+            message = Prepare(1, 0, block_hash)
+            key = four.keys["wholesaler"]
+            signature = key.sign(four.genesis.hash, Domain.PREPARE, MESSAGE.encode(message))
+            return PACKET.encode(Packet(Signed("wholesaler", message, signature), None))
+
+        four.board.sever("wholesaler", "hospital-b")
+        for block_hash in (b"x" * 32, b"y" * 32):
+            four.nodes["hospital-a"].node.engine.receive("wholesaler", prepare(block_hash))
+        honest = ("hospital-a", "hospital-b", "manufacturer")
+        await four.until(lambda: all(four.nodes[name].desk.status()["evidence"] for name in honest))
+        for name in honest:
+            evidence = four.nodes[name].node.engine.evidence.found
+            assert [each.author for each in evidence] == ["wholesaler"], name
+            assert four.nodes[name].desk.status()["evidence"] == 1
