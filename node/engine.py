@@ -32,7 +32,7 @@ from consensus.relay import RelayTable
 from consensus.replica import Replica
 from consensus.tip import Tip
 from consensus.votes import VOTE_RECORD
-from node.authentication import authenticate, checks
+from node.authentication import authenticate, check_body, checks
 from node.clock import Clock
 from node.execution import Executed, InvalidBlock
 from node.workers import Workers
@@ -360,6 +360,8 @@ class Engine:
         if certificate.block_hash != block.header.hash:
             raise InvalidMessage("sync.other_block", "certificate.block_hash")
         check_certificate(certificate, self.tip.validators, self._genesis_hash)
+        # Another body under an honest header is the sender's fault, not a divergence of this node.
+        check_body(block)
 
     async def _perform(  # noqa: C901, PLR0912 - one visible match
         self, effects: Sequence[Effect], tasks: asyncio.TaskGroup

@@ -61,12 +61,18 @@ class Replication:
         """Fetches these in the background."""
         for each in hashes:
             if each not in self._wanted and len(self._wanted) < WANTED_MAX:
-                self._wanted[each] = asyncio.Event()
-                self._queue.put_nowait(each)
+                self._want(each)
+
+    def _want(self, attachment: bytes) -> None:
+        self._wanted[attachment] = asyncio.Event()
+        self._queue.put_nowait(attachment)
 
     async def hold(self, hashes: Sequence[bytes]) -> None:
         """Returns when all of these are held. The caller bounds the time."""
-        self.want([each for each in hashes if not self._attachments.has(each)])
+        for each in hashes:
+            # A block bounds how many these are: the limit of `want` must not let a vote go out.
+            if each not in self._wanted and not self._attachments.has(each):
+                self._want(each)
         for each in hashes:
             if (event := self._wanted.get(each)) is not None:
                 await event.wait()

@@ -6,10 +6,12 @@ from pathlib import Path
 import pytest
 from cluster import NAMES, cluster
 
+from chain.block import Block
 from chain.errors import InvalidMessage, Rejected
 from chain.keys import Domain
 from chain.receipt import RECEIPT, verify_receipt
 from consensus.messages import MESSAGE, PACKET, Packet, Prepare, Signed
+from node.engine import Certified
 
 
 async def test_four_nodes_commit_one_block(tmp_path: Path) -> None:
@@ -182,3 +184,26 @@ async def test_who_signs_twice_is_known_to_all(tmp_path: Path) -> None:
             evidence = four.nodes[name].node.engine.evidence.found
             assert [each.author for each in evidence] == ["wholesaler"], name
             assert four.nodes[name].desk.status()["evidence"] == 1
+
+
+async def test_another_body_under_a_certified_header_costs_its_sender_and_stops_nobody(
+    tmp_path: Path,
+) -> None:
+    async with cluster(tmp_path) as four:
+        for other in NAMES[:3]:
+            four.board.sever("wholesaler", other)
+        desk = four.nodes["hospital-a"].desk
+        place = await desk.committed(await desk.submit(four.transaction(), ()), 10)
+        assert place is not None
+        store = desk.store
+        block, certificate = store.block(1), store.certificate(1)
+        assert block is not None
+        assert certificate is not None
+        forged = Block(block.header, (four.transaction(),))
+        victim, done = four.nodes["wholesaler"], asyncio.Event()
+        victim.node.engine.offer(Certified([(forged, certificate)], "hospital-a", done))
+        await done.wait()
+        assert ("wholesaler", "hospital-a", "block.other_root") in four.board.punished
+        assert not victim.task.done()
+        four.board.heal()
+        await four.height(place.height)
