@@ -202,7 +202,7 @@ async def test_another_body_under_a_certified_header_costs_its_sender_and_stops_
         forged = Block(block.header, (four.transaction(),))
         victim, done = four.nodes["wholesaler"], asyncio.Event()
         victim.node.engine.offer(Certified([(forged, certificate)], "hospital-a", done))
-        await done.wait()
+        await asyncio.wait_for(done.wait(), 10)
         assert ("wholesaler", "hospital-a", "block.other_root") in four.board.punished
         assert not victim.task.done()
         four.board.heal()
