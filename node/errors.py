@@ -228,13 +228,20 @@ ERRORS: Final[dict[str, Explained]] = {
         Exit.INTEGRITY,
         "the vote record is damaged or missing",
         "a node that forgot its votes could vote twice",
-        "medlock inspect --dir DIR; the node abstains or refuses, it never guesses",
+        "medlock inspect --dir DIR; the node abstains until that is safe; where too few others "
+        "vote, medlock votes accept-loss --dir DIR",
     ),
     "E053": Explained(
         Exit.INTEGRITY,
         "this node computes another state than the quorum signed",
         "its store or its software differs from the others'",
         "stop it, keep its directory, compare versions, and report it",
+    ),
+    "E054": Explained(
+        Exit.CHECK_FAILED,
+        "the vote record is not lost",
+        "an override is for a node that abstains; this one would vote twice",
+        "leave it as it is: medlock run --dir DIR",
     ),
     "E060": Explained(
         Exit.USAGE,
