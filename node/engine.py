@@ -307,7 +307,8 @@ class Engine:
             self._relay.heard(sender, packet.signed.message.heard)
         for target in self._relay.targets(sender, item.member, packet.signed.signature, now):
             self._around.send(target, item.raw)
-        return self.replica.receive(packet, now)
+        # TLS makes what comes over the author's own connection fresh; its copies may be old.
+        return self.replica.receive(packet, now, direct=sender == item.member)
 
     def _tell_evidence(self, found: Evidence) -> None:
         """Gossip of evidence: whoever gets both messages finds the same, once."""
