@@ -34,7 +34,12 @@ INBOX_BYTES_MAX: Final = 64 << 20
 INBOX_BATCH_MAX: Final = 128
 """Transactions that one call into the worker threads admits: some 20 ms, for a block may wait."""
 HARMLESS: Final = frozenset(
-    {"transaction.expired", "transaction.valid_too_long", "transaction.unknown_sender"}
+    {
+        "attachment.erased",
+        "transaction.expired",
+        "transaction.valid_too_long",
+        "transaction.unknown_sender",
+    }
 )
 """Refusals that an honest peer can cause: it is a little ahead or behind."""
 FAULT_POINTS: Final = 10
@@ -204,6 +209,8 @@ class Gossip:
                     self._talk.forget(outcome.transaction_id)
                 case InvalidMessage() | Rejected():
                     self._refuse(member, item, outcome.code)
+                case Busy():
+                    self._metrics.refused.labels(code=outcome.code).inc()
         if arrived:
             self._to_send.set()
             self._work_arrived()

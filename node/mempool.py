@@ -79,6 +79,15 @@ class Mempool:
         for lane in LANES:
             yield from self._lanes[lane].values()
 
+    def held_since(self, received_s: float) -> Iterator[Entry]:
+        """Entries received no later than `received_s`, in the order of `__iter__`."""
+        for lane in LANES:
+            # A lane is in order of arrival, so a short wait costs a short look.
+            for entry in self._lanes[lane].values():
+                if entry.received_s > received_s:
+                    break
+                yield entry
+
     def find(self, raw: bytes) -> Entry | None:
         """The entry with exactly these bytes: same id, same signature."""
         return self._by_raw.get(raw)
