@@ -199,10 +199,11 @@ class Gossip:
         )
         arrived = False
         hearing = self._who_hears_the_source()
+        now_s = self._clock.monotonic_s()
         for (member, item), outcome in zip(batch, outcomes, strict=True):
             match outcome:
                 case Admitted():
-                    if self._take(member, item, outcome):
+                    if self._take(member, item, outcome, now_s):
                         arrived = True
                         self._talk.add(outcome.prepared.id, source=member, direct=hearing)
                 case OnChain():
@@ -221,21 +222,22 @@ class Gossip:
             self._refused.add(sha256(item.transaction).digest())
             self._mesh.punish(member, FAULT_POINTS, code)
 
-    def _take(self, member: str, item: TransactionItem, admitted: Admitted) -> bool:
+    def _take(self, member: str, item: TransactionItem, admitted: Admitted, now_s: float) -> bool:
         if admitted.prepared.id in self._mempool:
             return False
         inline = item.attachments if not admitted.missing else None
-        entry = Entry(admitted.prepared, admitted.key, self._clock.monotonic_s(), member, inline)
+        entry = Entry(admitted.prepared, admitted.key, now_s, member, inline)
         try:
             self._mempool.add(entry)
         except (Busy, InvalidMessage) as refusal:
             self._metrics.refused.labels(code=refusal.code).inc()
             return False
-        self._missing(admitted.missing)
+        if admitted.missing:
+            self._missing(admitted.missing)
         self._landed(admitted.kept)
         return True
 
-    def _who_hears_the_source(self) -> Sequence[str]:
+    def _who_hears_the_source(self) -> frozenset[str]:
         """In a small mesh everyone is told by the node where a transaction was submitted."""
-        peers = [peer.member for peer in self._mesh.peers()]
-        return peers if len(peers) < LIMITS.full_push_members_max else ()
+        peers = frozenset(peer.member for peer in self._mesh.peers())
+        return peers if len(peers) < LIMITS.full_push_members_max else frozenset()
