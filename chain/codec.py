@@ -21,7 +21,12 @@ _INDEX: Final = re.compile(r"\[(\d+|\.\.\.)\]")
 _ENCODE: Final = msgspec.msgpack.Encoder().encode
 
 
-class Record(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+class Value(msgspec.Struct, frozen=True, gc=False):
+    """Base of what a node holds in memory by the thousand: immutable, made in a tenth of the time
+    of a dataclass, never part of a cycle and so nothing to the garbage collector."""
+
+
+class Record(Value, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
     """Base of everything stored or sent: immutable, its fields in a fixed order."""
 
 

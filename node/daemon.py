@@ -6,6 +6,7 @@ All tasks live in one TaskGroup: one that dies ends the process, with the reason
 
 import asyncio
 import contextlib
+import gc
 import logging
 import random
 import signal
@@ -44,6 +45,8 @@ _LOG: Final = logging.getLogger("medlock.daemon")
 SWITCH_S: Final = 0.0005
 """How long a thread may keep the interpreter while the event loop wants it: ten times shorter than
 Python's own choice, for a vote is a few of these."""
+GARBAGE_OBJECTS: Final = 20_000
+"""New objects, of those that can be in a cycle, between two looks for garbage."""
 _COMPRESSION: Final[dict[str, Compression]] = {"snappy": "snappy", "none": None}
 
 
@@ -61,6 +64,8 @@ class _Opened:
 async def run_node(directory: Directory, config: NodeConfig) -> None:
     """Runs the node in `directory` until SIGTERM or SIGINT. Raises `OperatorError`."""
     sys.setswitchinterval(SWITCH_S)
+    # What a node makes by the thousand is in no cycle: looking for some all the time is waste.
+    gc.set_threshold(GARBAGE_OBJECTS, 20, 20)
     genesis = directory.genesis()
     passphrase = find_passphrase(directory.keys_path, config.keys_passphrase_file)
     keys = load_node_keys(directory.keys_path, passphrase)
@@ -77,6 +82,7 @@ async def run_node(directory: Directory, config: NodeConfig) -> None:
         closing.callback(door.close)
         opened = _Opened(store, attachments, votes, workers, door)
         node, network = _assemble(genesis, keys, config, opened)
+        gc.freeze()
         await _run(node, network, config)
 
 

@@ -91,7 +91,7 @@ class Desk:
         parts = self._node.parts
         if isinstance(outcome, OnChain):
             return outcome.transaction_id
-        if isinstance(outcome, InvalidMessage | Rejected):
+        if isinstance(outcome, InvalidMessage | Rejected | Busy):
             parts.metrics.refused.labels(code=outcome.code).inc()
             return outcome
         inline = tuple(attachments)

@@ -178,8 +178,13 @@ class TestEvidence:
         assert len(log._authors["a"]) == MESSAGES_PER_AUTHOR_MAX
 
 
-def block_of(*transactions: bytes, room: int = 0, proposer: str = "a") -> CommittedBlock:
-    return CommittedBlock(proposer, transactions, room, room, room)
+def block_of(
+    *transactions: bytes,
+    room: int = 0,
+    proposer: str = "a",
+    received_s: dict[int, float] | None = None,
+) -> CommittedBlock:
+    return CommittedBlock(proposer, transactions, received_s or {}, room, room, room)
 
 
 class TestCensorship:
@@ -210,8 +215,8 @@ class TestCensorship:
         for lane, overtakes in ((0, False), (1, True), (2, True)):
             watch = self.watch()
             for number in (1, 2):
-                watch.hold(b"%d" % number, lane, 10, 10, float(number))
-                watch.committed(block_of(b"%d" % number), float(number))
+                young = {lane: float(number)}
+                watch.committed(block_of(b"%d" % number, received_s=young), float(number))
             assert (watch.suspect(9.0) == "a") is overtakes
 
     def test_r33_a_backlog_of_minutes_in_order_is_not_censorship(self) -> None:
@@ -220,7 +225,8 @@ class TestCensorship:
         for at, name in enumerate(names):
             watch.hold(name, 1, 10, 10, at / 1_000)
         for at in range(0, 1_000, 5):
-            watch.committed(block_of(*names[at : at + 5]), float(at))
+            young = {1: (at + 4) / 1_000}
+            watch.committed(block_of(*names[at : at + 5], received_s=young), float(at))
             assert watch.suspect(float(at)) is None
 
     def test_what_is_too_large_for_the_room_was_not_passed_over(self) -> None:
