@@ -132,6 +132,7 @@ def _open_attachments(path: Path, config: NodeConfig, blocks: int) -> Attachment
     """A new one on a chain without blocks only: those of committed ones would never be asked for,
     because what is committed is not executed again."""
     clock_ms = SystemClock(config.clock_offset_ms).wall_ms
+    compression = _COMPRESSION[config.leveldb_compression]
     is_gone = not path.exists() or not any(path.iterdir())
     if is_gone and blocks > 0:
         raise OperatorError(
@@ -141,8 +142,8 @@ def _open_attachments(path: Path, config: NodeConfig, blocks: int) -> Attachment
         )
     try:
         if is_gone:
-            AttachmentStore.create(path, clock_ms).close()
-        return AttachmentStore.open(path, clock_ms)
+            AttachmentStore.create(path, clock_ms, compression=compression).close()
+        return AttachmentStore.open(path, clock_ms, compression=compression)
     except StoreProblem as problem:
         raise _explained(problem) from problem
 

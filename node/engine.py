@@ -403,7 +403,7 @@ class Engine:
             # The replica persists again only when its abstention is over.
             self._votes.renew()
         blocks = {block.header.hash: BLOCK.encode(block) for block in effect.blocks}
-        self._votes.save(VOTE_RECORD.encode(effect.record), blocks)
+        self._votes.save(VOTE_RECORD.encode(effect.record), blocks, effect.keep)
 
     async def _validate(self, block: Block, *, fresh: bool) -> None:
         block_hash = block.header.hash

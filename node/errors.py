@@ -128,6 +128,11 @@ ERRORS: Final[dict[str, Explained]] = {
         "it is not what this command reads",
         "give a file that Medlock, or the software named, wrote",
     ),
+    "E019": _config(
+        "this node takes no development commands",
+        "links are cut only on a throw-away node: node.toml sets development = true there",
+        "set development = true in its node.toml, never on a real network, and restart it",
+    ),
     "E020": Explained(
         Exit.UNREACHABLE,
         "the node does not answer",

@@ -13,7 +13,9 @@ from chain.errors import InvalidMessage, Rejected
 from chain.keys import Domain
 from chain.receipt import RECEIPT, verify_receipt
 from chain.transaction import AttachmentRef, Transaction
+from consensus.effects import Persist
 from consensus.messages import MESSAGE, PACKET, Packet, Prepare, Signed
+from consensus.votes import VoteRecord
 from ledger.actions import ACTION, CategoryOpen
 from ledger.ids import organization_owner
 from node.backend import Busy
@@ -141,6 +143,21 @@ async def test_a_node_without_its_vote_record_abstains_and_then_votes(tmp_path: 
         await four.stop("hospital-b")
         place = await desk.committed(await desk.submit(four.transaction(), ()), 10)
         assert place is not None, "its vote counts again: without it there is no quorum"
+
+
+async def test_a_block_that_the_vote_record_still_names_is_not_deleted(tmp_path: Path) -> None:
+    async with cluster(tmp_path) as four:
+        desk = four.nodes["hospital-a"].desk
+        assert await desk.committed(await desk.submit(four.transaction(), ()), 10)
+        block = desk.store.block(1)
+        assert block is not None
+        engine = four.nodes["hospital-a"].node.engine
+        engine._save(Persist(VoteRecord(2, 0), (block,), ()))
+        engine._save(Persist(VoteRecord(2, 1), (), (block.header.hash,)))
+        stored = tmp_path / "hospital-a" / "votes" / "blocks"
+        assert [each.name for each in stored.iterdir()] == [block.header.hash.hex()]
+        engine._save(Persist(VoteRecord(2, 2), (), ()))
+        assert list(stored.iterdir()) == []
 
 
 async def test_where_too_few_vote_the_operators_override_is_the_way_out(tmp_path: Path) -> None:
