@@ -41,7 +41,9 @@ class Switchboard:
 
     def linked(self, one: str, other: str) -> bool:
         return (
-            one in self.events and other in self.events and frozenset((one, other)) not in self.cut
+            one != other
+            and {one, other} <= self.events.keys()
+            and frozenset((one, other)) not in self.cut
         )
 
     def join(self, name: str, events: PeerEvents) -> None:

@@ -298,7 +298,7 @@ def sealed(four: Cluster, seals: bytes) -> bytes:
 async def test_no_room_for_attachments_is_the_nodes_own_affair(tmp_path: Path) -> None:
     async with cluster(tmp_path) as four:
         full = four.nodes["wholesaler"]
-        full.node.parts.attachments._pending_bytes_max = 10
+        full.node.parts.attachments._pending._bytes_max = 10
         with pytest.raises(Busy) as caught:
             await full.desk.submit(sealed(four, b"s" * 100), (b"s" * 100,))
         assert caught.value.code == "attachment.quota"
