@@ -36,7 +36,7 @@ def create_store(
     directory: Path,
     buckets: int = BUCKETS_DEFAULT,
     *,
-    compression: Compression = "snappy",
+    compression: Compression = None,
     cache_bytes: int = BLOCK_CACHE_BYTES,
     disk: Disk | None = None,
 ) -> LedgerStore:
@@ -59,7 +59,7 @@ def open_store(
     directory: Path,
     genesis_hash: bytes,
     *,
-    compression: Compression = "snappy",
+    compression: Compression = None,
     cache_bytes: int = BLOCK_CACHE_BYTES,
     disk: Disk | None = None,
     blocks: int = CHECKED_BLOCKS_DEFAULT,
