@@ -97,7 +97,7 @@ def _check_size(raw: bytes, parameters: Parameters) -> None:
     if len(raw) > parameters.transaction_bytes_max:
         raise InvalidMessage(
             "transaction.too_large",
-            "",
+            "transaction",
             f"{len(raw)} bytes, at most {parameters.transaction_bytes_max}",
         )
 

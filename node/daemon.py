@@ -73,7 +73,7 @@ async def run_node(directory: Directory, config: NodeConfig) -> None:
     with contextlib.ExitStack() as closing:
         store = _open_store(directory, genesis, config)
         closing.callback(store.close)
-        attachments = _open_attachments(directory.attachments_path, config)
+        attachments = _open_attachments(directory.attachments_path, config, _height(store))
         closing.callback(attachments.close)
         votes = VoteStore(directory.votes_path)
         closing.callback(votes.close)
@@ -122,13 +122,28 @@ def _open_store(directory: Directory, genesis: Genesis, config: NodeConfig) -> S
         raise _explained(problem) from problem
 
 
-def _open_attachments(path: Path, config: NodeConfig) -> AttachmentStore:
-    """As the store: where none is left, what blocks name is fetched again."""
+def _height(store: Store) -> int:
+    tip = store.tip()
+    assert tip is not None, "an opened store has a chain"
+    return tip.header.height
+
+
+def _open_attachments(path: Path, config: NodeConfig, blocks: int) -> AttachmentStore:
+    """A new one on a chain without blocks only: those of committed ones would never be asked for,
+    because what is committed is not executed again."""
     clock_ms = SystemClock(config.clock_offset_ms).wall_ms
+    compression = _COMPRESSION[config.leveldb_compression]
+    is_gone = not path.exists() or not any(path.iterdir())
+    if is_gone and blocks > 0:
+        raise OperatorError(
+            "E051",
+            f"{path} is gone, and the store holds {blocks} blocks that name attachments",
+            fix="put it back, or delete data/ as well (never votes/): both are then learnt again",
+        )
     try:
-        if not path.exists() or not any(path.iterdir()):
-            AttachmentStore.create(path, clock_ms).close()
-        return AttachmentStore.open(path, clock_ms)
+        if is_gone:
+            AttachmentStore.create(path, clock_ms, compression=compression).close()
+        return AttachmentStore.open(path, clock_ms, compression=compression)
     except StoreProblem as problem:
         raise _explained(problem) from problem
 

@@ -35,6 +35,7 @@ from node.execution import Executed, Executor
 from node.gossip import Gossip
 from node.mempool import Entry, Mempool
 from node.metrics import Metrics
+from node.overrides import VoteOverride
 from node.proposals import Proposals
 from node.replication import Replication
 from node.requests import Requests
@@ -95,9 +96,11 @@ class MemberNode:
     """The engine's `Surroundings` and the mesh's `NetworkEvents`."""
 
     engine: Engine
+    vote_override: VoteOverride | None
 
     def __init__(self, parts: Parts) -> None:
-        """`engine` is set by whoever assembles, before anything runs."""
+        """`engine` and `vote_override`, the operator's last one, are set by whoever assembles,
+        before anything runs."""
         self.parts = parts
         self.parameters: Parameters = parameters_of(parts.store.state)
         tip = parts.store.tip()

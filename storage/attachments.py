@@ -21,7 +21,7 @@ from storage.errors import (
     QuotaExceeded,
     StoreDamaged,
 )
-from storage.leveldb import LevelKeyValues
+from storage.leveldb import Compression, LevelKeyValues
 from storage.packs import (
     CHUNK_BYTES,
     LARGE_BYTES_MIN,
@@ -90,14 +90,16 @@ class AttachmentStore:
         clock_ms: Callable[[], int],
         *,
         pending_bytes_max: int = PENDING_BYTES_MAX_DEFAULT,
+        compression: Compression = "snappy",
         disk: Disk | None = None,
         pairs: KeyValues | None = None,
     ) -> "AttachmentStore":
-        """A new store; only `init` calls it. `pairs` replaces the LevelDB index in `directory`."""
+        """A new store. `compression` is the index's; `pairs` replaces the LevelDB index in
+        `directory`."""
         disk = disk or RealDisk()
         files = PackFiles(disk, directory)
         files.create()
-        pairs = pairs or LevelKeyValues.create(directory / "index")
+        pairs = pairs or LevelKeyValues.create(directory / "index", compression)
         return AttachmentStore(pairs, files, disk, clock_ms, pending_bytes_max)
 
     @staticmethod
@@ -106,13 +108,14 @@ class AttachmentStore:
         clock_ms: Callable[[], int],
         *,
         pending_bytes_max: int = PENDING_BYTES_MAX_DEFAULT,
+        compression: Compression = "snappy",
         disk: Disk | None = None,
         pairs: KeyValues | None = None,
     ) -> "AttachmentStore":
         """An existing store: torn tails repaired, interrupted erasing finished. `StoreProblem` in
         one of its kinds where it is missing, in use or damaged."""
         disk = disk or RealDisk()
-        pairs = pairs or LevelKeyValues.open(directory / "index")
+        pairs = pairs or LevelKeyValues.open(directory / "index", compression)
         try:
             files = PackFiles(disk, directory)
             return AttachmentStore(pairs, files, disk, clock_ms, pending_bytes_max)

@@ -40,7 +40,7 @@ def create_store(
     cache_bytes: int = BLOCK_CACHE_BYTES,
     disk: Disk | None = None,
 ) -> LedgerStore:
-    """A new store with its mark. Only `init` calls it; `StoreExists` where there is one.
+    """A new store with its mark, for a node that has none; `StoreExists` where there is one.
 
     A mark left by a database that was deleted is replaced: the new one starts from nothing.
     """

@@ -30,6 +30,9 @@ _HASH_BYTES: Final = 32
 _SLOTS: Final = ("slot-0", "slot-1")
 _MARK: Final = "mark"
 _BLOCKS: Final = "blocks"
+_OVERRIDE: Final = "override-"
+_UNFINISHED: Final = ".new"
+OVERRIDE_BYTES_MAX: Final = 4_096
 
 Condition = Literal["ok", "missing", "behind", "corrupt"]
 
@@ -151,6 +154,37 @@ class VoteStore:
         self._create()
         self._lost = False
         assert self.load().condition == "ok", "just created"
+
+    def accept_loss(self, note: bytes) -> None:
+        """The operator's override: keeps `note` for good, then starts an empty store in place of a
+        lost one; both durable at return.
+
+        Nothing is left behind that would excuse the next loss. A crash in between leaves the note
+        and the loss: the override was said, and has to be said again.
+        """
+        assert self._lost, "votes that are there must never be forgotten"
+        assert len(note) <= OVERRIDE_BYTES_MAX
+        self._disk.make_directory(self.directory)
+        names = self._override_names()
+        number = 1 + (int(names[-1].removeprefix(_OVERRIDE)) if names else 0)
+        path = self.directory / f"{_OVERRIDE}{number:06}"
+        unfinished = path.with_name(path.name + _UNFINISHED)
+        self._write(unfinished, note)
+        self._disk.replace(unfinished, path)
+        self._disk.sync_directory(self.directory)
+        self.renew()
+
+    def overrides(self) -> tuple[bytes, ...]:
+        """The notes of all overrides, the latest last."""
+        found = (self._read(self.directory / name) for name in self._override_names())
+        return tuple(raw for raw in found if raw is not None)
+
+    def _override_names(self) -> list[str]:
+        return [
+            name
+            for name in self._disk.names(self.directory)
+            if name.startswith(_OVERRIDE) and name.removeprefix(_OVERRIDE).isdecimal()
+        ]
 
     def save(
         self, record: bytes, blocks: Mapping[bytes, bytes], keep: Collection[bytes] = ()

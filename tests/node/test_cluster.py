@@ -1,6 +1,7 @@
 """Whole nodes agree, survive and explain themselves; no socket and no process involved."""
 
 import asyncio
+import shutil
 from hashlib import sha256
 from pathlib import Path
 
@@ -12,12 +13,16 @@ from chain.errors import InvalidMessage, Rejected
 from chain.keys import Domain
 from chain.receipt import RECEIPT, verify_receipt
 from chain.transaction import AttachmentRef, Transaction
+from consensus.effects import Persist
 from consensus.messages import MESSAGE, PACKET, Packet, Prepare, Signed
+from consensus.votes import VoteRecord
 from ledger.actions import ACTION, CategoryOpen
 from ledger.ids import organization_owner
 from node.backend import Busy
 from node.clock import SystemClock
 from node.engine import Certified
+from node.overrides import VoteOverride, accept_loss
+from storage.votes import VoteStore
 
 
 async def test_four_nodes_commit_one_block(tmp_path: Path) -> None:
@@ -138,6 +143,64 @@ async def test_a_node_without_its_vote_record_abstains_and_then_votes(tmp_path: 
         await four.stop("hospital-b")
         place = await desk.committed(await desk.submit(four.transaction(), ()), 10)
         assert place is not None, "its vote counts again: without it there is no quorum"
+
+
+async def test_a_block_that_the_vote_record_still_names_is_not_deleted(tmp_path: Path) -> None:
+    async with cluster(tmp_path) as four:
+        desk = four.nodes["hospital-a"].desk
+        assert await desk.committed(await desk.submit(four.transaction(), ()), 10)
+        block = desk.store.block(1)
+        assert block is not None
+        engine = four.nodes["hospital-a"].node.engine
+        engine._save(Persist(VoteRecord(2, 0), (block,), ()))
+        engine._save(Persist(VoteRecord(2, 1), (), (block.header.hash,)))
+        stored = tmp_path / "hospital-a" / "votes" / "blocks"
+        assert [each.name for each in stored.iterdir()] == [block.header.hash.hex()]
+        engine._save(Persist(VoteRecord(2, 2), (), ()))
+        assert list(stored.iterdir()) == []
+
+
+async def test_where_too_few_vote_the_operators_override_is_the_way_out(tmp_path: Path) -> None:
+    async with cluster(tmp_path) as four:
+        desk = four.nodes["hospital-a"].desk
+        place = await desk.committed(await desk.submit(four.transaction(), ()), 10)
+        assert place is not None
+        await four.height(place.height)
+        lost = ("wholesaler", "manufacturer")
+        for name in lost:
+            await four.stop(name)
+            shutil.rmtree(tmp_path / name / "votes" / "blocks")
+            for slot in ("slot-0", "slot-1", "mark"):
+                (tmp_path / name / "votes" / slot).unlink()
+            four.start(name)
+        waiting = await desk.submit(four.transaction(), ())
+
+        def gave_up(name: str) -> bool:
+            return four.nodes[name].node.engine.replica.view > 0
+
+        await four.until(lambda: gave_up("hospital-a") and gave_up("hospital-b"))
+        phases = {four.nodes[name].node.engine.replica.phase for name in lost}
+        assert phases == {"abstaining"}
+        assert await desk.committed(waiting, 0) is None
+
+        await four.stop("wholesaler")
+        votes = VoteStore(tmp_path / "wholesaler" / "votes")
+        condition = votes.load().condition
+        override = VoteOverride(1, "Ada", "two records lost", condition, place.height)
+        accept_loss(votes, override)
+        votes.close()
+        overridden = four.start("wholesaler").desk
+        assert override.sentence() in overridden.why_stalled()["explanation"]
+        assert await desk.committed(waiting, 20) is not None
+        assert overridden.status()["vote_override"] == override.document()
+        assert desk.status()["vote_override"] is None
+        for _ in range(3):
+            place = await desk.committed(await desk.submit(four.transaction(), ()), 20)
+            assert place is not None
+            await four.height(place.height)
+        manufacturer = four.nodes["manufacturer"].node.engine.replica
+        assert manufacturer.phase != "abstaining", "it got past its loss by itself"
+        assert override.sentence() not in overridden.why_stalled()["explanation"]
 
 
 async def test_a_primary_with_a_wrong_clock_is_replaced(tmp_path: Path) -> None:

@@ -264,3 +264,66 @@ def test_nothing_is_acknowledged_before_it_is_synced(
         *("write block", "sync block", "sync blocks"),
         *("write slot", "sync slot", "write mark", "sync mark"),
     ]
+
+
+def test_an_accepted_loss_is_kept_and_excuses_no_later_one(directory: Path) -> None:
+    saved(directory, (b"one", {A: b"block a"}))
+    for number, note in enumerate((b"first", b"second"), start=1):
+        for slot in ("slot-0", "slot-1"):
+            (directory / slot).write_bytes(b"rotten")
+        assert loaded(directory).condition == "corrupt"
+        store = VoteStore(directory)
+        store.load()
+        store.accept_loss(note)
+        assert store.overrides() == (b"first", b"second")[:number]
+        store.save(b"voted again", {})
+        store.close()
+        assert loaded(directory).record == b"voted again"
+
+
+def test_a_loss_of_the_whole_directory_can_be_accepted(directory: Path) -> None:
+    shutil.rmtree(directory)
+    store = VoteStore(directory)
+    assert store.load().condition == "missing"
+    store.accept_loss(b"all of it")
+    store.close()
+    assert loaded(directory) == (None, {}, "ok")
+
+
+def test_votes_that_are_there_are_not_given_up(directory: Path) -> None:
+    saved(directory, (b"one", {}))
+    store = VoteStore(directory)
+    store.load()
+    with pytest.raises(AssertionError, match="never be forgotten"):
+        store.accept_loss(b"no need")
+    assert store.overrides() == ()
+    store.close()
+    assert loaded(directory).record == b"one"
+
+
+def test_a_crash_while_a_loss_is_accepted_never_leaves_votes_without_the_note(
+    directory: Path, failing_disk: Callable[..., Any]
+) -> None:
+    saved(directory, (b"old", {A: b"block a"}))
+    (directory / "blocks" / A.hex()).write_bytes(b"rotten")
+    fail_at, conditions = 0, set()
+    while True:
+        copy = next(copies(directory))
+        disk = failing_disk()
+        store = VoteStore(copy, disk)
+        assert store.load().condition == "corrupt"
+        disk.fail_at = disk.operations + fail_at
+        try:
+            store.accept_loss(b"note")
+        except OSError:
+            store.close()
+        else:
+            store.close()
+            break
+        after = loaded(copy)
+        conditions.add(after.condition)
+        assert after.record is None
+        assert after.condition != "ok" or VoteStore(copy).overrides() == (b"note",)
+        fail_at += 1
+    assert loaded(copy) == (None, {}, "ok")
+    assert "corrupt" in conditions
