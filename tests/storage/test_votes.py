@@ -302,8 +302,9 @@ def test_votes_that_are_there_are_not_given_up(directory: Path) -> None:
 
 
 def test_a_crash_while_a_loss_is_accepted_never_leaves_votes_without_the_note(
-    directory: Path, failing_disk: Callable[..., Any]
+    directory: Path, failing_disk: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    files_only(monkeypatch)
     saved(directory, (b"old", {A: b"block a"}))
     (directory / "blocks" / A.hex()).write_bytes(b"rotten")
     fail_at, conditions = 0, set()
