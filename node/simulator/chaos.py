@@ -12,6 +12,7 @@ from node.simulator.adversaries import ADVERSARIES
 from node.simulator.swarm import TWINS, Knobs
 from node.simulator.world import World
 
+_STEP_S_MIN: Final = 0.001
 _STEP_S_MAX: Final = 1.0
 Deed = Callable[[], None]
 
@@ -60,8 +61,9 @@ class Chaos:
         deeds = [(rate / 60, deed) for rate, deed in self._deeds if rate]
         clients_rate = self._knobs.transactions / self._knobs.chaos_s
         total = sum(rate for rate, _ in deeds) + clients_rate
-        while (left_s := end_s - self._world.now_s) > 0:
-            self._world.advance(min(left_s, _STEP_S_MAX, self._chance.expovariate(total)))
+        while self._world.now_s < end_s:
+            wait_s = self._chance.expovariate(total)
+            self._world.advance(max(_STEP_S_MIN, min(wait_s, _STEP_S_MAX)))
             self._do(self._chance.random() * total, deeds)
 
     def _do(self, draw: float, deeds: list[tuple[float, Deed]]) -> None:
@@ -165,7 +167,7 @@ class Chaos:
 
     def _break_disk(self) -> None:
         name = self._up()
-        if name is not None:
+        if name is not None and not self._world.machines[name].platter.faults.broken:
             if self._chance.random() < 0.5:
                 self._world.fill_disk(name)
             else:
