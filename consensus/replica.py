@@ -15,9 +15,9 @@ from msgspec.structs import replace
 from chain.block import Block
 from chain.certificate import Certificate, Commit
 from consensus.abstention import Abstention
+from consensus.ballots import BALLOTS_PER_VALIDATOR_MAX
 from consensus.effects import Broadcast, CatchUp, Effect, Finalize, Regossip, Send, SendDecided
 from consensus.explain import Explanation, explain
-from consensus.ballots import BALLOTS_PER_VALIDATOR_MAX
 from consensus.future import HEIGHTS_AHEAD_MAX, FutureVotes
 from consensus.messages import (
     DOMAINS,

@@ -1,4 +1,4 @@
-"""The known ways to lie, one class each. `ADVERSARIES` lists them by name for scenarios and seeds."""
+"""The known ways to lie, one class each; `ADVERSARIES` lists them by name."""
 
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -244,9 +244,7 @@ class Censor(Adversary):
             if life is None or not life.alive:
                 return
             pool = life.node.parts.mempool
-            pool.remove(
-                [each.id for each in pool if each.prepared.transaction.sender == victim]
-            )
+            pool.remove([each.id for each in pool if each.prepared.transaction.sender == victim])
             self.world.loop.call_later(self.PERIOD_S, forget)
 
         forget()
@@ -333,4 +331,3 @@ ADVERSARIES: Final[dict[str, Callable[[], Adversary]]] = {
 
 def _naming(message: Prepare | Commit, block: Block) -> Prepare | Commit:
     return replace(message, block_hash=block.header.hash)
-

@@ -9,6 +9,7 @@ from random import Random
 from typing import Final
 
 from node.simulator.adversaries import ADVERSARIES
+from node.simulator.disk import Loss
 from node.simulator.swarm import TWINS, Knobs
 from node.simulator.world import World
 
@@ -148,7 +149,7 @@ class Chaos:
         name = self._up()
         if name is not None:
             kind = self._chance.choice((None, None, "send", "write", "sync", "work"))
-            loss = "torn" if self._chance.random() < self._knobs.torn else "lost"
+            loss: Loss = "torn" if self._chance.random() < self._knobs.torn else "lost"
             self._world.crash_after(name, self._chance.randint(0, 30), kind, loss)
 
     def _pause(self) -> None:

@@ -33,8 +33,7 @@ class Consortium:
             name: SigningKey(name.encode().ljust(32, b"a")) for name in self.names
         }
         publics = tuple(
-            (name, self.keys[name].public, self._administrators[name].public)
-            for name in self.names
+            (name, self.keys[name].public, self._administrators[name].public) for name in self.names
         )
         self.genesis = _genesis(publics, parameters)
         self._nonce = 0

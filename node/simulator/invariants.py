@@ -167,7 +167,7 @@ class LockedValue(Invariant):
     """S6: what could have been decided is what every later proposal at that height carries.
 
     A block could have been decided in a view once so many honest members committed to it that the
-    Byzantine ones complete a quorum. No honest member may then ever prepare another in a later view.
+    Byzantine ones complete a quorum. No honest member may then prepare another in a later view.
     """
 
     name = "S6"
@@ -209,8 +209,8 @@ class LockedValue(Invariant):
             self.broken(
                 node,
                 height,
-                f"prepared {_short(block_hash)} in view {view}, though {_short(lock[1])} could have "
-                f"been decided in view {lock[0]}",
+                f"prepared {_short(block_hash)} in view {view}, though {_short(lock[1])} "
+                f"could have been decided in view {lock[0]}",
             )
 
 
@@ -225,6 +225,7 @@ class PersistBeforeSend(Invariant):
 
     def started(self, machine: "Machine", height: int, block_hash: bytes) -> None:
         """The tip is durable; so is the vote record that the node begins with."""
+        del block_hash
         self._heights[machine.name] = height
         if machine.stored_record is None:
             self._records.pop(machine.name, None)

@@ -80,12 +80,14 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> Never:
         """There is one thread."""
+        del callback, args, context
         raise RuntimeError("no threads in a simulation")
 
     def run_in_executor(  # type: ignore[override]
         self, executor: Any, func: Any, *args: Any
     ) -> Never:
         """There is one thread."""
+        del executor, func, args
         raise RuntimeError("no threads in a simulation")
 
     def _timer_handle_cancelled(self, handle: events.TimerHandle) -> None:
@@ -142,9 +144,9 @@ class VirtualLoop(asyncio.BaseEventLoop):
         return self._timers[0][0] if self._timers else None
 
     def _run(self, handle: events.Handle) -> None:
-        if handle._cancelled:  # type: ignore[attr-defined]  # noqa: SLF001 - a loop runs handles
+        if handle._cancelled:  # noqa: SLF001 - a loop runs handles
             return
-        owner = handle._context.get(OWNER)  # noqa: SLF001
+        owner = handle._context.get(OWNER)  # type: ignore[attr-defined]  # noqa: SLF001
         if owner is not None and owner.paused:
             owner.parked.append(handle)
             return

@@ -75,9 +75,7 @@ class _WatchedVotes(VoteStore):
         self._machine.stored_record = VOTE_RECORD.decode(record) if record is not None else None
         return stored
 
-    def save(
-        self, record: bytes, blocks: Mapping[bytes, bytes], keep: object = ()
-    ) -> None:
+    def save(self, record: bytes, blocks: Mapping[bytes, bytes], keep: object = ()) -> None:
         """See `VoteStore.save`."""
         assert keep == (), "the engine names every block"
         super().save(record, blocks)
@@ -117,7 +115,7 @@ class Life:
 class Machine:
     """A member's machine. `name` differs from `member` for the second of twins."""
 
-    def __init__(  # noqa: PLR0913 - what a machine is made of; made in one place
+    def __init__(
         self,
         name: str,
         member: str,
@@ -169,8 +167,8 @@ class Machine:
     def boot(self, network: Network, metrics: Metrics) -> Life:
         """Starts a life: opens what is stored, as the daemon does, and assembles the node.
 
-        Raises `StoreProblem` or `OSError` where the node refuses to start, `PowerCut` where an armed
-        crash falls into the start.
+        Raises `StoreProblem` or `OSError` where the node refuses to start, `PowerCut` where an
+        armed crash falls into the start.
         """
         life = self.life = Life(self, network, partial(self._watch.cut, self))
         life.context.run(self._assemble, life, metrics)
@@ -214,9 +212,7 @@ class Machine:
     def _open_attachments(self, power: Power, disk: MachineDisk) -> AttachmentStore:
         pairs = MachineKeyValues(self.index, power)
         if not disk.names(ATTACHMENTS):
-            AttachmentStore.create(
-                ATTACHMENTS, self.clock.wall_ms, disk=disk, pairs=pairs
-            ).close()
+            AttachmentStore.create(ATTACHMENTS, self.clock.wall_ms, disk=disk, pairs=pairs).close()
         return AttachmentStore.open(ATTACHMENTS, self.clock.wall_ms, disk=disk, pairs=pairs)
 
     def _written(self, batch: Batch) -> None:

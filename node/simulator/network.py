@@ -1,11 +1,11 @@
 """The network between simulated nodes: connections that lose, double, delay, reorder, and break.
 
 A connection has the shape of the real mesh's: two channels, in order each, `connected` and
-`disconnected` told to both ends, and what was on its way is lost when it ends. On top of that single
-frames may be lost, which TCP never does while it is up: the protocol promises to live with it, and
-relays and full queues cause it. A blocked direction loses frames in silence until `SILENCE_S` has
-passed; then the connection ends, as by the pings of the real mesh. Points and bans are the shipped
-`p2p.scores`.
+`disconnected` told to both ends, and what was on its way is lost when it ends. On top of that
+single frames may be lost, which TCP never does while it is up: the protocol promises to live with
+it, and relays and full queues cause it. A blocked direction loses frames in silence until
+`SILENCE_S` has passed; then the connection ends, as by the pings of the real mesh. Points and bans
+are the shipped `p2p.scores`.
 """
 
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -83,9 +83,7 @@ class Endpoint:
         self.slowness = 1.0
         self.links: dict[str, _Connection] = {}
         """By member: the open connections."""
-        self.scores = Scores(
-            _LIMITS.ban_points, _LIMITS.ban_s, _LIMITS.forgiven_points_per_s
-        )
+        self.scores = Scores(_LIMITS.ban_points, _LIMITS.ban_s, _LIMITS.forgiven_points_per_s)
         self.rewrite: Callable[[Frame], Iterable[Frame]] | None = None
         """An adversary's hand on what leaves."""
 
@@ -378,7 +376,7 @@ class Network:
     def describe(self, frame: Frame) -> Words:
         """What `frame` says; "garbage" where it is none of ours."""
         if frame.channel is Channel.BULK:
-            return _BULK.get(frame.kind, _GARBAGE)
+            return words_of(frame, None)
         return self._decoded(frame.payload)[0]
 
     def packet(self, frame: Frame) -> Packet | None:
@@ -468,13 +466,24 @@ _BULK: Final[dict[int, Words]] = {
 }
 
 
+def words_of(frame: Frame, packet: Packet | None) -> Words:
+    """What `frame` says; `packet` is what it carries on the consensus channel."""
+    if packet is None:
+        return _BULK.get(frame.kind, _GARBAGE) if frame.channel is Channel.BULK else _GARBAGE
+    return _packet_words(packet)
+
+
 def _decode(raw: bytes) -> tuple[Words, Packet | None]:
     try:
         packet = PACKET.decode(raw)
     except InvalidMessage:
         return _GARBAGE, None
+    return _packet_words(packet), packet
+
+
+def _packet_words(packet: Packet) -> Words:
     message = packet.signed.message
     what = str(type(message).__struct_config__.tag)
     block_hash: bytes = getattr(message, "block_hash", b"")
     author = packet.signed.sender
-    return Words(what, author, message.height, message.view, block_hash.hex()[:8]), packet
+    return Words(what, author, message.height, message.view, block_hash.hex()[:8])

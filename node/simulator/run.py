@@ -48,7 +48,7 @@ class Outcome:
         return not self.violation and not self.harness
 
 
-class _DecisionViews(Observer):
+class DecisionViews(Observer):
     """In which views heights were decided since `reset`."""
 
     def __init__(self) -> None:
@@ -78,7 +78,7 @@ def run_seed(
     """Runs `seed`, with its own knobs unless others are given. `finished` sees the world before it
     is closed."""
     knobs = knobs or draw(seed)
-    goals, views = GoalWatch(), _DecisionViews()
+    goals, views = GoalWatch(), DecisionViews()
     outcome = Outcome(seed, knobs.n)
     world = World(
         knobs.n,
@@ -95,19 +95,24 @@ def run_seed(
         outcome.invariant, outcome.violation = violation.invariant, str(violation)
         outcome.last = list(map(str, world.trace.last()))
     finally:
-        outcome.heights = max(world.heights().values())
-        outcome.acknowledged = len(world.acknowledged)
-        outcome.virtual_s = world.now_s
-        outcome.faults = world.trace.faults
-        outcome.views = sorted(world.views_seen)
-        outcome.trace_hash = world.trace.hash
         outcome.goals = sorted(goals.reached)
+        conclude(world, outcome)
         finished(world)
         world.close()
     return outcome
 
 
-def _run(world: World, knobs: Knobs, views: _DecisionViews) -> None:
+def conclude(world: World, outcome: Outcome) -> None:
+    """Puts into `outcome` what the world counted."""
+    outcome.heights = max(world.heights().values())
+    outcome.acknowledged = len(world.acknowledged)
+    outcome.virtual_s = world.now_s
+    outcome.faults = world.trace.faults
+    outcome.views = sorted(world.views_seen)
+    outcome.trace_hash = world.trace.hash
+
+
+def _run(world: World, knobs: Knobs, views: DecisionViews) -> None:
     chaos = Chaos(world, knobs)
     chaos.prepare()
     world.start()
@@ -152,17 +157,17 @@ def heal_core(world: World) -> list[str]:
     return core
 
 
-def demand_liveness(world: World, core: list[str], views: _DecisionViews) -> None:
+def demand_liveness(world: World, core: list[str], views: DecisionViews) -> None:
     """The core commits a new transaction, within f+2 view changes of where it stood."""
-    stood = {
-        name: (world.height(name) + 1, world.view(name)) for name in core
-    }
+    stood = {name: (world.height(name) + 1, world.view(name)) for name in core}
     views.reset()
     submission = world.submit(core[0])
     _await(
         world,
-        lambda: submission.state != "pending"
-        and all(world.has_transaction(name, submission.id) for name in core),
+        lambda: (
+            submission.state != "pending"
+            and all(world.has_transaction(name, submission.id) for name in core)
+        ),
         core[0],
         "the healed core does not commit",
     )
@@ -191,8 +196,10 @@ def demand_convergence(world: World) -> None:
     honest = [name for name in world.running if world.machines[name].honest]
     _await(
         world,
-        lambda: len({world.machines[name].tip for name in honest}) == 1
-        and all(name in world.running for name in honest),
+        lambda: (
+            len({world.machines[name].tip for name in honest}) == 1
+            and all(name in world.running for name in honest)
+        ),
         honest[0],
         "laggards do not converge",
     )
@@ -217,4 +224,3 @@ def _await(world: World, condition: Callable[[], bool], node: str, sentence: str
         world.until(condition, RECOVERY_S)
     except NotReached as late:
         raise Violation("live", node, world.height(node), f"{sentence}: {late}") from late
-

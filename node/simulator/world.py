@@ -26,7 +26,8 @@ from chain.errors import InvalidMessage, Rejected
 from chain.genesis import Parameters
 from consensus.messages import Packet, ViewChange
 from consensus.votes import VoteRecord
-from node.backend import Busy, Committed as Place
+from node.backend import Busy
+from node.backend import Committed as Place
 from node.metrics import Metrics
 from node.simulator.byzantine import Adversary
 from node.simulator.clocks import EPOCH_MS
@@ -58,7 +59,10 @@ class NotReached(Exception):  # noqa: N818 - what did not happen
 
 @dataclass(slots=True, eq=False)
 class Submission:
-    """A transaction that a client handed to a node. "unknown": the node ended before it answered."""
+    """A transaction that a client handed to a node.
+
+    "unknown": the node ended before it answered.
+    """
 
     node: str
     raw: bytes
@@ -421,9 +425,7 @@ class World:
 
     def drop(self, is_lost: Callable[[Frame, Packet | None], bool]) -> None:
         """Frames for which `is_lost` is true never arrive, until `heal`."""
-        self.network.filters.append(
-            lambda frame, _: is_lost(frame, self.network.packet(frame))
-        )
+        self.network.filters.append(lambda frame, _: is_lost(frame, self.network.packet(frame)))
 
     # Clients.
 
@@ -610,9 +612,7 @@ class World:
             if self._views.get(machine.name, (0, 0)) < at:
                 self._views[machine.name] = at
                 self.views_seen.add(message.view)
-                self.trace.add(
-                    Event(self.loop.now_us, "view", machine.name, "", "", *at)
-                )
+                self.trace.add(Event(self.loop.now_us, "view", machine.name, "", "", *at))
         for observer in self.observers:
             observer.sent(machine, signed)
 
