@@ -188,7 +188,7 @@ class Chaos:
             if machine.life is not None:
                 world.crash(name)
             if kind == "backup":
-                world.restore_backup(name)
+                world.restore_backup(name, chance.choice(("kept", "slots", "image")))
             else:
                 world.wipe(name, chance.choice(("data", "votes", "all")))
 

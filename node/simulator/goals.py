@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Final
 
-from consensus.messages import NewView, PrePrepare, Signed, ViewChange
+from consensus.messages import NewView, Signed, ViewChange
 from consensus.view_change import highest_prepared
 from node.simulator.observers import Committed, Observer
 
@@ -54,6 +54,7 @@ class GoalWatch(Observer):
 
     def sent(self, machine: "Machine", signed: Signed) -> None:
         """What was said tells most."""
+        del machine
         message = signed.message
         if isinstance(message, ViewChange) and message.view >= 3:
             self.reached.add("view 3")
@@ -61,8 +62,6 @@ class GoalWatch(Observer):
             carried = highest_prepared(message.view_changes) is not None
             if carried:
                 self.reached.add("carried over")
-        if machine.name in self._abstained and isinstance(message, ViewChange | PrePrepare):
-            self.reached.add("votes again")
 
     def committed(self, machine: "Machine", committed: Committed) -> None:
         """What was decided, and how."""
@@ -85,5 +84,10 @@ class GoalWatch(Observer):
     def sampled(self) -> None:
         """Evidence is looked up where it is kept."""
         for machine in self.world.machines.values():
-            if machine.life is not None and len(machine.life.node.engine.evidence):
+            if machine.life is None:
+                continue
+            engine = machine.life.node.engine
+            if len(engine.evidence):
                 self.reached.add("evidence")
+            if machine.name in self._abstained and engine.replica.phase != "abstaining":
+                self.reached.add("votes again")

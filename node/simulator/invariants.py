@@ -9,8 +9,15 @@ from typing import TYPE_CHECKING, Final
 
 from chain.certificate import COMMIT, Commit
 from chain.keys import Domain, payload, verify
-from consensus.messages import Message, NewView, Prepare, PrePrepare, Signed, Status, ViewChange
-from consensus.votes import VoteRecord
+from consensus.messages import (
+    Message,
+    Prepare,
+    PreparedCertificate,
+    Signed,
+    Status,
+    ViewChange,
+)
+from consensus.votes import Accepted, VoteRecord
 from node.simulator.observers import Committed, Observer
 
 if TYPE_CHECKING:
@@ -355,30 +362,28 @@ INVARIANTS: Final[tuple[Callable[[], Invariant], ...]] = (
 
 
 def _covers(record: VoteRecord | None, signed: Signed) -> bool:
-    """True where a restart from `record` knows that `signed` was said."""
+    """True where a restart from `record` repeats `signed`, or says nothing at its view any more."""
     message = signed.message
     if record is None or record.height != message.height:
         return False
-    match message:
-        case PrePrepare() | NewView():
-            return record.proposal is not None and record.proposal.message == message
-        case Prepare():
-            accepted = record.accepted
-            return accepted is not None and (accepted.view, accepted.block_hash) == (
-                message.view,
-                message.block_hash,
-            )
-        case Commit():
-            prepared = record.prepared
-            return (
-                prepared is not None
-                and record.committed
-                and (prepared.view, prepared.block_hash) == (message.view, message.block_hash)
-            )
-        case ViewChange():
-            return record.view_change is not None and record.view_change.message == message
-        case Status():
-            return True
+    if isinstance(message, Commit):
+        return record.committed and _holds(record.prepared, message, above=True)
+    if record.view > message.view or isinstance(message, Status):
+        return True
+    if isinstance(message, Prepare):
+        return _holds(record.accepted, message)
+    held = record.view_change if isinstance(message, ViewChange) else record.proposal
+    return held is not None and held.message == message
+
+
+def _holds(
+    vote: Accepted | PreparedCertificate | None, message: Prepare | Commit, *, above: bool = False
+) -> bool:
+    """True where `vote` is of the message's view and block, or with `above` of a later view."""
+    if vote is None:
+        return False
+    is_same = (vote.view, vote.block_hash) == (message.view, message.block_hash)
+    return is_same or (above and vote.view > message.view)
 
 
 def _name(message: Message) -> str:

@@ -11,7 +11,7 @@ from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from chain.block import ZERO_HASH
 from chain.genesis import Genesis
@@ -39,6 +39,9 @@ from storage.votes import StoredVotes, VoteStore
 if TYPE_CHECKING:
     from node.simulator.byzantine import Adversary
 
+OldVotes = Literal["kept", "slots", "image"]
+"""With a restored backup: the vote record stays as it is; or its slots are old, which the mark in
+its own file tells; or all of it is old, which no node can notice: it then counts as a liar."""
 ROOT: Final = Path("/node")
 VOTES: Final = ROOT / "votes"
 DATA: Final = ROOT / "data"
@@ -261,13 +264,24 @@ class Machine:
         """True once `back_up` was called."""
         return self._backup is not None
 
-    def restore_backup(self) -> None:
-        """Puts the copy in place of what is there, the vote record included."""
+    def restore_backup(self, votes: OldVotes) -> None:
+        """Puts the copy in place of what is there; `votes` says what becomes of the vote record."""
         assert self._backup is not None, "nothing was backed up"
         files, ledger, index = self._backup
-        self.platter.restore(ROOT, files)
         self.ledger, self.index = ledger.copy(), index.copy()
-        self.data_lost = self.votes_lost = True
+        self.data_lost = True
+        votes_now = self.platter.copy(VOTES)
+        self.platter.restore(ROOT, files)
+        if votes == "kept":
+            self.platter.restore(VOTES, votes_now)
+            return
+        self.votes_lost = True
+        if votes == "image":
+            self.honest = False
+            return
+        for path, names in self.platter.copy(VOTES).items():
+            marks = {name: file for name, file in votes_now.get(path, {}).items() if name == "mark"}
+            self.platter.restore(Path(path), {path: names | marks})
 
     def rot(self) -> str:
         """Flips a bit somewhere; returns where."""

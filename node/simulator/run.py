@@ -7,6 +7,7 @@ view changes; laggards converge; exported states are equal byte for byte; no tas
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 from node.simulator.chaos import Chaos, mend
@@ -19,6 +20,9 @@ from node.simulator.world import NotReached, World
 
 RECOVERY_S: Final = 300.0
 """How long a healed core may take for anything; view changes are what is counted exactly."""
+ABSTENTION_HEIGHTS: Final = 4
+STATUS_S: Final = 4.0
+"""After that long every node has told its tip."""
 CALM: Final = Weather()
 
 
@@ -193,6 +197,12 @@ def demand_convergence(world: World) -> None:
     for name, machine in world.machines.items():
         if machine.honest and machine.life is None:
             mend(world, name)
+    for name in world.running:
+        if world.machines[name].ledger.rotten:
+            # Its operator has read the log.
+            world.crash(name)
+            world.wipe(name, "data")
+            world.start(name)
     honest = [name for name in world.running if world.machines[name].honest]
     _await(
         world,
@@ -203,11 +213,35 @@ def demand_convergence(world: World) -> None:
         honest[0],
         "laggards do not converge",
     )
+    _end_abstention(world, honest)
     world.advance(1.0)
     exported = {world.exported(name) for name in honest if name in world.running}
     if len({world.machines[name].tip for name in honest}) == 1 and len(exported) > 1:
         height = world.height(honest[0])
         raise Violation("live", honest[0], height, "exported states differ at one tip")
+
+
+def _end_abstention(world: World, honest: list[str]) -> None:
+    """With the chain two heights further, a node without its vote record votes again."""
+    for _ in range(ABSTENTION_HEIGHTS):
+        if not any(world.is_abstaining(name) for name in honest):
+            return
+        world.advance(STATUS_S)
+        height = world.height(honest[0])
+        world.submit(honest[0])
+        _await(
+            world,
+            partial(_all_above, world, honest, height),
+            honest[0],
+            "nothing commits while a node abstains",
+        )
+    for name in honest:
+        if world.is_abstaining(name):
+            raise Violation("live", name, world.height(name), "abstains for ever")
+
+
+def _all_above(world: World, names: list[str], height: int) -> bool:
+    return all(world.height(name) > height for name in names)
 
 
 def demand_clean_end(world: World) -> None:

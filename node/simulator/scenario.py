@@ -75,7 +75,7 @@ _ARGUMENTS: Final[dict[str, dict[str, type | tuple[type, ...]]]] = {
     "slow": {"node": str, "factor": (int, float)},
     "wipe": {"node": str, "what": str},
     "back_up": {"node": str},
-    "restore_backup": {"node": str},
+    "restore_backup": {"node": str, "votes": str},
     "fill_disk": {"node": str},
     "fail_syncs": {"node": str},
     "mend": {"node": str},
@@ -91,11 +91,12 @@ _ARGUMENTS: Final[dict[str, dict[str, type | tuple[type, ...]]]] = {
 }
 _OPTIONAL: Final = {
     "count", "attachment_bytes", "loss", "after_effects", "kind", "what", "abrupt", "message",
-    "source", "target", "height", "view",
+    "source", "target", "height", "view", "votes",
 }  # fmt: skip
 _CHOICES: Final[dict[str, tuple[str, ...]]] = {
     "loss": ("kept", "lost", "torn"),
     "kind": ("send", "write", "sync", "work"),
+    "votes": ("kept", "slots", "image"),
     "what": ("data", "votes", "all"),
     "message": (
         "pre-prepare", "prepare", "commit", "view-change", "new-view", "status", "transactions",

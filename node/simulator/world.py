@@ -35,7 +35,7 @@ from node.simulator.consortium import PARAMETERS, Consortium
 from node.simulator.disk import Loss
 from node.simulator.invariants import INVARIANTS, Violation
 from node.simulator.loop import Stuck, VirtualLoop
-from node.simulator.machine import Life, Machine, Watch
+from node.simulator.machine import Life, Machine, OldVotes, Watch
 from node.simulator.network import Frame, Network, Weather
 from node.simulator.observers import Committed, Observer
 from node.simulator.power import PowerCut
@@ -320,10 +320,10 @@ class World:
         """A copy of everything on the disk of `name`, as of now, for `restore_backup`."""
         self.machines[name].back_up()
 
-    def restore_backup(self, name: str) -> None:
-        """The disk of a machine that is down becomes what `back_up` copied."""
-        self._down(name).restore_backup()
-        self.fault("backup restored", name)
+    def restore_backup(self, name: str, votes: OldVotes = "kept") -> None:
+        """The disk of a machine that is down becomes what `back_up` copied; see `OldVotes`."""
+        self._down(name).restore_backup(votes)
+        self.fault("backup restored", name, f"votes {votes}")
 
     def rot(self, name: str) -> None:
         """A bit flips in some file or database of `name`."""
@@ -573,6 +573,11 @@ class World:
         if seen_by is None:
             seen_by = max(self.running, key=self.height)
         return self._life(seen_by).node.engine.replica.primary
+
+    def is_abstaining(self, name: str) -> bool:
+        """True where `name` runs without trusting its vote record."""
+        life = self.machines[name].life
+        return life is not None and life.node.engine.replica.phase == "abstaining"
 
     def has_transaction(self, name: str, transaction_id: bytes) -> bool:
         """True where `name` is up and holds the transaction in a block."""
