@@ -15,10 +15,12 @@ from msgspec.structs import replace
 from chain.block import Block
 from chain.certificate import Certificate, Commit
 from consensus.abstention import Abstention
+from consensus.ballots import BALLOTS_PER_VALIDATOR_MAX
 from consensus.effects import Broadcast, CatchUp, Effect, Finalize, Regossip, Send, SendDecided
 from consensus.explain import Explanation, explain
-from consensus.future import FutureVotes
+from consensus.future import HEIGHTS_AHEAD_MAX, FutureVotes
 from consensus.messages import (
+    DOMAINS,
     VIEW_MAX,
     Message,
     NewView,
@@ -38,6 +40,8 @@ from consensus.tip import Tip
 from consensus.view_change import highest_prepared, is_sound, new_view_holds
 from consensus.votes import Accepted, VoteRecord
 
+OWN_CANDIDATES_MAX: Final = 4
+"""Proposed, accepted, prepared, certified: the blocks that a replica itself may name."""
 _RESENT: Final = (PrePrepare, NewView, ViewChange, Prepare, Commit)
 
 
@@ -156,6 +160,15 @@ class Replica:
             (self._view_timer, self._idle_at),
             work_pending=self._work_pending,
             abstains_until=self._abstention.ends_at if self._abstention is not None else None,
+        )
+
+    def occupancy(self) -> tuple[tuple[str, int, int], ...]:
+        """What this replica holds: name, count, and the count that no input may exceed."""
+        here, n = self._here, self.tip.validators.n
+        return (
+            ("ballots", len(here.ballots), BALLOTS_PER_VALIDATOR_MAX * n),
+            ("candidate blocks", len(here.candidates), 2 * n + OWN_CANDIDATES_MAX),
+            ("future votes", len(self._future), HEIGHTS_AHEAD_MAX * len(DOMAINS) * n),
         )
 
     # Inputs.

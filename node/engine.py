@@ -210,6 +210,11 @@ class Engine:
         self.dropped_inputs = 0
         self.invalid_proposals = 0
 
+    @property
+    def waiting_inputs(self) -> int:
+        """How many inputs are still to be taken."""
+        return self._inputs.qsize()
+
     def offer(self, item: Input) -> None:
         """Takes an input. Packets are dropped where too many wait; nothing else is."""
         if isinstance(item, PacketReceived) and self._inputs.qsize() >= INPUTS_MAX:

@@ -17,6 +17,7 @@ from chain.certificate import Certificate
 from chain.errors import InvalidMessage
 from chain.genesis import Genesis, Parameters
 from consensus.censorship import WATCHED_TRANSACTIONS_MAX, CensorshipWatch, CommittedBlock
+from consensus.evidence import EVIDENCE_MAX
 from consensus.tip import Tip
 from ledger.keyspace import PARAMETERS_KEY
 from ledger.queries import parameters as parameters_of
@@ -24,6 +25,7 @@ from node.admission import Admission
 from node.backend import Committed
 from node.clock import Clock
 from node.engine import (
+    INPUTS_MAX,
     BlockFetched,
     Certified,
     Engine,
@@ -38,7 +40,7 @@ from node.metrics import Metrics
 from node.overrides import VoteOverride
 from node.proposals import Proposals
 from node.replication import Replication
-from node.requests import Requests
+from node.requests import OUTSTANDING_MAX, Requests
 from node.sync import Sync
 from node.waiting import Waiting
 from node.workers import Workers
@@ -62,6 +64,8 @@ from storage.protocols import Store
 
 Arguments = ParamSpec("Arguments")
 _LOG: Final = logging.getLogger("medlock.node")
+OWN_INPUTS_MAX: Final = 1_000
+"""Results of this node's own work and news of its links, which are never dropped."""
 SERVED_MAX: Final = 64
 """Questions of peers being answered at once; more are dropped, and asked again."""
 CONSENSUS_FAULT_POINTS: Final = 50
@@ -71,6 +75,15 @@ WATCH_AFTER_S: Final = 1.0
 """How long a transaction waits before it is watched for censorship: a quorum needs far less."""
 PENDING_ATTACHMENT_MS_MAX: Final = 7_200_000
 """How long an attachment may wait to be committed: twice the longest life of a transaction."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """How much of something there is, and how much there may be."""
+
+    name: str
+    count: int
+    limit: int
 
 
 @dataclass(frozen=True)
@@ -210,6 +223,19 @@ class MemberNode:
 
     def _candidate(self, block_hash: bytes) -> Block | None:
         return self.engine.replica.block(block_hash)
+
+    def occupancy(self) -> tuple[Held, ...]:
+        """Everything here that could grow, with its limit."""
+        mempool, limits = self.parts.mempool, self.parts.mempool.limits
+        return (
+            Held("inputs", self.engine.waiting_inputs, INPUTS_MAX + OWN_INPUTS_MAX),
+            Held("evidence", len(self.engine.evidence), EVIDENCE_MAX),
+            Held("errands", self._errands.qsize(), SERVED_MAX),
+            Held("questions", len(self.requests), OUTSTANDING_MAX),
+            Held("mempool transactions", len(mempool), limits.transactions_max),
+            Held("mempool bytes", mempool.bytes, limits.bytes_max),
+            *(Held(*each) for each in self.engine.replica.occupancy()),
+        )
 
     # What the engine asks for.
 

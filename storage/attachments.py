@@ -213,7 +213,8 @@ class AttachmentStore:
             if not self._unsynced:
                 return
             self._failed = True
-            if any(place.pack == OWN_FILE for place in self._unsynced.values()):
+            large = any(place.pack == OWN_FILE for place in self._unsynced.values())
+            if large:
                 self._disk.sync_directory(self._files.large)
             changes: Changes = []
             if any(place.pack != OWN_FILE for place in self._unsynced.values()):
@@ -225,7 +226,8 @@ class AttachmentStore:
             ]
             changes += [(keyspace.AWAITED + digest, None) for digest in self._came]
             changes += self._pending.arrivals(self._unsynced)
-            self._index.write_batch(changes)
+            # The tail of a pack says itself what is in it, so a crash may take its index.
+            self._index.write_batch(changes, sync=large)
             self._failed = False
             self._unsynced = {}
             self._came = []

@@ -40,6 +40,9 @@ OPERATOR: Final = {
 }
 DEVELOPER: Final = {
     "testnet": Place("testnet", "testnet", "A network of real processes on this machine."),
+    "simulate": Place(
+        "simulate", "simulate", "Networks that fail, by the thousand, in one thread."
+    ),
     "bench": Place("bench", "bench", "Measure a fresh network on this machine."),
 }
 MEMBER: Final = {
