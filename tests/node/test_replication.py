@@ -6,40 +6,13 @@ from pathlib import Path
 import pytest
 from cluster import NAMES, Cluster, cluster
 
-from chain.transaction import AttachmentRef, Transaction
-from ledger.actions import ACTION, CategoryOpen
-from ledger.ids import organization_owner
 from node import replication, sync
-from node.clock import SystemClock
 from p2p.mesh import Channel
 from p2p.wire import AttachmentOffer, encode
 from storage.attachments import AttachmentStore
 
 LARGE = bytes(range(256)) * 1_200
 """Above what travels with a transaction (256 KiB)."""
-
-
-def naming(four: Cluster, *contents: bytes) -> bytes:
-    """A transaction of hospital A that opens a category for each of these seals."""
-    four._nonce += 1
-    nonce = four._nonce.to_bytes(16, "big")
-    owner = organization_owner("hospital-a")
-    digests = [sha256(each).digest() for each in contents]
-    actions = [CategoryOpen(owner, each[:16], each) for each in digests]
-    return four.sign(
-        "hospital-a",
-        Transaction(
-            four.principal("hospital-a"),
-            nonce,
-            SystemClock().wall_ms() + 600_000,
-            tuple(ACTION.encode(each) for each in actions),
-            tuple(
-                AttachmentRef(digest, len(each))
-                for digest, each in zip(digests, contents, strict=True)
-            ),
-            (),
-        ),
-    )
 
 
 def store(four: Cluster, name: str) -> AttachmentStore:
@@ -56,7 +29,7 @@ async def test_an_upload_is_on_every_node_before_a_transaction_names_it(tmp_path
         holders = four.nodes["hospital-a"].node.replication.holders
         await four.until(lambda: holders(digest) == 3)
         desk = four.nodes["hospital-b"].desk
-        place = await desk.committed(await desk.submit(naming(four, LARGE), ()), 10)
+        place = await desk.committed(await desk.submit(four.sealed(LARGE), ()), 10)
         assert place is not None
         assert place.result.ok
         for name in NAMES:
@@ -71,7 +44,7 @@ async def test_a_large_attachment_is_not_proposed_before_a_quorum_holds_it(tmp_p
         store(four, "hospital-a").put(digest, LARGE)
         desk = four.nodes["hospital-a"].desk
         desk.uploaded(digest, len(LARGE))
-        waiting = await desk.submit(naming(four, LARGE), ())
+        waiting = await desk.submit(four.sealed(LARGE), ())
         await four.until(lambda: store(four, "hospital-b").has(digest))
         entry = four.nodes["hospital-a"].node.parts.mempool.get(waiting)
         assert entry is not None
@@ -108,7 +81,7 @@ async def test_offers_take_half_of_the_room_and_leave_the_rest_to_transactions(
         await four.until(lambda: sum(map(holders, contents)) == 5)
         (left_out,) = [each for each in contents if not kept.has(each)]
         desk = four.nodes["hospital-a"].desk
-        place = await desk.committed(await desk.submit(naming(four, contents[left_out]), ()), 10)
+        place = await desk.committed(await desk.submit(four.sealed(contents[left_out]), ()), 10)
         assert place is not None
         await four.until(lambda: kept.has(left_out))
 
@@ -160,7 +133,7 @@ async def test_a_vote_waits_for_its_attachments_though_the_list_of_wanted_ones_i
         digest = sha256(small).digest()
         store(four, "hospital-a").put(digest, small)
         desk = four.nodes["hospital-a"].desk
-        place = await desk.committed(await desk.submit(naming(four, small), ()), 20)
+        place = await desk.committed(await desk.submit(four.sealed(small), ()), 20)
         assert place is not None
         await four.height(place.height, ("wholesaler",))
         assert store(four, "wholesaler").read(digest) == small
