@@ -39,6 +39,7 @@ async def test_a_primary_ahead_of_time_is_replaced_and_not_followed(askew: Testn
 
 @pytest.mark.network
 def test_only_a_development_node_lets_its_links_be_cut(askew: Testnet) -> None:
-    said = askew.testnet("partition", "wholesaler/hospital-a,hospital-b,manufacturer", exit_code=1)
-    assert "E034" in said.err
-    askew.testnet("heal", exit_code=1)
+    said = askew.testnet("partition", "wholesaler/hospital-a,hospital-b,manufacturer", exit_code=3)
+    assert "error[E019]" in said.err
+    assert "set development = true in" in said.err
+    assert "error[E019]" in askew.testnet("heal", exit_code=3).err

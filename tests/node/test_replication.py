@@ -135,7 +135,7 @@ async def test_a_vote_waits_for_its_attachments_though_the_list_of_wanted_ones_i
         desk = four.nodes["hospital-a"].desk
         place = await desk.committed(await desk.submit(four.sealed(small), ()), 20)
         assert place is not None
-        await four.height(place.height, ("wholesaler",))
+        await four.height(place.height, ("wholesaler", "hospital-b"))
         assert store(four, "wholesaler").read(digest) == small
         certificate = four.nodes["hospital-b"].node.engine.tip.certificate
         assert certificate is not None
