@@ -48,7 +48,7 @@ SAMPLE_S: Final = 1.0
 """How often what grows is looked at."""
 WAIT_S: Final = 120.0
 """How long `until` waits unless told otherwise."""
-ANSWER_S: Final = 600.0
+ANSWER_S: Final = 3_000.0
 """How long a simulated client waits for its receipt."""
 SubmissionState = Literal["pending", "acknowledged", "refused", "unknown"]
 
@@ -252,6 +252,7 @@ class World:
         """SIGCONT."""
         self.loop.resume(self._life(name).owner)
         self.note("resume", name)
+        self.network.dial_all()
 
     def slow(self, name: str, factor: float) -> None:
         """Everything that `name` does takes `factor` times as long; 1 ends it."""
