@@ -470,6 +470,10 @@ class World:
         except (InvalidMessage, Rejected, Busy) as refusal:
             submission.state, submission.refusal = "refused", refusal.code
             return
+        except (OSError, StoreProblem) as problem:
+            # What the API answers with status 500: the node's disk, and no fault of the client.
+            submission.state, submission.refusal = "refused", str(problem)
+            return
         place = await desk.committed(submission.id, ANSWER_S)
         if place is not None:
             submission.state, submission.place = "acknowledged", place
