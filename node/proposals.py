@@ -13,6 +13,7 @@ from chain.validators import ValidatorSet
 from consensus.tip import Tip
 from ledger.prepare import Prepared, prepare
 from node.admission import Admission, Admitted, Offered, OnChain
+from node.backend import Busy
 from node.clock import Clock
 from node.execution import Executed, Executor, InvalidBlock
 from node.mempool import Entry, Mempool
@@ -165,6 +166,9 @@ class Proposals:
                     raise InvalidBlock("block.repeated_transaction")
                 case InvalidMessage() | Rejected():
                     raise InvalidBlock("block.bad_transaction", outcome.code)
+                case Busy():
+                    # The attachments did not fit; the transaction itself is as good as any.
+                    raise InvalidBlock("block.no_room", outcome.code)
         return entries
 
     async def _hold_attachments(self, entries: Sequence[Entry]) -> None:

@@ -96,6 +96,8 @@ class Replication:
 
     def landed(self, hashes: Sequence[bytes]) -> None:
         """These came another way."""
+        if not self._wanted:
+            return
         for each in hashes:
             if (event := self._wanted.pop(each, None)) is not None:
                 event.set()

@@ -5,7 +5,7 @@ node, from its start to its end.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextvars import Context, copy_context
 from functools import partial
 from hashlib import sha256
@@ -34,7 +34,7 @@ from storage.attachments import AttachmentStore
 from storage.blocks import BlockReader
 from storage.integrity import create_over, mark_path, open_over
 from storage.protocols import Store
-from storage.votes import StoredVotes, VoteStore
+from storage.votes import BLOCK_BYTES_INLINE_MAX, StoredVotes, VoteStore
 
 if TYPE_CHECKING:
     from node.simulator.byzantine import Adversary
@@ -78,10 +78,11 @@ class _WatchedVotes(VoteStore):
         self._machine.stored_record = VOTE_RECORD.decode(record) if record is not None else None
         return stored
 
-    def save(self, record: bytes, blocks: Mapping[bytes, bytes], keep: object = ()) -> None:
+    def save(
+        self, record: bytes, blocks: Mapping[bytes, bytes], keep: Collection[bytes] = ()
+    ) -> None:
         """See `VoteStore.save`."""
-        assert keep == (), "the engine names every block"
-        super().save(record, blocks)
+        super().save(record, blocks, keep)
         self._watch.persisted(
             self._machine,
             VOTE_RECORD.decode(record),
@@ -164,7 +165,11 @@ class Machine:
     def has_durable_votes(self, blocks: Mapping[bytes, bytes]) -> bool:
         """True where no loss of power can take what was saved."""
         paths = [VOTES / name for name in ("slot-0", "slot-1", "mark")]
-        paths += [VOTES / "blocks" / name.hex() for name in blocks]
+        paths += [
+            VOTES / "blocks" / name.hex()
+            for name, raw in blocks.items()
+            if len(raw) > BLOCK_BYTES_INLINE_MAX
+        ]
         return all(map(self.platter.is_durable, paths))
 
     def boot(self, network: Network, metrics: Metrics) -> Life:

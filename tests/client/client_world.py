@@ -23,7 +23,8 @@ from chain.keys import SigningKey, Suite, verify
 from chain.transaction import check_approvals, signing_payload
 from client.builder import Network
 from client.sealing import PrivateKey, Random, new_private_key
-from client.wallet import KdfLimits, Wallet, card, new_wallet
+from client.vault import KdfLimits
+from client.wallet import Wallet, card, new_wallet
 from client.wire import SUBMISSION, to_base64url
 from ledger import queries
 from ledger.execute import BlockContext, execute
@@ -77,6 +78,8 @@ class Ledger:
         self.entries: dict[bytes, bytes] = dict(genesis_writes(genesis))
         self.attachments: dict[bytes, bytes] = {}
         self.committed: dict[bytes, tuple[int, Result]] = {}
+        self.now_ms = NOW_MS
+        self.tip_ms = NOW_MS
 
     def get(self, key: bytes) -> bytes | None:
         return self.entries.get(key)
@@ -94,13 +97,13 @@ class Ledger:
         transaction = prepared.transaction
         check_approvals(transaction, self.genesis.hash)
         covered = signing_payload(prepared.signed, self.genesis.hash)
-        keys = queries.sender_keys(self, transaction.sender, NOW_MS)
+        keys = queries.sender_keys(self, transaction.sender, self.now_ms)
         assert any(verify(key, prepared.signature, covered) for key in keys)
         self.attachments |= {sha256(each).digest(): each for each in attachments}
         for each in transaction.attachments:
             assert len(self.attachments[each.hash]) == each.size
         height = len(self.committed) + 1
-        execution = execute(self, BlockContext(height, NOW_MS), [prepared])
+        execution = execute(self, BlockContext(height, self.now_ms), [prepared])
         for key, value in execution.writes.items():
             if value is None:
                 self.entries.pop(key, None)
@@ -186,8 +189,17 @@ class Node:
         answer = {"access_token": token, "token_type": "bearer", "scope": ""}
         return web.json_response(answer | {"expires_in": self.token_life_s})
 
-    def _route(self, request: web.Request, parts: list[str]) -> web.StreamResponse:  # noqa: C901, PLR0911 - one visible table
+    def _route(self, request: web.Request, parts: list[str]) -> web.StreamResponse:  # noqa: C901, PLR0911, PLR0912 - one visible table
         match request.method, parts:
+            case "GET", ["status"]:
+                ledger = self.ledger
+                return web.json_response(
+                    {
+                        "chain_id": ledger.genesis.chain_id,
+                        "genesis_hash": ledger.genesis.hash.hex(),
+                        "timestamp_ms": ledger.tip_ms,
+                    }
+                )
             case "POST", ["transactions"]:
                 return self._submit(self.bodies[-1])
             case "GET", ["transactions", text]:

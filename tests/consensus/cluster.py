@@ -519,7 +519,8 @@ class Cluster:
             if member_of(source) == packet.signed.sender:
                 self._relay(target).heard(packet.signed.sender, message.heard)
         self._pass_on(source, target, packet.signed)
-        self._perform(target, node.replica.receive(packet, self.now))
+        direct = member_of(source) == packet.signed.sender
+        self._perform(target, node.replica.receive(packet, self.now, direct=direct))
 
     def _pass_on(self, source: str, name: str, signed: Signed) -> None:
         """Rule 12, without the block, which whoever lacks it fetches."""

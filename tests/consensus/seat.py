@@ -72,8 +72,8 @@ class Seat:
     def hear(self, member: str, message: Message, block: Block | None = None) -> list[Effect]:
         return self.take(signed(member, message, block))
 
-    def take(self, packet: Packet) -> list[Effect]:
-        return self.perform(self.replica.receive(packet, self.now))
+    def take(self, packet: Packet, *, direct: bool = True) -> list[Effect]:
+        return self.perform(self.replica.receive(packet, self.now, direct=direct))
 
     def hear_all(self, members: str, message: Message, block: Block | None = None) -> list[Effect]:
         return [effect for member in members for effect in self.hear(member, message, block)]

@@ -887,6 +887,34 @@ class TestAbstention:
             seat.hear(member, status(901, tip=Certificate(900, 0, bytes(32), ())))
         assert seat.replica.explain().abstains_until is None
 
+    def test_what_a_liar_tells_again_of_honest_members_proves_nothing(self) -> None:
+        """Old Statuses of c and d, said at height 2, told by a: b had voted at height 4."""
+        before = Seat("b")
+        first = before.block("a", b"x")
+        old = [signed(member, status(2, tip=committed(before, first))) for member in "cd"]
+        seat = Seat("b", abstaining=True)
+        adopt(seat, first)
+        seat.hear("a", status(2, tip=committed(before, first)))
+        for _ in range(3):
+            for packet in old:
+                seat.take(packet, direct=False)
+        assert seat.replica.explain().abstains_until is None
+        for _ in range(2):
+            adopt(seat, seat.block("a", b"y"))
+        assert seat.replica.phase == "abstaining"
+        assert sent(seat.propose_by("a", seat.block("a", b"z")), Prepare) == []
+        for member in "cd":
+            seat.hear(member, status(4, tip=seat.replica.tip.certificate, sequence=9))
+        assert seat.replica.explain().abstains_until == 5
+
+    def test_a_copy_that_came_first_does_not_hide_the_authors_own_word(self) -> None:
+        seat = Seat("b", abstaining=True)
+        for member in "acd":
+            packet = signed(member, status(1, tip=None))
+            seat.take(packet, direct=False)
+            seat.take(packet)
+        assert seat.replica.explain().abstains_until == 2
+
     def test_it_decides_by_the_votes_of_the_others(self) -> None:
         seat = Seat("b", abstaining=True)
         block = seat.block("a", b"x")
