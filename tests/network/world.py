@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from client.api import Api, connect
 from client.builder import BuiltTransaction, Network, TransactionBuilder
 from client.errors import ApiError
 from client.genesis_file import load_genesis
-from client.transport import Patience
+from client.transport import Call, Patience
 from client.wallet import Wallet, card, load_wallet, new_wallet
 
 T = TypeVar("T")
@@ -151,6 +152,14 @@ class Testnet:
         """A document of the node's API, or an `ApiError` soon."""
         async with self.api(node, deadline_s=2.0) as api:
             return await api.get_document(path)
+
+    async def proofs_of_equivocation(self, node: str) -> int:
+        """How many proofs the node has counted that somebody said two things at once."""
+        async with self.api(node) as api:
+            answer = await api._transport.call(Call("GET", "/metrics"))
+        counted = re.search(rb"^medlock_evidence_total (\S+)$", answer.body, re.MULTILINE)
+        assert counted is not None
+        return int(float(counted[1]))
 
     async def why_stalled(self, node: str) -> dict[str, Any]:
         return await self.ask(node, "/v1/why-stalled")
