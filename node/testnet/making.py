@@ -123,7 +123,7 @@ def _lay_out(
         node = testnet.node(organization.id)
         write_whole(directory.config_path, node_toml(_node_settings(node, settings)).encode())
         load_file(directory.config_path, {}, {})
-        shutil.copyfile(testnet.genesis, directory.genesis_path)
+        write_whole(directory.genesis_path, testnet.genesis.read_bytes(), 0o644)
         VoteStore(directory.votes_path).create()
     return directory
 
