@@ -128,6 +128,11 @@ ERRORS: Final[dict[str, Explained]] = {
         "it is not what this command reads",
         "give a file that Medlock, or the software named, wrote",
     ),
+    "E019": _config(
+        "too few files may be open",
+        "votes, store and peers need theirs whatever strangers do",
+        "raise the limit: ulimit -n, or LimitNOFILE= of the service",
+    ),
     "E020": Explained(
         Exit.UNREACHABLE,
         "the node does not answer",
