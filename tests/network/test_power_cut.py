@@ -39,10 +39,10 @@ def mounted(tmp_path: Path) -> Iterator[Disk]:
 
 
 @contextmanager
-def running(path: Path) -> Iterator[Testnet]:
+def running(path: Path, *options: str) -> Iterator[Testnet]:
     """A network in `path`; down at the end."""
     network = Testnet(path)
-    network.up()
+    network.up(*options)
     try:
         yield network
     finally:
