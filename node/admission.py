@@ -77,15 +77,23 @@ class Admission:
         self._wall_ms = wall_ms
 
     def admit(
-        self, offered: Sequence[Offered], parameters: Parameters, *, strict: bool
+        self,
+        offered: Sequence[Offered],
+        parameters: Parameters,
+        *,
+        strict: bool,
+        block_ms: int | None = None,
     ) -> list[Outcome]:
         """One outcome for each of `offered`, in order.
+
+        `block_ms` is the timestamp of the block that carries them: what is in a block is judged by
+        its time, whatever this node's clock says. Else it is the present time that counts.
 
         `strict` is for a sender who listens: every attachment must be there, and what the ledger
         would reject at the tip is refused now. Gossip is lenient: order on the way is nobody's
         fault.
         """
-        context = self._context()
+        context = self._context(block_ms)
         # One memory of decoded entries for the batch: most senders come more than once.
         state = decoded(self._store.state)
         believed: list[_Believed | OnChain | InvalidMessage | Rejected] = []
@@ -96,12 +104,11 @@ class Admission:
                 believed.append(refusal)
         return self._keep(believed)
 
-    def _context(self) -> BlockContext:
+    def _context(self, block_ms: int | None) -> BlockContext:
         tip = self._store.tip()
         assert tip is not None, "a running node has a genesis block"
-        return BlockContext(
-            tip.header.height + 1, max(self._wall_ms(), tip.header.timestamp_ms + 1)
-        )
+        time_ms = self._wall_ms() if block_ms is None else block_ms
+        return BlockContext(tip.header.height + 1, max(time_ms, tip.header.timestamp_ms + 1))
 
     def _judge(
         self,

@@ -32,6 +32,7 @@ from node.simulator.power import Power, PowerCut
 from storage import keyspace
 from storage.attachments import AttachmentStore
 from storage.blocks import BlockReader
+from storage.errors import StoreMissing
 from storage.integrity import create_over, mark_path, open_over
 from storage.protocols import Store
 from storage.votes import BLOCK_BYTES_INLINE_MAX, StoredVotes, VoteStore
@@ -47,7 +48,7 @@ VOTES: Final = ROOT / "votes"
 DATA: Final = ROOT / "data"
 ATTACHMENTS: Final = ROOT / "attachments"
 MEMPOOL: Final = MempoolLimits(bytes_max=1 << 20, transactions_max=2_000)
-_HASH_BYTES: Final = 32
+_RESTORE: Final = "put them back, or delete the data as well"
 
 
 class Watch:
@@ -220,6 +221,11 @@ class Machine:
     def _open_attachments(self, power: Power, disk: MachineDisk) -> AttachmentStore:
         pairs = MachineKeyValues(self.index, power)
         if not disk.names(ATTACHMENTS):
+            if self.tip[0] > 0:
+                # As the daemon: attachments of committed blocks would never be asked for.
+                raise StoreMissing(
+                    "attachments.missing", "attachments are gone, blocks are there", _RESTORE
+                )
             AttachmentStore.create(ATTACHMENTS, self.clock.wall_ms, disk=disk, pairs=pairs).close()
         return AttachmentStore.open(ATTACHMENTS, self.clock.wall_ms, disk=disk, pairs=pairs)
 

@@ -48,7 +48,7 @@ SAMPLE_S: Final = 1.0
 """How often what grows is looked at."""
 WAIT_S: Final = 120.0
 """How long `until` waits unless told otherwise."""
-ANSWER_S: Final = 600.0
+ANSWER_S: Final = 3_000.0
 """How long a simulated client waits for its receipt."""
 SubmissionState = Literal["pending", "acknowledged", "refused", "unknown"]
 
@@ -252,6 +252,7 @@ class World:
         """SIGCONT."""
         self.loop.resume(self._life(name).owner)
         self.note("resume", name)
+        self.network.dial_all()
 
     def slow(self, name: str, factor: float) -> None:
         """Everything that `name` does takes `factor` times as long; 1 ends it."""
@@ -468,6 +469,10 @@ class World:
             submission.id = await desk.submit(submission.raw, submission.attachments)
         except (InvalidMessage, Rejected, Busy) as refusal:
             submission.state, submission.refusal = "refused", refusal.code
+            return
+        except (OSError, StoreProblem) as problem:
+            # What the API answers with status 500: the node's disk, and no fault of the client.
+            submission.state, submission.refusal = "refused", str(problem)
             return
         place = await desk.committed(submission.id, ANSWER_S)
         if place is not None:
