@@ -7,11 +7,14 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cached_property
 
+from chain.genesis import Genesis
 from chain.keys import EncryptionKey, Suite
 from client.api import Api
 from client.builder import BuiltTransaction, TransactionBuilder
 from client.errors import ApiError
+from client.genesis_file import load_genesis
 from client.wallet import card, new_wallet
 from ledger.entries import PRINCIPAL
 from ledger.keyspace import principal_key
@@ -30,6 +33,11 @@ class Register:
     network: Testnet
     clinician: bytes
     history: History
+
+    @cached_property
+    def genesis(self) -> Genesis:
+        """What every read is proven against."""
+        return load_genesis(self.network.path / "genesis.json")
 
     def write(self) -> tuple[bytes, BuiltTransaction]:
         """A value that nobody else writes, and the transaction that writes it."""
@@ -78,7 +86,7 @@ class Register:
 
     async def look(self, api: Api) -> tuple[int, bytes]:
         """The height, and the register there."""
-        answer = await api.state(principal_key(self.clinician), proof=False)
+        answer = await api.state(principal_key(self.clinician), self.genesis)
         assert answer.value is not None
         entry = PRINCIPAL.decode(answer.value)
         return answer.header.height, entry.encryption_key.public
