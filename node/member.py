@@ -130,6 +130,7 @@ class MemberNode:
             requests=self.requests,
             workers=parts.workers,
             arrived=self.work_arrived,
+            bytes_max=lambda: self.parameters.attachment_bytes_max,
         )
         self.gossip = Gossip(
             mesh=parts.mesh,
@@ -432,7 +433,7 @@ class MemberNode:
             case AttachmentHave() as have:
                 self.replication.announced(member, have)
             case AttachmentOffer() as offer:
-                self.replication.offered(member, offer, self.parameters.attachment_bytes_max)
+                self.replication.offered(member, offer)
             case BlockRange() | AttachmentChunk() as answer:
                 self.requests.answered(member, answer)
         return None

@@ -53,13 +53,16 @@ class Replication:
         requests: Requests,
         workers: Workers,
         arrived: Callable[[], None],
+        bytes_max: Callable[[], int],
     ) -> None:
-        """`arrived` is called when something that was wanted is held."""
+        """`arrived` is called when something that was wanted is held; `bytes_max` is what no
+        attachment may exceed, whatever a peer says of its size."""
         self._mesh = mesh
         self._attachments = attachments
         self._requests = requests
         self._workers = workers
         self._arrived = arrived
+        self._bytes_max = bytes_max
         self._wanted: dict[bytes, asyncio.Event] = {}
         self._queue: asyncio.Queue[tuple[bytes, bytes]] = asyncio.Queue()
         self._offers: asyncio.Queue[tuple[str, AttachmentOffer]] = asyncio.Queue()
@@ -112,11 +115,11 @@ class Replication:
         """Offers all peers what a client has just put here."""
         self._mesh.broadcast(Channel.BULK, *encode(AttachmentOffer(attachment, size)))
 
-    def offered(self, member: str, offer: AttachmentOffer, bytes_max: int) -> None:
+    def offered(self, member: str, offer: AttachmentOffer) -> None:
         """`member` holds an attachment that no transaction names yet; it is fetched from there,
         unless it is larger than any may be."""
         self.announced(member, AttachmentHave((offer.hash,)))
-        if offer.size <= bytes_max and self._offered[member] < OFFERS_MEMBER_MAX:
+        if offer.size <= self._bytes_max() and self._offered[member] < OFFERS_MEMBER_MAX:
             self._offered[member] += 1
             self._offers.put_nowait((member, offer))
 
@@ -186,6 +189,9 @@ class Replication:
         first = await self._chunk(member, wanted, 0)
         size = None if first is None else first.size
         if first is None or size is None or announced_bytes not in {None, size}:
+            return False
+        if size > self._bytes_max():
+            self._mesh.punish(member, FAULT_POINTS, "attachment.too_large")
             return False
         try:
             writer = await self._workers.run(lambda: self._attachments.writer(wanted, size, owner))
