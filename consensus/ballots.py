@@ -12,6 +12,7 @@ from consensus.messages import NewView, Prepare, Signed, SignedPrepare, SignedVi
 
 Vote = Prepare | Commit | ViewChange
 _KINDS: Final = (Prepare, Commit, ViewChange)
+BALLOTS_PER_VALIDATOR_MAX: Final = len(_KINDS)
 
 
 class Ballots:
@@ -102,6 +103,9 @@ class Ballots:
             if len(seals) >= self._validators.quorum:
                 return Certificate(commit.height, commit.view, commit.block_hash, tuple(seals))
         return None
+
+    def __len__(self) -> int:
+        return sum(map(len, self._slots.values()))
 
 
 def _view(signed: Signed) -> int:

@@ -47,3 +47,8 @@ class Backoff:
         self.interval_s = min(self.interval_s * 2, interval_s_max)
         self.next_at = now + self.interval_s
         return True
+
+
+def is_due(at: float | None, now: float) -> bool:
+    """True from the moment `at` on; never where there is none."""
+    return at is not None and now >= at

@@ -6,6 +6,7 @@ All tasks live in one TaskGroup: one that dies ends the process, with the reason
 
 import asyncio
 import contextlib
+import gc
 import logging
 import random
 import signal
@@ -45,6 +46,8 @@ _LOG: Final = logging.getLogger("medlock.daemon")
 SWITCH_S: Final = 0.0005
 """How long a thread may keep the interpreter while the event loop wants it: ten times shorter than
 Python's own choice, for a vote is a few of these."""
+GARBAGE_OBJECTS: Final = 20_000
+"""New objects, of those that can be in a cycle, between two looks for garbage."""
 _COMPRESSION: Final[dict[str, Compression]] = {"snappy": "snappy", "none": None}
 
 
@@ -62,6 +65,8 @@ class _Opened:
 async def run_node(directory: Directory, config: NodeConfig) -> None:
     """Runs the node in `directory` until SIGTERM or SIGINT. Raises `OperatorError`."""
     sys.setswitchinterval(SWITCH_S)
+    # What a node makes by the thousand is in no cycle: looking for some all the time is waste.
+    gc.set_threshold(GARBAGE_OBJECTS, 20, 20)
     genesis = directory.genesis()
     shares = share_out(raise_limit(), len(genesis.validators.members) - 1)
     passphrase = find_passphrase(directory.keys_path, config.keys_passphrase_file)
@@ -70,7 +75,7 @@ async def run_node(directory: Directory, config: NodeConfig) -> None:
     with contextlib.ExitStack() as closing:
         store = _open_store(directory, genesis, config)
         closing.callback(store.close)
-        attachments = _open_attachments(directory.attachments_path, config)
+        attachments = _open_attachments(directory.attachments_path, config, _height(store))
         closing.callback(attachments.close)
         votes = VoteStore(directory.votes_path)
         closing.callback(votes.close)
@@ -80,6 +85,7 @@ async def run_node(directory: Directory, config: NodeConfig) -> None:
         opened = _Opened(store, attachments, votes, workers, door)
         limits = Limits(dial_cap_s=config.dial_cap_s, handshakes_max=shares.handshakes_max)
         node, network = _assemble(genesis, keys, config, opened, limits)
+        gc.freeze()
         await _run(node, network, config, shares)
 
 
@@ -119,13 +125,28 @@ def _open_store(directory: Directory, genesis: Genesis, config: NodeConfig) -> S
         raise _explained(problem) from problem
 
 
-def _open_attachments(path: Path, config: NodeConfig) -> AttachmentStore:
-    """As the store: where none is left, what blocks name is fetched again."""
+def _height(store: Store) -> int:
+    tip = store.tip()
+    assert tip is not None, "an opened store has a chain"
+    return tip.header.height
+
+
+def _open_attachments(path: Path, config: NodeConfig, blocks: int) -> AttachmentStore:
+    """A new one on a chain without blocks only: those of committed ones would never be asked for,
+    because what is committed is not executed again."""
     clock_ms = SystemClock(config.clock_offset_ms).wall_ms
+    compression = _COMPRESSION[config.leveldb_compression]
+    is_gone = not path.exists() or not any(path.iterdir())
+    if is_gone and blocks > 0:
+        raise OperatorError(
+            "E051",
+            f"{path} is gone, and the store holds {blocks} blocks that name attachments",
+            fix="put it back, or delete data/ as well (never votes/): both are then learnt again",
+        )
     try:
-        if not path.exists() or not any(path.iterdir()):
-            AttachmentStore.create(path, clock_ms).close()
-        return AttachmentStore.open(path, clock_ms)
+        if is_gone:
+            AttachmentStore.create(path, clock_ms, compression=compression).close()
+        return AttachmentStore.open(path, clock_ms, compression=compression)
     except StoreProblem as problem:
         raise _explained(problem) from problem
 

@@ -43,10 +43,10 @@ def raise_limit() -> int:
 
 
 def share_out(limit: int, peers: int) -> Shares:
-    """Divides `limit` descriptors of a node with that many peers; E019 where they are too few."""
+    """Divides `limit` descriptors of a node with that many peers; E024 where they are too few."""
     least = OWN_MAX + peers * PEER_MAX + HANDSHAKES_MIN + CONNECTIONS_MIN * FILES_A_CONNECTION
     if limit < least:
-        raise OperatorError("E019", f"{limit} open files are allowed, {least} are needed")
+        raise OperatorError("E024", f"{limit} open files are allowed, {least} are needed")
     left = limit - OWN_MAX - peers * PEER_MAX
     handshakes = max(HANDSHAKES_MIN, min(HANDSHAKES_MAX, left // 4))
     connections = (left - handshakes) // FILES_A_CONNECTION

@@ -210,6 +210,11 @@ class Engine:
         self.dropped_inputs = 0
         self.invalid_proposals = 0
 
+    @property
+    def waiting_inputs(self) -> int:
+        """How many inputs are still to be taken."""
+        return self._inputs.qsize()
+
     def offer(self, item: Input) -> None:
         """Takes an input. Packets are dropped where too many wait; nothing else is."""
         if isinstance(item, PacketReceived) and self._inputs.qsize() >= INPUTS_MAX:
@@ -307,7 +312,8 @@ class Engine:
             self._relay.heard(sender, packet.signed.message.heard)
         for target in self._relay.targets(sender, item.member, packet.signed.signature, now):
             self._around.send(target, item.raw)
-        return self.replica.receive(packet, now)
+        # TLS makes what comes over the author's own connection fresh; its copies may be old.
+        return self.replica.receive(packet, now, direct=sender == item.member)
 
     def _tell_evidence(self, found: Evidence) -> None:
         """Gossip of evidence: whoever gets both messages finds the same, once."""
@@ -402,7 +408,7 @@ class Engine:
             # The replica persists again only when its abstention is over.
             self._votes.renew()
         blocks = {block.header.hash: BLOCK.encode(block) for block in effect.blocks}
-        self._votes.save(VOTE_RECORD.encode(effect.record), blocks)
+        self._votes.save(VOTE_RECORD.encode(effect.record), blocks, effect.keep)
 
     async def _validate(self, block: Block, *, fresh: bool) -> None:
         block_hash = block.header.hash

@@ -30,6 +30,9 @@ class Requests:
         self._waiting: dict[tuple[str, int], asyncio.Future[Answer]] = {}
         self._number = 0
 
+    def __len__(self) -> int:
+        return len(self._waiting)
+
     def number(self) -> int:
         """A number for the next question."""
         self._number = self._number % (_NUMBERS - 1) + 1

@@ -17,7 +17,7 @@ from storage.disk import RealDisk
 from storage.errors import StoreDamaged, StoreMissing
 from storage.leveldb import BLOCK_CACHE_BYTES, Compression, LevelKeyValues
 from storage.marks import HighWaterMark, Mark
-from storage.protocols import Disk
+from storage.protocols import Disk, KeyValues
 from storage.store import BUCKETS_DEFAULT, LedgerStore
 
 CHECKED_BLOCKS_DEFAULT: Final = 1_000
@@ -36,30 +36,35 @@ def create_store(
     directory: Path,
     buckets: int = BUCKETS_DEFAULT,
     *,
-    compression: Compression = "snappy",
+    compression: Compression = None,
     cache_bytes: int = BLOCK_CACHE_BYTES,
     disk: Disk | None = None,
 ) -> LedgerStore:
-    """A new store with its mark. Only `init` calls it; `StoreExists` where there is one.
+    """A new store with its mark, for a node that has none; `StoreExists` where there is one.
 
     A mark left by a database that was deleted is replaced: the new one starts from nothing.
     """
     pairs = LevelKeyValues.create(directory, compression, cache_bytes)
     try:
-        disk, path = disk or RealDisk(), mark_path(directory)
-        disk.remove(path)
-        mark = HighWaterMark.create(disk, path, Mark(0, ZERO_HASH))
-        return LedgerStore.create(pairs, buckets, mark)
+        return create_over(pairs, directory, buckets, disk or RealDisk())
     except BaseException:
         pairs.close()
         raise
+
+
+def create_over(pairs: KeyValues, directory: Path, buckets: int, disk: Disk) -> LedgerStore:
+    """The same over pairs that are open: what `create_store` does once LevelDB is there."""
+    path = mark_path(directory)
+    disk.remove(path)
+    mark = HighWaterMark.create(disk, path, Mark(0, ZERO_HASH))
+    return LedgerStore.create(pairs, buckets, mark)
 
 
 def open_store(
     directory: Path,
     genesis_hash: bytes,
     *,
-    compression: Compression = "snappy",
+    compression: Compression = None,
     cache_bytes: int = BLOCK_CACHE_BYTES,
     disk: Disk | None = None,
     blocks: int = CHECKED_BLOCKS_DEFAULT,
@@ -70,14 +75,26 @@ def open_store(
     """
     pairs = LevelKeyValues.open(directory, compression, cache_bytes)
     try:
-        store = LedgerStore.open(pairs, HighWaterMark(disk or RealDisk(), mark_path(directory)))
-        check_store(store, genesis_hash, blocks)
-    except InvalidMessage as error:
-        pairs.close()
-        raise StoreDamaged("store.undecodable", f"a stored value: {error}", _RESTORE) from error
+        return open_over(pairs, directory, genesis_hash, disk or RealDisk(), blocks=blocks)
     except BaseException:
         pairs.close()
         raise
+
+
+def open_over(
+    pairs: KeyValues,
+    directory: Path,
+    genesis_hash: bytes,
+    disk: Disk,
+    *,
+    blocks: int = CHECKED_BLOCKS_DEFAULT,
+) -> LedgerStore:
+    """The same over pairs that are open: what `open_store` does once LevelDB is."""
+    try:
+        store = LedgerStore.open(pairs, HighWaterMark(disk, mark_path(directory)))
+        check_store(store, genesis_hash, blocks)
+    except InvalidMessage as error:
+        raise StoreDamaged("store.undecodable", f"a stored value: {error}", _RESTORE) from error
     return store
 
 

@@ -21,6 +21,7 @@ from storage.errors import StoreBusy, StoreDamaged, StoreExists, StoreMissing
 from storage.protocols import KeyValueReader
 
 Compression = Literal["snappy"] | None
+"""None by default: hashes, keys and ciphertext do not get shorter."""
 
 WRITE_BUFFER_BYTES: Final = 16 << 20
 """Up to two of them are in memory. Larger ones merge more rewrites of a bucket before disk."""
@@ -58,7 +59,7 @@ class LevelKeyValues:
     @staticmethod
     def create(
         path: Path,
-        compression: Compression = "snappy",
+        compression: Compression = None,
         cache_bytes: int = BLOCK_CACHE_BYTES,
     ) -> "LevelKeyValues":
         """Makes a new database. Only `init` calls it; `StoreExists` where anything is there."""
@@ -72,7 +73,7 @@ class LevelKeyValues:
     @staticmethod
     def open(
         path: Path,
-        compression: Compression = "snappy",
+        compression: Compression = None,
         cache_bytes: int = BLOCK_CACHE_BYTES,
     ) -> "LevelKeyValues":
         """Opens an existing database; `StoreMissing`, `StoreBusy` or `StoreDamaged` where not."""

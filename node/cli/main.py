@@ -35,10 +35,14 @@ OPERATOR: Final = {
     "peers": Place("watch", "peers", "Whom a node is connected with, and since when."),
     "why-stalled": Place("watch", "why_stalled", "Why nothing commits: which votes are missing."),
     "config": Place("configuration", "config", "Show or check a node's configuration."),
+    "votes": Place("votes", "votes", "Decide about a node's lost vote record."),
     "inspect": Place("inspect", "inspect", "Look into the store of a stopped node, read-only."),
 }
 DEVELOPER: Final = {
     "testnet": Place("testnet", "testnet", "A network of real processes on this machine."),
+    "simulate": Place(
+        "simulate", "simulate", "Networks that fail, by the thousand, in one thread."
+    ),
     "bench": Place("bench", "bench", "Measure a fresh network on this machine."),
 }
 MEMBER: Final = {

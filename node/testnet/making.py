@@ -136,6 +136,8 @@ def _node_settings(node: TestnetNode, settings: Settings) -> dict[str, object]:
         "p2p.dial_cap_s": DIAL_CAP_S,
         "p2p.latency_ms": settings.latency_ms,
         "log.target": "file",
+        # The nodes share this machine: threads beyond its cores would only take turns.
+        "workers": max(1, min(2, (os.cpu_count() or 1) // settings.validators)),
     }
     return made | settings.given(node.name)
 

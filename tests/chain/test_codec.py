@@ -154,3 +154,10 @@ def test_an_optional_identifier_is_hex_in_a_document_too() -> None:
     document = to_document(Optional(b"\xfb" * 32))
     assert document == {"key": "fb" * 32}
     assert from_document(Optional, document) == Optional(b"\xfb" * 32)
+
+
+@pytest.mark.parametrize("value", [["MARISOL", 1, []], ["leaf", 1, ["MARISOL"] * 4], "MARISOL"])
+def test_a_refusal_never_repeats_what_was_sent(value: object) -> None:
+    refused = refusal(bytes([FORMAT_VERSION]) + msgpack.packb(value))
+    assert "MARISOL" not in f"{refused} {refused.cause} {refused.field}"
+    assert refused.cause

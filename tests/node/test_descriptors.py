@@ -25,5 +25,5 @@ def test_with_enough_of_them_the_usual_limits_hold() -> None:
 def test_a_node_that_could_not_vote_does_not_start(limit: int, peers: int) -> None:
     with pytest.raises(OperatorError) as caught:
         share_out(limit, peers)
-    assert caught.value.code == "E019"
+    assert caught.value.code == "E024"
     assert str(limit) in caught.value.cause

@@ -1,0 +1,93 @@
+"""What has to happen somewhere in a campaign: trouble that never comes tests nothing."""
+
+from typing import TYPE_CHECKING, Final
+
+from consensus.messages import NewView, Signed, ViewChange
+from consensus.view_change import highest_prepared
+from node.simulator.observers import Committed, Observer
+
+if TYPE_CHECKING:
+    from node.simulator.machine import Machine
+
+GOALS: Final[dict[str, str]] = {
+    "committed": "a block was committed",
+    "view 1": "a height was decided in view 1",
+    "view 3": "somebody asked for view 3 or above",
+    "carried over": "a prepared block was proposed again in a later view",
+    "empty block": "a new view had nothing to propose",
+    "torn write": "a crash tore a write, and the node started again",
+    "evidence": "an equivocation was noticed",
+    "catch-up": "a node learnt several heights from others",
+    "abstention": "a node without its vote record abstained",
+    "votes again": "an abstaining node came to vote again",
+    "refused start": "a node refused to start on damaged data",
+    "ban": "a liar was punished",
+    "attachment": "an attachment was committed",
+}
+SEEDS_FOR_GOALS: Final = 300
+"""With fewer seeds an unreached goal says nothing."""
+
+
+class GoalWatch(Observer):
+    """Which goals one run reached."""
+
+    def __init__(self) -> None:
+        self.reached: set[str] = set()
+        self._abstained: set[str] = set()
+        self._torn: set[str] = set()
+
+    def started(self, machine: "Machine", height: int, block_hash: bytes) -> None:
+        """Abstention shows at the start."""
+        del height, block_hash
+        if machine.name in self._torn:
+            self.reached.add("torn write")
+        if machine.life is not None and machine.life.node.engine.replica.phase == "abstaining":
+            self.reached.add("abstention")
+            self._abstained.add(machine.name)
+
+    def ended(self, machine: "Machine", reason: str) -> None:
+        """How it ended."""
+        if reason == "torn":
+            self._torn.add(machine.name)
+        if reason.startswith("refuses"):
+            self.reached.add("refused start")
+
+    def sent(self, machine: "Machine", signed: Signed) -> None:
+        """What was said tells most."""
+        del machine
+        message = signed.message
+        if isinstance(message, ViewChange) and message.view >= 3:
+            self.reached.add("view 3")
+        if isinstance(message, NewView):
+            carried = highest_prepared(message.view_changes) is not None
+            if carried:
+                self.reached.add("carried over")
+
+    def committed(self, machine: "Machine", committed: Committed) -> None:
+        """What was decided, and how."""
+        self.reached.add("committed")
+        if committed.certificate.view >= 1:
+            self.reached.add("view 1")
+        if not committed.transaction_ids:
+            self.reached.add("empty block")
+        life = machine.life
+        if life is not None and hasattr(life, "node") and life.node.sync.active:
+            self.reached.add("catch-up")
+        if any(b"category.open" in raw for raw in committed.block.transactions):
+            self.reached.add("attachment")
+
+    def punished(self, machine: "Machine", member: str, reason: str) -> None:
+        """A liar was found out."""
+        del machine, member, reason
+        self.reached.add("ban")
+
+    def sampled(self) -> None:
+        """Evidence is looked up where it is kept."""
+        for machine in self.world.machines.values():
+            if machine.life is None:
+                continue
+            engine = machine.life.node.engine
+            if len(engine.evidence):
+                self.reached.add("evidence")
+            if machine.name in self._abstained and engine.replica.phase != "abstaining":
+                self.reached.add("votes again")

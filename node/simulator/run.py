@@ -1,0 +1,267 @@
+"""One run of one seed: a chaotic time under load, then healing, then what is owed.
+
+Owed is: everything acknowledged is on all of a healed quorum; that quorum commits again within f+2
+view changes; laggards converge; exported states are equal byte for byte; no task is left over.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Final
+
+from node.simulator.chaos import Chaos, mend
+from node.simulator.goals import GoalWatch
+from node.simulator.invariants import INVARIANTS, Violation
+from node.simulator.network import Weather
+from node.simulator.observers import Committed, Observer
+from node.simulator.swarm import Knobs, draw
+from node.simulator.world import NotReached, World
+
+RECOVERY_S: Final = 300.0
+"""How long a healed core may take for anything; view changes are what is counted exactly."""
+ABSTENTION_HEIGHTS: Final = 4
+STATUS_S: Final = 4.0
+"""After that long every node has told its tip."""
+CALM: Final = Weather()
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of one run. `violation` is empty where every promise held."""
+
+    seed: int | str
+    n: int = 0
+    invariant: str = ""
+    violation: str = ""
+    harness: str = ""
+    """An error of the simulator itself."""
+    trace_hash: str = ""
+    virtual_s: float = 0.0
+    heights: int = 0
+    acknowledged: int = 0
+    faults: Counter[str] = field(default_factory=Counter)
+    views: list[int] = field(default_factory=list)
+    goals: list[str] = field(default_factory=list)
+    last: list[str] = field(default_factory=list)
+    """The last transitions, where something is wrong."""
+
+    @property
+    def passed(self) -> bool:
+        """True where every promise held."""
+        return not self.violation and not self.harness
+
+
+class DecisionViews(Observer):
+    """In which views heights were decided since `reset`."""
+
+    def __init__(self) -> None:
+        self.highest: dict[int, int] = {}
+
+    def reset(self) -> None:
+        """Forgets what was."""
+        self.highest.clear()
+
+    def committed(self, machine: object, committed: Committed) -> None:
+        """Keeps the view of the certificate."""
+        del machine
+        certificate = committed.certificate
+        view = self.highest.get(certificate.height, 0)
+        self.highest[certificate.height] = max(view, certificate.view)
+
+
+def run_seed(
+    seed: int,
+    *,
+    knobs: Knobs | None = None,
+    keep_trace: bool = False,
+    real_signatures: bool = False,
+    invariants: Iterable[Callable[[], Observer]] = INVARIANTS,
+    finished: Callable[[World], None] = lambda _: None,
+) -> Outcome:
+    """Runs `seed`, with its own knobs unless others are given. `finished` sees the world before it
+    is closed."""
+    knobs = knobs or draw(seed)
+    goals, views = GoalWatch(), DecisionViews()
+    outcome = Outcome(seed, knobs.n)
+    world = World(
+        knobs.n,
+        seed,
+        weather=knobs.weather,
+        observers=(goals, views),
+        invariants=invariants,
+        keep_trace=keep_trace,
+        real_signatures=real_signatures,
+    )
+    try:
+        _run(world, knobs, views)
+    except Violation as violation:
+        outcome.invariant, outcome.violation = violation.invariant, str(violation)
+        outcome.last = list(map(str, world.trace.last()))
+    finally:
+        outcome.goals = sorted(goals.reached)
+        conclude(world, outcome)
+        finished(world)
+        world.close()
+    return outcome
+
+
+def conclude(world: World, outcome: Outcome) -> None:
+    """Puts into `outcome` what the world counted."""
+    outcome.heights = max(world.heights().values())
+    outcome.acknowledged = len(world.acknowledged)
+    outcome.virtual_s = world.now_s
+    outcome.faults = world.trace.faults
+    outcome.views = sorted(world.views_seen)
+    outcome.trace_hash = world.trace.hash
+
+
+def _run(world: World, knobs: Knobs, views: DecisionViews) -> None:
+    chaos = Chaos(world, knobs)
+    chaos.prepare()
+    world.start()
+    chaos.run()
+    core = heal_core(world)
+    demand_liveness(world, core, views)
+    demand_convergence(world)
+    demand_clean_end(world)
+
+
+def heal_core(world: World) -> list[str]:
+    """Ends all trouble for a random quorum of honest machines with their votes, and stops the
+    rest for good. Returns the quorum."""
+    chance = world.streams["healing"]
+    sound = [
+        name
+        for name, machine in world.machines.items()
+        if machine.honest and not machine.votes_lost
+    ]
+    core = sorted(chance.sample(sound, world.quorum))
+    world.network.weather = CALM
+    for name, machine in world.machines.items():
+        machine.clock.offset_ms = 0
+        machine.clock.drift_ppm = 0
+        if machine.slowness > 1:
+            world.slow(name, 1.0)
+        if name not in core and machine.life is not None:
+            world.crash(name)
+        elif machine.life is not None:
+            machine.life.power.disarm()
+            if machine.life.owner.paused:
+                world.resume(name)
+    world.heal()
+    for name in core:
+        if world.machines[name].platter.faults.broken:
+            if name in world.running:
+                world.crash(name)
+            mend(world, name)
+        elif name not in world.running:
+            mend(world, name)
+        assert name in world.running, f"{name} does not start"
+    return core
+
+
+def demand_liveness(world: World, core: list[str], views: DecisionViews) -> None:
+    """The core commits a new transaction, within f+2 view changes of where it stood once its last
+    member had caught up."""
+    _await(
+        world,
+        lambda: len({world.height(name) for name in core}) == 1,
+        core[0],
+        "the healed core does not converge",
+    )
+    stood = {name: (world.height(name) + 1, world.view(name)) for name in core}
+    views.reset()
+    submission = world.submit(core[0])
+    _await(
+        world,
+        lambda: (
+            submission.state != "pending"
+            and all(world.has_transaction(name, submission.id) for name in core)
+        ),
+        core[0],
+        "the healed core does not commit",
+    )
+    if submission.state != "acknowledged":
+        sentence = f"the healed core refused a transaction: {submission.refusal}"
+        raise Violation("live", core[0], world.height(core[0]), sentence)
+    for height, view in views.highest.items():
+        begun = max((at for reached, at in stood.values() if reached == height), default=0)
+        if view > begun + world.f + 2:
+            sentence = f"decided in view {view}, the healed core stood in view {begun}"
+            raise Violation("live", core[0], height, sentence)
+    for acknowledged in world.acknowledged:
+        place = acknowledged.place
+        assert place is not None, "it was acknowledged"
+        for name in core:
+            if not world.has_transaction(name, acknowledged.id):
+                sentence = f"a transaction acknowledged by {acknowledged.node} is lost"
+                raise Violation("live", name, place.height, sentence)
+
+
+def demand_convergence(world: World) -> None:
+    """Everyone honest comes back, learns everything, and holds the same state."""
+    for name, machine in world.machines.items():
+        if machine.honest and machine.life is None:
+            mend(world, name)
+    for name in world.running:
+        if world.machines[name].ledger.rotten:
+            # Its operator has read the log.
+            world.crash(name)
+            world.wipe(name, "data")
+            world.start(name)
+    honest = [name for name in world.running if world.machines[name].honest]
+    _await(
+        world,
+        lambda: (
+            len({world.machines[name].tip for name in honest}) == 1
+            and all(name in world.running for name in honest)
+        ),
+        honest[0],
+        "laggards do not converge",
+    )
+    _end_abstention(world, honest)
+    world.advance(1.0)
+    exported = {world.exported(name) for name in honest if name in world.running}
+    if len({world.machines[name].tip for name in honest}) == 1 and len(exported) > 1:
+        height = world.height(honest[0])
+        raise Violation("live", honest[0], height, "exported states differ at one tip")
+
+
+def _end_abstention(world: World, honest: list[str]) -> None:
+    """With the chain two heights further, a node without its vote record votes again."""
+    for _ in range(ABSTENTION_HEIGHTS):
+        if not any(world.is_abstaining(name) for name in honest):
+            return
+        world.advance(STATUS_S)
+        height = world.height(honest[0])
+        world.submit(honest[0])
+        _await(
+            world,
+            partial(_all_above, world, honest, height),
+            honest[0],
+            "nothing commits while a node abstains",
+        )
+    for name in honest:
+        if world.is_abstaining(name):
+            raise Violation("live", name, world.height(name), "abstains for ever")
+
+
+def _all_above(world: World, names: list[str], height: int) -> bool:
+    return all(world.height(name) > height for name in names)
+
+
+def demand_clean_end(world: World) -> None:
+    """Every node stops when asked, and leaves no task behind."""
+    for name in world.running:
+        world.crash(name, "kept")
+    world.advance(0.001)
+    if left := world.leftovers():
+        raise Violation("leak", left[0], -1, f"{len(left)} tasks go on after their node has ended")
+
+
+def _await(world: World, condition: Callable[[], bool], node: str, sentence: str) -> None:
+    try:
+        world.until(condition, RECOVERY_S)
+    except NotReached as late:
+        raise Violation("live", node, world.height(node), f"{sentence}: {late}") from late
