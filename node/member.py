@@ -33,7 +33,7 @@ from node.engine import (
     PeerDisconnected,
     WorkArrived,
 )
-from node.execution import Executed, Executor
+from node.execution import Executed, Executor, InvalidBlock
 from node.gossip import Gossip
 from node.mempool import Entry, Mempool
 from node.metrics import Metrics
@@ -263,7 +263,14 @@ class MemberNode:
         """Checks and executes; raises `InvalidBlock`."""
         if certified:
             return await self.proposals.replay(self.engine.tip, block, self.parameters)
-        return await self.proposals.validate(self.engine.tip, block, self.parameters, fresh=fresh)
+        try:
+            return await self.proposals.validate(
+                self.engine.tip, block, self.parameters, fresh=fresh
+            )
+        except InvalidBlock as refusal:
+            place = {"height": block.header.height, "proposer": block.header.proposer}
+            _LOG.warning("refused a proposal: %s", refusal.words, extra=place)
+            raise
 
     async def build(self, *, empty_allowed: bool) -> Executed | None:
         """An own proposal on top of the tip; None where there is nothing to propose."""
