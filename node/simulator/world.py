@@ -24,7 +24,7 @@ from typing import Final, Literal
 
 from chain.errors import InvalidMessage, Rejected
 from chain.genesis import Parameters
-from consensus.messages import Packet, ViewChange
+from consensus.messages import Message, Packet, ViewChange
 from consensus.votes import VoteRecord
 from node.backend import Busy
 from node.backend import Committed as Place
@@ -673,6 +673,23 @@ class _WorldWatch(Watch):
         )
         for observer in world.observers:
             observer.persisted(machine, record, durable=durable)
+
+    def signed(self, machine: Machine, message: Message) -> None:
+        """To the trace and all observers."""
+        world, block_hash = self._world, getattr(message, "block_hash", b"")
+        world.trace.add(
+            Event(
+                world.loop.now_us,
+                "sign",
+                machine.name,
+                what=str(type(message).__struct_config__.tag),
+                height=message.height,
+                view=message.view,
+                block=block_hash.hex()[:8],
+            )
+        )
+        for observer in world.observers:
+            observer.signed(machine, message)
 
     def committed(self, machine: Machine, committed: Committed) -> None:
         """To the trace and all observers."""
