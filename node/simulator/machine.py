@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from chain.block import ZERO_HASH
 from chain.genesis import Genesis
-from chain.keys import SigningKey
+from chain.keys import Domain, SigningKey
+from consensus.messages import MESSAGE, Message
 from consensus.votes import VOTE_RECORD, VoteRecord
 from node.assembly import assemble, begin_chain
 from node.desk import Desk
@@ -57,6 +58,9 @@ class Watch:
     def persisted(self, machine: "Machine", record: VoteRecord, *, durable: bool) -> None:
         """A vote record was saved."""
 
+    def signed(self, machine: "Machine", message: Message) -> None:
+        """The node signed a message, Status aside; it may never be sent."""
+
     def committed(self, machine: "Machine", committed: Committed) -> None:
         """A block is durable."""
 
@@ -89,6 +93,24 @@ class _WatchedVotes(VoteStore):
             VOTE_RECORD.decode(record),
             durable=self._machine.has_durable_votes(blocks),
         )
+
+
+class _WatchedKey(SigningKey):
+    """The member's key, which tells what it signs."""
+
+    __slots__ = ("_machine", "_watch")
+
+    def __init__(self, machine: "Machine", watch: Watch) -> None:
+        super().__init__(machine.key.seed)
+        self._machine = machine
+        self._watch = watch
+
+    def sign(self, genesis_hash: bytes, domain: Domain, canonical: bytes) -> bytes:
+        """See `SigningKey.sign`."""
+        signature = super().sign(genesis_hash, domain, canonical)
+        if domain is not Domain.STATUS:
+            self._watch.signed(self._machine, MESSAGE.decode(canonical))
+        return signature
 
 
 class Life:
@@ -202,7 +224,7 @@ class Machine:
             metrics,
         )
         life.endpoint.slowness = self.slowness
-        life.node = life.events.node = assemble(parts, self.key, votes)
+        life.node = life.events.node = assemble(parts, _WatchedKey(self, self._watch), votes)
         life.desk = Desk(life.node)
 
     def _open_store(self, power: Power, disk: MachineDisk) -> Store:
