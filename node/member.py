@@ -18,6 +18,7 @@ from chain.errors import InvalidMessage
 from chain.genesis import Genesis, Parameters
 from consensus.censorship import WATCHED_TRANSACTIONS_MAX, CensorshipWatch, CommittedBlock
 from consensus.evidence import EVIDENCE_MAX
+from consensus.occupancy import Occupancy
 from consensus.tip import Tip
 from ledger.keyspace import PARAMETERS_KEY
 from ledger.queries import parameters as parameters_of
@@ -75,15 +76,6 @@ WATCH_AFTER_S: Final = 1.0
 """How long a transaction waits before it is watched for censorship: a quorum needs far less."""
 PENDING_ATTACHMENT_MS_MAX: Final = 7_200_000
 """How long an attachment may wait to be committed: twice the longest life of a transaction."""
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """How much of something there is, and how much there may be."""
-
-    name: str
-    count: int
-    limit: int
 
 
 @dataclass(frozen=True)
@@ -225,17 +217,17 @@ class MemberNode:
     def _candidate(self, block_hash: bytes) -> Block | None:
         return self.engine.replica.block(block_hash)
 
-    def occupancy(self) -> tuple[Held, ...]:
+    def occupancy(self) -> tuple[Occupancy, ...]:
         """Everything here that could grow, with its limit."""
         mempool, limits = self.parts.mempool, self.parts.mempool.limits
         return (
-            Held("inputs", self.engine.waiting_inputs, INPUTS_MAX + OWN_INPUTS_MAX),
-            Held("evidence", len(self.engine.evidence), EVIDENCE_MAX),
-            Held("errands", self._errands.qsize(), SERVED_MAX),
-            Held("questions", len(self.requests), OUTSTANDING_MAX),
-            Held("mempool transactions", len(mempool), limits.transactions_max),
-            Held("mempool bytes", mempool.bytes, limits.bytes_max),
-            *(Held(*each) for each in self.engine.replica.occupancy()),
+            Occupancy("inputs", self.engine.waiting_inputs, INPUTS_MAX + OWN_INPUTS_MAX),
+            Occupancy("evidence", len(self.engine.evidence), EVIDENCE_MAX),
+            Occupancy("errands", self._errands.qsize(), SERVED_MAX),
+            Occupancy("questions", len(self.requests), OUTSTANDING_MAX),
+            Occupancy("mempool transactions", len(mempool), limits.transactions_max),
+            Occupancy("mempool bytes", mempool.bytes, limits.bytes_max),
+            *self.engine.replica.occupancy(),
         )
 
     # What the engine asks for.

@@ -326,12 +326,12 @@ class WithinLimits(Invariant):
             if machine.life is None or not machine.honest:
                 continue
             node = machine.life.node
-            for held in node.occupancy():
-                if held.count > held.limit:
+            for table in node.occupancy():
+                if table.held > table.limit:
                     self.broken(
                         machine.name,
                         node.engine.replica.height,
-                        f"{held.name} holds {held.count}, at most {held.limit} are allowed",
+                        f"{table.name} holds {table.held}, at most {table.limit} are allowed",
                     )
 
 
