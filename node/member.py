@@ -228,6 +228,8 @@ class MemberNode:
             Occupancy("mempool transactions", len(mempool), limits.transactions_max),
             Occupancy("mempool bytes", mempool.bytes, limits.bytes_max),
             *self.engine.replica.occupancy(),
+            *self.gossip.occupancy(),
+            *self.replication.occupancy(),
         )
 
     # What the engine asks for.

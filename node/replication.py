@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
 
+from consensus.occupancy import Occupancy
 from node.requests import Requests
 from node.workers import Workers
 from p2p.mesh import Channel, Mesh
@@ -73,6 +74,14 @@ class Replication:
     def missing(self) -> int:
         """How many attachments are still to be fetched."""
         return len(self._wanted)
+
+    def occupancy(self) -> tuple[Occupancy, ...]:
+        """What is remembered here beside what no peer makes it exceed."""
+        peers = len(self._mesh.peers())
+        return (
+            Occupancy("holdings of attachments", len(self._holders), HOLDINGS_MAX),
+            Occupancy("offers of attachments", self._offers.qsize(), OFFERS_MEMBER_MAX * peers),
+        )
 
     def want(self, hashes: Sequence[bytes], owner: bytes = NOBODY) -> None:
         """Fetches these in the background, on the account of whoever named them."""
