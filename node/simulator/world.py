@@ -14,7 +14,7 @@ pass. The first broken promise is raised from them as a `Violation`.
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
@@ -526,7 +526,8 @@ class World:
             try:
                 reached = self.loop.run_until(stop_us, is_over)
             except Stuck as stuck:
-                raise Violation("stuck", "", -1, str(stuck)) from stuck
+                self.report(Violation("stuck", "", -1, str(stuck)))
+                reached = False
             self._check()
             if reached:
                 return True
@@ -615,7 +616,7 @@ class World:
             return
         life.spoken.add(signed.signature)
         message = signed.message
-        if isinstance(message, ViewChange):
+        if isinstance(message, ViewChange) and machine.honest:
             at = (message.height, message.view)
             if self._views.get(machine.name, (0, 0)) < at:
                 self._views[machine.name] = at
@@ -637,7 +638,8 @@ class World:
             if machine.life is not None:
                 machine.life.power.on = False
                 self._over(machine, "stop", "the world ends")
-        self.loop.run_until(self.loop.now_us)
+        with suppress(Stuck):  # it was reported when it came
+            self.loop.run_until(self.loop.now_us)
         self._closing.close()
         self.loop.close()
 

@@ -1,5 +1,7 @@
 """Stories of whole networks in virtual time."""
 
+import asyncio
+
 import pytest
 
 from node.simulator.byzantine import Adversary
@@ -7,6 +9,7 @@ from node.simulator.chaos import mend
 from node.simulator.invariants import Violation
 from node.simulator.network import Weather
 from node.simulator.world import NotReached, Submission, World
+from node.sync import Sync
 
 
 def answered(*submissions: Submission) -> bool:
@@ -192,3 +195,16 @@ def test_a_violation_is_raised_from_the_passing_of_time() -> None:
         world.report(Violation("S1", "a", 3, "a sentence"))
         with pytest.raises(Violation, match="S1 at a, height 3: a sentence"):
             world.advance(1)
+
+
+def test_a_node_that_never_lets_time_pass_is_stuck(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def spin(self: Sync) -> None:
+        while True:  # noqa: ASYNC110 - the fault that is to be found
+            await asyncio.sleep(0)
+
+    monkeypatch.setattr(Sync, "run", spin)
+    with World() as world:
+        world.start()
+        with pytest.raises(Violation, match="livelock") as caught:
+            world.advance(1)
+        assert caught.value.invariant == "stuck"
