@@ -109,7 +109,6 @@ class World:
         self._metrics = Metrics()
         self._watch = _WorldWatch(self)
         self._views: dict[str, tuple[int, int]] = {}
-        self._clearing: list[asyncio.Task[None]] = []
         self._loss: dict[str, Loss] = {}
         self._sampled_us = 0
         self.observers: list[Observer] = [*(make() for make in invariants), *observers]
@@ -285,7 +284,6 @@ class World:
             for task in life.tasks:
                 # Later, for this may be one of them.
                 self.loop.call_soon(task.cancel)
-            self._clearing += life.tasks
         for observer in self.observers:
             observer.ended(machine, reason)
 
@@ -646,8 +644,8 @@ class World:
         self.loop.close()
 
     def leftovers(self) -> list[str]:
-        """Tasks of ended lives that still run: leaks."""
-        return [task.get_name() for task in self._clearing if not task.done()]
+        """Tasks that still run when every life has ended, whoever began them: leaks."""
+        return sorted(task.get_name() for task in asyncio.all_tasks(self.loop))
 
     def __enter__(self) -> "World":
         return self
