@@ -33,7 +33,7 @@ from node.engine import (
     PeerDisconnected,
     WorkArrived,
 )
-from node.execution import Executed, Executor
+from node.execution import Executed, Executor, InvalidBlock
 from node.gossip import Gossip
 from node.mempool import Entry, Mempool
 from node.metrics import Metrics
@@ -250,6 +250,11 @@ class MemberNode:
         """`member` provably signed two messages that no honest validator signs both."""
         self.parts.metrics.evidence.inc()
         _LOG.error("equivocation: %s signed two contradicting messages", member)
+
+    def refused(self, height: int, refusal: InvalidBlock) -> None:
+        """Says why this node does not vote: the proposal may be at fault, or this node's clock."""
+        self.parts.metrics.refused_proposals.labels(refusal.code).inc()
+        _LOG.warning("proposal for height %d refused: %s", height, refusal)
 
     async def validate(self, block: Block, *, fresh: bool, certified: bool) -> Executed:
         """Checks and executes; raises `InvalidBlock`."""

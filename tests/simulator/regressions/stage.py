@@ -154,7 +154,7 @@ class Stage(World):
         view: int | None = None,
         by: Collection[str] | None = None,
     ) -> None:
-        """Messages of `kinds` (of `height`, `view`, written by `by`) reach `to` only, until heal."""
+        """Messages of `kinds` (of `height`, `view`, `by` some) reach `to` only, until heal."""
 
         def is_lost(frame: Frame, packet: Packet | None) -> bool:
             if packet is None or frame.target in to:

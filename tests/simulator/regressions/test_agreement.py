@@ -115,10 +115,10 @@ def test_r02_two_locked_one_block_two_prepare_the_next_and_one_is_mute(
 
 
 def test_r03_three_hold_three_different_locks(perturbation: Perturbation) -> None:
-    """The same at n = 6 with three locks: each view hides the ViewChange of whoever prepared before,
-    so that it begins afresh. After one crash the other five commit."""
+    """The same at n = 6 with three locks: each view hides the ViewChange of whoever prepared, so
+    that it begins afresh. After one crash the other five commit."""
     with Stage(perturbation, 6) as stage:
-        first, second, third, fourth, fifth, sixth = stage.cast
+        first, _, _, fourth, fifth, sixth = stage.cast
         height = stage.begin()
         for view, sees in enumerate((sixth, fifth, fourth)):
             stage.show_only(Prepare, sees, height=height, view=view)
