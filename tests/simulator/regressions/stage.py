@@ -13,6 +13,7 @@ from chain.certificate import Certificate
 from chain.genesis import Parameters
 from consensus.messages import Message, Packet, Signed, ViewChange
 from consensus.votes import VOTE_RECORD, VoteRecord
+from node.simulator.byzantine import Adversary
 from node.simulator.consortium import NAMES, PARAMETERS
 from node.simulator.disk import MachineDisk
 from node.simulator.machine import VOTES, Machine
@@ -198,6 +199,17 @@ class Stage(World):
         votes = VoteStore(VOTES, MachineDisk(self.machines[name].platter, Power(lambda: None)))
         assert votes.load().condition == "ok"
         votes.save(VOTE_RECORD.encode(record), {})
+
+
+def rival_block(adversary: Adversary) -> Block:
+    """Another valid block of the height that the liar's node is deciding."""
+    life = adversary.machine.life
+    assert life is not None
+    tip, pool = life.node.engine.tip, life.node.parts.mempool
+    now_ms = adversary.machine.clock.wall_ms()
+    executor = life.node.proposals._executor
+    executed, _ = executor.build(tip.header, tip.validators, list(pool), now_ms, adversary.me)
+    return executed.block
 
 
 Story = Callable[[Perturbation], None]

@@ -21,7 +21,7 @@ from node.simulator.invariants import Violation
 from node.simulator.network import Frame
 from tests.consensus.cluster import genesis_tip, signed
 from tests.consensus.seat import Seat, finalized
-from tests.simulator.regressions.stage import Perturbation, Stage
+from tests.simulator.regressions.stage import Perturbation, Stage, rival_block
 
 KEYS = [
     nacl.bindings.crypto_sign_seed_keypair(sha256(b"%d" % number).digest())[0]
@@ -210,17 +210,12 @@ class BareProposer(Adversary):
         message = packet.signed.message
         if packet.signed.sender != self.me or not isinstance(message, NewView):
             return (frame,)
-        life = self.machine.life
-        assert life is not None
-        entries = list(life.node.parts.mempool)
-        executor, tip = life.node.proposals._executor, life.node.engine.tip
-        now_ms = self.machine.clock.wall_ms()
-        other, _ = executor.build(tip.header, tip.validators, entries, now_ms, self.me)
-        bare = PrePrepare(message.height, message.view, other.block_hash)
-        prepare = Prepare(message.height, message.view, other.block_hash)
-        commit = Commit(message.height, message.view, other.block_hash)
+        other = rival_block(self)
+        bare = PrePrepare(message.height, message.view, other.header.hash)
+        prepare = Prepare(message.height, message.view, other.header.hash)
+        commit = Commit(message.height, message.view, other.header.hash)
         return (
-            self.frame(frame.target, self.sign(bare), other.block),
+            self.frame(frame.target, self.sign(bare), other),
             self.frame(frame.target, self.sign(prepare)),
             self.frame(frame.target, self.sign(commit)),
         )
