@@ -11,3 +11,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="N",
         help="tell each regression story N times, with other delays, orders and members",
     )
+    parser.addoption(
+        "--twins",
+        default="1..20",
+        metavar="A..B",
+        help="which of the twins scenarios are run",
+    )
