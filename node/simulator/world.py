@@ -88,8 +88,10 @@ class World:
         invariants: Iterable[Callable[[], Observer]] = INVARIANTS,
         keep_trace: bool = False,
         real_signatures: bool = False,
+        first: str = "a",
     ) -> None:
-        """`byzantine` names the members that lie, and how. `keep_trace` keeps every event."""
+        """`byzantine` names the members that lie, and how. `keep_trace` keeps every event. `first`
+        is the primary of the first height."""
         self._closing = ExitStack()
         self._closing.enter_context(keyed_hashes(wanted=not real_signatures))
         self.seed = seed
@@ -100,7 +102,7 @@ class World:
         self.network.weather = weather or Weather()
         self.network.on_send = self._sent
         self.network.on_punish = self._punished
-        self.consortium = Consortium(n, parameters)
+        self.consortium = Consortium(n, parameters, first)
         self.genesis = self.consortium.genesis
         self.machines: dict[str, Machine] = {}
         self.submissions: list[Submission] = []
