@@ -258,6 +258,8 @@ class Replica:
         self._peers.connect(member)
         for packet in (self._status(), *self._packets_again()):
             self._emit(Send(member, packet))
+        soon = now + self._timing.links_status_s
+        self._status_at = soon if self._status_at is None else min(self._status_at, soon)
         return self._conclude(now)
 
     def disconnected(self, member: str, now: float) -> list[Effect]:
