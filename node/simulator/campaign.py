@@ -60,7 +60,10 @@ def run_all(
     began_s = time.monotonic()
     try:
         for outcome in _outcomes(runs, jobs, real_signatures=real_signatures):
-            report.add(outcome)
+            if isinstance(outcome, str):
+                report.troubles.append(outcome)
+            else:
+                report.add(outcome)
             report.wall_s = time.monotonic() - began_s
             progress(report)
     except KeyboardInterrupt:
@@ -70,17 +73,21 @@ def run_all(
     return report
 
 
-def _outcomes(runs: Sequence[Run], jobs: int, *, real_signatures: bool) -> Iterator[Outcome]:
+def _outcomes(runs: Sequence[Run], jobs: int, *, real_signatures: bool) -> Iterator[Outcome | str]:
+    """What came of each run; a sentence for a worker that died without having one."""
     work = partial(run_checked, real_signatures=real_signatures)
     if min(jobs, len(runs)) == 1:
         yield from map(work, runs)
         return
     seconds_max = 2 * SEED_S_MAX + KILL_S
     for result in workers.results(runs, work, jobs=jobs, prepare=be_quiet, seconds_max=seconds_max):
-        if isinstance(result, workers.Death):
-            yield Outcome(result.task.seed, scenario=result.task.scenario, harness=result.cause)
-        else:
+        if not isinstance(result, workers.Death):
             yield result
+        elif result.task is None:
+            yield f"{result.cause}, before its first run"
+        else:
+            run = result.task
+            yield Outcome(run.seed, scenario=run.scenario, harness=result.cause)
 
 
 def be_quiet() -> None:

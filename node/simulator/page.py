@@ -203,7 +203,9 @@ def _draw_bands(events: Sequence[Event], end_us: int, picture: _Picture) -> None
     def close(node: str, at_us: int) -> None:
         if node in at:
             since_us, height, view = at.pop(node)
-            picture.bands.append([since_us, at_us, picture.lanes.get(node, -1), height, view])
+            if since_us < at_us:
+                lane = picture.lanes.get(node, -1)
+                picture.bands.append([since_us, at_us, lane, height, view])
 
     for event in events:
         node, place = event.node, None

@@ -56,6 +56,8 @@ class Report:
     sizes: Counter[int] = field(default_factory=Counter)
     failures: list[Outcome] = field(default_factory=list)
     nondeterministic: list[str] = field(default_factory=list)
+    troubles: list[str] = field(default_factory=list)
+    """Errors of the simulator that belong to no run."""
     scenarios: Counter[str] = field(default_factory=Counter)
     """Runs by scenario file; empty for a swarm, and only a swarm is held to the goals."""
     done: list[int] = field(default_factory=list)
@@ -97,7 +99,7 @@ class Report:
         """The worst of what was found."""
         if self.interrupted or self.missing:
             return Ending.INTERRUPTED
-        if any(each.harness for each in self.failures):
+        if self.troubles or any(each.harness for each in self.failures):
             return Ending.HARNESS
         if self.nondeterministic:
             return Ending.NONDETERMINISM
@@ -125,6 +127,7 @@ class Report:
             "goals": {} if self.scenarios else {goal: self.goals[goal] for goal in GOALS},
             "unreached": self.unreached,
             "nondeterministic": self.nondeterministic,
+            "troubles": self.troubles,
             "scenarios": dict(sorted(self.scenarios.items())),
             "failures": [_failure(each) for each in self.failures],
         }
@@ -158,6 +161,8 @@ class Report:
         for name, wall_s, failure in self.cases:
             inner = "" if failure is None else _junit_failure(failure, self.commit)
             yield _junit_case(name, wall_s, inner)
+        for trouble in self.troubles:
+            yield _junit_case("workers", 0, f'<error type="harness" message={_quoted(trouble)}/>')
         if self.missing:
             sentence = f"not run: {words_of_ranges(ranges_of(self.missing))}"
             inner = f'<error type="interrupted" message={_quoted(sentence)}/>'
@@ -172,6 +177,7 @@ class Report:
     def lines(self) -> list[str]:
         """For people."""
         lines = [line for each in self.failures for line in failure_lines(each, self.commit)]
+        lines += self.troubles
         lines += [f"nondeterministic: {each}" for each in self.nondeterministic]
         lines += [f"goal unreached: {goal}: {GOALS[goal]}" for goal in self.unreached]
         failed = Counter(each.scenario for each in self.failures)
@@ -298,6 +304,7 @@ def _add(whole: Report, part: Report) -> None:
     whole.sizes.update(part.sizes)
     whole.failures += part.failures
     whole.nondeterministic += part.nondeterministic
+    whole.troubles += part.troubles
     whole.done += part.done
     whole.missing += part.missing
     failures = {each.seed: each for each in part.failures}
@@ -319,6 +326,7 @@ def _read(document: Any) -> Report:
     report.views.update({int(view): int(count) for view, count in document["views"].items()})
     report.goals.update({str(name): int(count) for name, count in document["goals"].items()})
     report.nondeterministic += map(str, document["nondeterministic"])
+    report.troubles += map(str, document["troubles"])
     report.done = _seeds_of(document["ranges"])
     report.missing = _seeds_of(document["missing"])
     if len(report.done) != report.seeds:

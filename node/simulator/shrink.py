@@ -259,6 +259,8 @@ def _plainer(event: Happening) -> Iterator[Happening]:
             yield replace(event, arguments=_but(arguments, name))
     if arguments.get("count", 1) > 1:
         yield replace(event, arguments={**arguments, "count": arguments["count"] // 2})
+    for effects in range(arguments.get("after_effects", 0)):
+        yield replace(event, arguments={**arguments, "after_effects": effects})
     if event.deed == "crash" and arguments.get("loss", "lost") != "lost":
         yield replace(event, arguments=_but(arguments, "loss"))
 
