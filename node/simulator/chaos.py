@@ -8,10 +8,9 @@ from collections.abc import Callable
 from random import Random
 from typing import Final
 
-from consensus.messages import Packet
 from node.simulator.adversaries import ADVERSARIES
 from node.simulator.disk import Loss
-from node.simulator.network import Frame, words_of
+from node.simulator.filters import Filter
 from node.simulator.swarm import TWINS, Knobs
 from node.simulator.world import World
 
@@ -143,15 +142,9 @@ class Chaos:
         """Whoever draws this loses one kind of message from some, or to some."""
         world, chance = self._world, self._chance
         kind = chance.choice(FILTERED)
-        deaf = {name for name in world.names if chance.random() < 0.5}
-        mute = {name for name in world.names if chance.random() < 0.5}
-
-        def is_lost(frame: Frame, packet: Packet | None) -> bool:
-            what = words_of(frame, packet).what
-            return what == kind and frame.target in deaf and frame.source in mute
-
-        world.drop(is_lost)
-        world.fault("filter", "", f"{kind} from {''.join(sorted(mute))} to {''.join(sorted(deaf))}")
+        deaf = [name for name in world.names if chance.random() < 0.5]
+        mute = [name for name in world.names if chance.random() < 0.5]
+        world.drop(Filter({"message": kind, "source": mute, "target": deaf}))
 
     def _swizzle(self) -> None:
         """One after the other is cut off, and comes back in another order."""

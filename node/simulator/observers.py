@@ -53,5 +53,8 @@ class Observer:
     def punished(self, machine: "Machine", member: str, reason: str) -> None:
         """The machine's node gave `member` points for misbehaviour."""
 
+    def told(self) -> None:
+        """The scenario has been told: from now on the network heals."""
+
     def sampled(self) -> None:
         """Some virtual time has passed: look at what grows."""

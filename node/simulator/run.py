@@ -30,7 +30,7 @@ CALM: Final = Weather()
 class Outcome:
     """What came of one run. `violation` is empty where every promise held."""
 
-    seed: int | str
+    seed: int
     n: int = 0
     invariant: str = ""
     violation: str = ""
@@ -45,11 +45,16 @@ class Outcome:
     goals: list[str] = field(default_factory=list)
     last: list[str] = field(default_factory=list)
     """The last transitions, where something is wrong."""
+    scenario: str = ""
+    """The file, where it is no seed of the swarm."""
+    other_hash: str = ""
+    """The trace hash of a second run, where it differs."""
+    wall_s: float = 0.0
 
     @property
     def passed(self) -> bool:
         """True where every promise held."""
-        return not self.violation and not self.harness
+        return not (self.violation or self.harness or self.other_hash)
 
 
 class DecisionViews(Observer):

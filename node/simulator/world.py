@@ -33,6 +33,7 @@ from node.simulator.byzantine import Adversary
 from node.simulator.clocks import EPOCH_MS
 from node.simulator.consortium import PARAMETERS, Consortium
 from node.simulator.disk import Loss
+from node.simulator.filters import Filter
 from node.simulator.invariants import INVARIANTS, Violation
 from node.simulator.loop import Stuck, VirtualLoop
 from node.simulator.machine import Life, Machine, OldVotes, Watch
@@ -427,6 +428,7 @@ class World:
     def drop(self, is_lost: Callable[[Frame, Packet | None], bool]) -> None:
         """Frames for which `is_lost` is true never arrive, until `heal`."""
         self.network.filters.append(lambda frame, _: is_lost(frame, self.network.packet(frame)))
+        self.fault("filter", "", str(is_lost) if isinstance(is_lost, Filter) else "")
 
     # Clients.
 

@@ -11,9 +11,10 @@ import pytest
 
 from node.engine import Engine
 from node.simulator import campaign
-from node.simulator.campaign import Ending, Report, run_campaign, run_chunk, run_guarded
+from node.simulator.campaign import Run, run_campaign, run_checked, run_guarded
 from node.simulator.goals import GOALS, SEEDS_FOR_GOALS
 from node.simulator.invariants import Violation
+from node.simulator.report import Ending, Report
 from node.simulator.run import Outcome, run_seed
 from node.simulator.swarm import SIZES, draw
 from node.simulator.trace import Event, Trace
@@ -161,7 +162,9 @@ def test_another_hash_the_second_time_is_found(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(
         campaign, "run_seed", lambda seed, **_: Outcome(seed, trace_hash=next(hashes))
     )
-    assert "another trace hash" in run_chunk(range(50, 51))[0].harness
+    found = report(run_checked(Run(50)))
+    assert found.ending is Ending.NONDETERMINISM
+    assert found.nondeterministic == ["seed 50: another trace hash: a and b"]
 
 
 def test_a_worker_that_dies_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,7 +172,7 @@ def test_a_worker_that_dies_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> Non
     made = run_campaign(1, 3, jobs=2)
     assert made.seeds == 3
     assert made.ending is Ending.HARNESS
-    assert {each.harness for each in made.failures} == {"the worker process died"}
+    assert {each.harness for each in made.failures} == {"the worker process died (exit code 1)"}
 
 
 def die() -> None:
