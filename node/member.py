@@ -253,6 +253,11 @@ class MemberNode:
         self.parts.metrics.evidence.inc()
         _LOG.error("equivocation: %s signed two contradicting messages", member)
 
+    def refused(self, height: int, refusal: InvalidBlock) -> None:
+        """Says why this node does not vote: the proposal may be at fault, or this node's clock."""
+        self.parts.metrics.refused_proposals.labels(refusal.code).inc()
+        _LOG.warning("proposal for height %d refused: %s", height, refusal)
+
     async def validate(self, block: Block, *, fresh: bool, certified: bool) -> Executed:
         """Checks and executes; raises `InvalidBlock`."""
         if certified:

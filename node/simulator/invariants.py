@@ -5,10 +5,12 @@ count for themselves. A checker reports; the world stops at the first report.
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from chain.certificate import COMMIT, Commit
 from chain.keys import Domain, payload, verify
+from chain.transaction import BODY, SIGNED, Transaction
 from consensus.messages import (
     Message,
     Prepare,
@@ -19,6 +21,8 @@ from consensus.messages import (
 )
 from consensus.votes import Accepted, VoteRecord
 from node.simulator.observers import Committed, Observer
+from storage import keyspace
+from storage.blocks import BlockReader
 
 if TYPE_CHECKING:
     from node.simulator.machine import Machine
@@ -83,6 +87,7 @@ class PrefixChains(Invariant):
 
     def __init__(self) -> None:
         self._tips: dict[str, tuple[int, bytes]] = {}
+        self._times_ms: dict[bytes, int] = {}
 
     def started(self, machine: "Machine", height: int, block_hash: bytes) -> None:
         """What was durable must be there again, unless the disk was taken away."""
@@ -94,11 +99,13 @@ class PrefixChains(Invariant):
         self._tips[machine.name] = (height, block_hash)
 
     def committed(self, machine: "Machine", committed: Committed) -> None:
-        """The next block names the one before."""
+        """The next block names the one before, and is younger."""
         if not machine.honest:
             return
         header = committed.block.header
         height, block_hash = self._tips[machine.name]
+        parent_ms = self._times_ms.get(header.parent_hash)
+        self._times_ms[header.hash] = header.timestamp_ms
         if header.height != height + 1:
             self.broken(machine.name, header.height, f"committed on top of height {height}")
         elif header.parent_hash != block_hash:
@@ -107,6 +114,8 @@ class PrefixChains(Invariant):
                 header.height,
                 f"its parent is {_short(header.parent_hash)}, the tip was {_short(block_hash)}",
             )
+        elif parent_ms is not None and header.timestamp_ms <= parent_ms:
+            self.broken(machine.name, header.height, "it is no younger than its parent")
         self._tips[machine.name] = (header.height, header.hash)
 
 
@@ -347,6 +356,37 @@ class Blameless(Invariant):
             self.broken(machine.name, height, f"punished the honest {member}: {reason}")
 
 
+class AttachmentsHeld(Invariant):
+    """Whoever votes for a block holds what it names; what a block named does not expire."""
+
+    name = "held"
+
+    def sent(self, machine: "Machine", signed: Signed) -> None:
+        """Every attachment of the block is on the disk of a voter."""
+        message = signed.message
+        if not machine.honest or machine.life is None or not isinstance(message, Prepare):
+            return
+        block = machine.life.node.engine.replica.block(message.block_hash)
+        for transaction in map(_transaction, block.transactions if block is not None else ()):
+            for ref in transaction.attachments:
+                if machine.index.pairs.get(keyspace.ATTACHMENT + ref.hash) is None:
+                    sentence = f"voted for a block without its attachment {_short(ref.hash)}"
+                    self.broken(machine.name, message.height, sentence)
+
+    def committed(self, machine: "Machine", committed: Committed) -> None:
+        """None is among those that go when nobody commits them."""
+        if not machine.honest or machine.life is None:
+            return
+        height = committed.block.header.height
+        results = BlockReader(machine.ledger.pairs).results(height)
+        waiting = {each.hash for each in machine.life.node.parts.attachments.pending()}
+        for raw, result in zip(committed.block.transactions, results or (), strict=True):
+            named = {ref.hash for ref in _transaction(raw).attachments} if result.ok else set()
+            for attachment in sorted(named & waiting):
+                sentence = f"its attachment {_short(attachment)} still counts as uncommitted"
+                self.broken(machine.name, height, sentence)
+
+
 INVARIANTS: Final[tuple[Callable[[], Invariant], ...]] = (
     OneBlockAHeight,
     PrefixChains,
@@ -357,6 +397,7 @@ INVARIANTS: Final[tuple[Callable[[], Invariant], ...]] = (
     PersistBeforeSend,
     ExecutedOnce,
     WithinLimits,
+    AttachmentsHeld,
     Blameless,
 )
 
@@ -384,6 +425,11 @@ def _holds(
         return False
     is_same = (vote.view, vote.block_hash) == (message.view, message.block_hash)
     return is_same or (above and vote.view > message.view)
+
+
+@lru_cache(maxsize=1_024)
+def _transaction(raw: bytes) -> Transaction:
+    return BODY.decode(SIGNED.decode(raw).body)
 
 
 def _name(message: Message) -> str:

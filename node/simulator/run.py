@@ -149,6 +149,7 @@ def heal_core(world: World) -> list[str]:
             machine.life.power.disarm()
             if machine.life.owner.paused:
                 world.resume(name)
+    world.network.end_late_connections()
     world.heal()
     for name in core:
         if world.machines[name].platter.faults.broken:

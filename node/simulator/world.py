@@ -88,8 +88,10 @@ class World:
         invariants: Iterable[Callable[[], Observer]] = INVARIANTS,
         keep_trace: bool = False,
         real_signatures: bool = False,
+        first: str = "a",
     ) -> None:
-        """`byzantine` names the members that lie, and how. `keep_trace` keeps every event."""
+        """`byzantine` names the members that lie, and how. `keep_trace` keeps every event. `first`
+        is the primary of the first height."""
         self._closing = ExitStack()
         self._closing.enter_context(keyed_hashes(wanted=not real_signatures))
         self.seed = seed
@@ -100,7 +102,7 @@ class World:
         self.network.weather = weather or Weather()
         self.network.on_send = self._sent
         self.network.on_punish = self._punished
-        self.consortium = Consortium(n, parameters)
+        self.consortium = Consortium(n, parameters, first)
         self.genesis = self.consortium.genesis
         self.machines: dict[str, Machine] = {}
         self.submissions: list[Submission] = []
@@ -109,7 +111,6 @@ class World:
         self._metrics = Metrics()
         self._watch = _WorldWatch(self)
         self._views: dict[str, tuple[int, int]] = {}
-        self._clearing: list[asyncio.Task[None]] = []
         self._loss: dict[str, Loss] = {}
         self._sampled_us = 0
         self.observers: list[Observer] = [*(make() for make in invariants), *observers]
@@ -285,7 +286,6 @@ class World:
             for task in life.tasks:
                 # Later, for this may be one of them.
                 self.loop.call_soon(task.cancel)
-            self._clearing += life.tasks
         for observer in self.observers:
             observer.ended(machine, reason)
 
@@ -646,8 +646,8 @@ class World:
         self.loop.close()
 
     def leftovers(self) -> list[str]:
-        """Tasks of ended lives that still run: leaks."""
-        return [task.get_name() for task in self._clearing if not task.done()]
+        """Tasks that still run when every life has ended, whoever began them: leaks."""
+        return sorted(task.get_name() for task in asyncio.all_tasks(self.loop))
 
     def __enter__(self) -> "World":
         return self
