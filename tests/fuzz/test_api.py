@@ -47,7 +47,7 @@ CHECKS: Final = (
     response_schema_conformance,
 )
 ENDLESS: Final = "streamEvents"
-EXAMPLES: Final = 4
+EXAMPLES: Final = 2
 """Requests of one role to one operation, in the suite."""
 
 

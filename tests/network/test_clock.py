@@ -1,4 +1,4 @@
-"""A member whose clock is wrong, and one that is set up as for production."""
+"""A member whose clock is wrong, or whose certificate has ended."""
 
 import json
 import ssl
@@ -23,11 +23,9 @@ JUMPY = "wholesaler"
 
 @pytest.fixture(scope="module")
 def askew(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Testnet]:
-    """Hospital A, the first primary, is ahead by more than the parameter of genesis allows; the
-    wholesaler's node is no development node."""
+    """Hospital A, the first primary, is ahead by more than the parameter of genesis allows."""
     made = Testnet(tmp_path_factory.mktemp("clock") / "testnet")
-    options = (f"hospital-a:clock_offset_ms={AHEAD_MS}", "wholesaler:development=false")
-    made.up(*(each for option in options for each in ("--set", option)))
+    made.up("--set", f"hospital-a:clock_offset_ms={AHEAD_MS}")
     yield made
     made.down()
 
@@ -45,14 +43,6 @@ async def test_a_primary_ahead_of_time_is_replaced_and_not_followed(askew: Testn
             header = (await api.get_document(f"/v1/blocks/{each}"))["header"]
             assert header["proposer"] != "hospital-a"
             assert header["timestamp_ms"] <= time.time() * 1_000
-
-
-@pytest.mark.network
-def test_only_a_development_node_lets_its_links_be_cut(askew: Testnet) -> None:
-    said = askew.testnet("partition", "wholesaler/hospital-a,hospital-b,manufacturer", exit_code=3)
-    assert "error[E019]" in said.err
-    assert "set development = true in" in said.err
-    assert "error[E019]" in askew.testnet("heal", exit_code=3).err
 
 
 @pytest.mark.network
