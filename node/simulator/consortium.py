@@ -37,6 +37,8 @@ class Consortium:
             (name, self.keys[name].public, self._administrators[name].public) for name in self.names
         )
         self.genesis = _genesis(publics, parameters, first)
+        self.signed: set[bytes] = set()
+        """All transactions that anybody signed, here or in front of `World.submit`."""
         self._nonce = 0
 
     def transaction(self, sender: str, now_ms: int, *actions: Action) -> bytes:
@@ -74,7 +76,9 @@ class Consortium:
             (),
         )
         key = self._administrators[sender]
-        return SIGNED.encode(sign_transaction(transaction, key, self.genesis.hash))
+        raw = SIGNED.encode(sign_transaction(transaction, key, self.genesis.hash))
+        self.signed.add(raw)
+        return raw
 
 
 def _principal(name: str) -> bytes:

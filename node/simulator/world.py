@@ -451,6 +451,7 @@ class World:
             attachments = (content,)
         elif raw is None:
             raw = self.consortium.transaction(sender, now_ms)
+        self.consortium.signed.add(raw)
         submission = Submission(node, raw, attachments)
         self.submissions.append(submission)
         self.note("submit", node, note=sha256(raw).hexdigest()[:8])
@@ -589,8 +590,12 @@ class World:
 
     def has_transaction(self, name: str, transaction_id: bytes) -> bool:
         """True where `name` is up and holds the transaction in a block."""
+        return self.place(name, transaction_id) is not None
+
+    def place(self, name: str, transaction_id: bytes) -> tuple[int, int] | None:
+        """Height and index of the transaction, where `name` is up and holds it in a block."""
         life = self.machines[name].life
-        return life is not None and life.store.find_transaction(transaction_id) is not None
+        return life.store.find_transaction(transaction_id) if life is not None else None
 
     def exported(self, name: str) -> bytes:
         """A digest of the whole state and the tip of a running node, by the shipped store."""

@@ -12,5 +12,3 @@ BUGS: Final[tuple[Bug, ...]] = (
     *liveness.BUGS,
 )
 CHECKERS: Final = tuple(f"S{number}" for number in range(1, 10))
-OTHERS: Final = ("held", "blame", "live", "leak", "stopped")
-"""What else a run may report."""

@@ -9,6 +9,8 @@ import pytest
 from chain.block import Block, Header
 from consensus.tip import Tip
 from node.admission import Admission
+from node.backend import Committed
+from node.engine import Engine
 from node.execution import Executed, Executor
 from node.member import MemberNode
 from node.proposals import Proposals
@@ -18,7 +20,13 @@ from storage.attachments import AttachmentStore
 from storage.state import StagedTree
 from storage.store import LedgerStore
 from tests.simulator.bank.bug import Bug, swarm, under
-from tests.simulator.bank.stages import all_locked, backdated, honest_blocks
+from tests.simulator.bank.stages import (
+    all_locked,
+    backdated,
+    fabricated,
+    honest_blocks,
+    lonely_primary,
+)
 
 
 def _roots_unchecked(patch: pytest.MonkeyPatch) -> None:
@@ -94,6 +102,25 @@ def _replays_admitted(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Admission, "__init__", unaware)
 
 
+def _anyone_may_sign(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("node.admission.verify", lambda *_: True)
+
+
+def _acknowledged_when_proposed(patch: pytest.MonkeyPatch) -> None:
+    remember = Engine._remember
+
+    def eager(self: Engine, executed: Executed) -> None:
+        remember(self, executed)
+        waiting = self._around.waiting  # type: ignore[attr-defined]
+        places = zip(executed.prepared, executed.results, strict=True)
+        for index, (each, result) in enumerate(places):
+            for future in waiting._transactions.get(each.id, ()):
+                if not future.done():
+                    future.set_result(Committed(executed.block.header.height, index, result))
+
+    patch.setattr(Engine, "_remember", eager)
+
+
 def _attachments_not_held(patch: pytest.MonkeyPatch) -> None:
     async def hold_nothing(*_: Any) -> None:
         return
@@ -124,7 +151,7 @@ BUGS: Final = (
         "timestamps lie strictly above the parent's",
         _time_not_rising,
         "S2",
-        1,
+        0,
         backdated,
         "a primary that proposes blocks older than their parents",
     ),
@@ -160,8 +187,26 @@ BUGS: Final = (
         "a transaction executes at most once",
         _replays_admitted,
         "S8",
-        1,
+        0,
         swarm,
+    ),
+    Bug(
+        "signatures of transactions unchecked",
+        "what is executed was signed by its sender",
+        _anyone_may_sign,
+        "valid",
+        0,
+        fabricated,
+        "a liar hands on transactions that nobody signed",
+    ),
+    Bug(
+        "acknowledged when proposed",
+        "what is acknowledged is decided, at this place",
+        _acknowledged_when_proposed,
+        "live",
+        0,
+        lonely_primary,
+        "a primary that is cut off proposes to itself",
     ),
     Bug(
         "attachments not held before voting",

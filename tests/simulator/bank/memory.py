@@ -24,6 +24,7 @@ from storage.protocols import Disk, KeyValues
 from storage.store import LedgerStore
 from storage.votes import VoteStore
 from tests.simulator.bank.bug import Bug, under
+from tests.simulator.bank.stages import all_lost, data_lost, restarted_later, restarted_primary
 
 
 def _not_persisted(patch: pytest.MonkeyPatch) -> None:
@@ -137,7 +138,6 @@ def _chain_begun_anew(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("node.simulator.machine.open_over", open_or_repair)
 
 
-_RESTARTS = under(Knobs(4, chaos_s=8, transactions=30, crashes=60, armed_crashes=60))
 _FEW = under(Knobs(4, chaos_s=2, transactions=3))
 BUGS: Final = (
     Bug(
@@ -173,45 +173,45 @@ BUGS: Final = (
         "after a restart a replica continues from what it persisted",
         _begins_afresh,
         "S4",
-        1,
-        _RESTARTS,
-        "crashes between effects",
+        0,
+        restarted_primary,
+        "a primary proposes, crashes, and is back before anything is decided",
     ),
     Bug(
         "restart forgets the accepted proposal",
         "rule 3: the persisted one included",
         _accepted_forgotten,
         "S4",
-        1,
-        _RESTARTS,
-        "crashes between effects",
+        0,
+        restarted_primary,
+        "a primary proposes, crashes, and is back before anything is decided",
     ),
     Bug(
         "restart falls back to view 0",
         "rule 1: views only rise, across restarts",
         _view_forgotten,
         "S4",
-        1,
-        _RESTARTS,
-        "crashes between effects",
+        0,
+        restarted_later,
+        "a primary asks for view 1, crashes, and is back",
     ),
     Bug(
         "lost vote record does not abstain",
         "without its record a replica keeps silent until provably past it",
         _never_abstains,
         "S4",
-        9,
-        under(Knobs(4, chaos_s=20, transactions=15, crashes=10, disk_losers={"a": "wipe"})),
-        "a disk that is wiped",
+        0,
+        all_lost,
+        "a primary is back with an empty disk",
     ),
     Bug(
         "votes below its own record",
         "a replica below what it voted in is silent",
         _votes_below_its_record,
         "S4",
-        14,
-        under(Knobs(4, chaos_s=10, transactions=10, crashes=10, disk_losers={"a": "wipe"})),
-        "a disk that is wiped",
+        0,
+        data_lost,
+        "a primary is back without its chain",
     ),
     Bug(
         "opening begins the chain anew",

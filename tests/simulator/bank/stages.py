@@ -6,7 +6,7 @@ does not. Each ends with the demand that the network goes on.
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import Final
+from typing import Final, Literal
 
 from chain.certificate import Commit
 from consensus.messages import Message, Packet, Prepare, PrePrepare
@@ -21,6 +21,7 @@ from tests.simulator.bank.bug import Play
 from tests.simulator.bank.traitors import (
     Backdater,
     Counterfeiter,
+    Fabricator,
     Impersonator,
     Overreacher,
     Perjurer,
@@ -52,6 +53,8 @@ def staged(
         ) as world:
             try:
                 script(world, views)
+            except NotReached as late:
+                outcome.harness = f"the stage is not set: {late}"
             except Violation as violation:
                 outcome.invariant, outcome.violation = violation.invariant, str(violation)
                 outcome.last = list(map(str, world.trace.last()))
@@ -61,16 +64,24 @@ def staged(
     return play
 
 
-def lose(world: World, *kinds: type[Message], view: int, to: Iterable[str] = ()) -> None:
-    """Messages of these kinds and this view are lost, everywhere or on the way `to` some, until
-    the world heals."""
+def lose(
+    world: World,
+    kind: type[Message],
+    *,
+    view: int,
+    of: Iterable[str] = (),
+    to: Iterable[str] = (),
+) -> None:
+    """Messages of this kind and view are lost until the world heals: everyone's or those `of` some,
+    everywhere or on the way `to` some."""
+    authors = frozenset(of) or frozenset(world.names)
     targets = frozenset(to) or frozenset(world.names)
 
     def is_lost(frame: Frame, packet: Packet | None) -> bool:
-        if packet is None or frame.target not in targets:
+        if packet is None or frame.target not in targets or packet.signed.sender not in authors:
             return False
         message = packet.signed.message
-        return isinstance(message, kinds) and message.view == view
+        return isinstance(message, kind) and message.view == view
 
     world.drop(is_lost)
 
@@ -178,6 +189,80 @@ def goes_on_without(world: World, views: DecisionViews, *down: str) -> None:
     demand_liveness(world, [name for name in honest(world) if name not in down], views)
 
 
+def two_commits(world: World, views: DecisionViews) -> None:
+    """All prepare, but only two Commits get through, each again and again."""
+    begun(world)
+    world.network.weather = replace(world.network.weather, duplicates=1.0)
+    lose(world, Commit, view=0, of="cd")
+    world.submit("a")
+    world.until(lambda: have_sent(world, Commit, 0, "ab"))
+    world.advance(0.5)
+    world.heal()
+    goes_on(world, views)
+
+
+def two_commits_twice(world: World, views: DecisionViews) -> None:
+    """All prepare one block, in view 0 and again in view 1; one Commit of either view arrives."""
+    begun(world)
+    lose(world, Commit, view=0, of="bcd")
+    lose(world, Commit, view=1, of="abc")
+    world.submit("a")
+    world.until(lambda: have_sent(world, Commit, 1, "abcd"))
+    world.advance(0.5)
+    world.heal()
+    goes_on(world, views)
+
+
+def restarted(world: World, views: DecisionViews) -> None:
+    """The primary proposes, crashes, and is back before anything is decided, with other work."""
+    begun(world)
+    lose(world, Commit, view=0)
+    world.submit("a")
+    world.until(lambda: have_sent(world, Commit, 0, "b"))
+    world.crash("a")
+    world.start("a")
+    world.submit("a")
+    world.advance(2)
+    world.heal()
+    goes_on(world, views)
+
+
+def restarted_in_view_1(world: World, views: DecisionViews) -> None:
+    """The first primary has asked for view 1 when it crashes, and it has work when it is back."""
+    begun(world)
+    lose(world, Prepare, view=0)
+    world.submit("a")
+    world.until(lambda: all(world.view(name) == 1 for name in world.names))
+    lose(world, Commit, view=1)
+    world.advance(0.1)
+    world.crash("a")
+    world.start("a")
+    world.submit("a")
+    world.advance(1)
+    world.heal()
+    goes_on(world, views)
+
+
+def disk_lost(what: Literal["data", "all"]) -> Script:
+    """The first primary is back with an empty disk, and with work, and cannot catch up at once."""
+
+    def script(world: World, views: DecisionViews) -> None:
+        begun(world)
+        for height in (1, 2):
+            world.submit("a")
+            world.until(lambda height=height: min(world.heights().values()) == height)
+        world.crash("a")
+        world.wipe("a", what)
+        world.drop(lambda frame, packet: packet is None and frame.target == "a")
+        world.start("a")
+        world.submit("a")
+        world.advance(2)
+        world.heal()
+        goes_on(world, views)
+
+    return script
+
+
 def late_prepares(world: World, views: DecisionViews) -> None:
     """All accept a block, but the Prepares for it arrive only when everyone has left the view."""
     begun(world)
@@ -190,12 +275,15 @@ def late_prepares(world: World, views: DecisionViews) -> None:
 
 
 def learns_by_catching_up(world: World, views: DecisionViews) -> None:
-    """One member is down while others commit, and then learns it from whoever answers."""
+    """One member is down while others commit; when it comes back, a liar is the first to answer."""
     begun(world)
     world.crash("d")
-    submission = world.submit("a")
+    submission = world.submit("b")
     world.until(lambda: submission.state == "acknowledged")
+    world.drop(lambda frame, packet: packet is None and frame.source in "bc")
     world.start("d")
+    world.advance(15)
+    world.heal()
     goes_on(world, views)
 
 
@@ -204,6 +292,12 @@ all_locked = staged(locked_by_all)
 two_certificates = staged(prepared_twice)
 bare_usurper = staged(locked_by_all, traitors=lambda: {"b": Usurper(bare=True)})
 unproven_usurper = staged(locked_by_all, traitors=lambda: {"b": Usurper(bare=False)})
+mixed_views = staged(two_commits_twice)
+restarted_primary = staged(restarted)
+restarted_later = staged(restarted_in_view_1)
+data_lost = staged(disk_lost("data"))
+all_lost = staged(disk_lost("all"))
+told_twice = staged(two_commits)
 prepares_too_late = staged(late_prepares)
 false_source = staged(learns_by_catching_up, traitors=lambda: {"a": Counterfeiter()})
 
@@ -218,8 +312,26 @@ def first_blocks(world: World, views: DecisionViews) -> None:
     goes_on(world, views)
 
 
-overreached = staged(first_blocks, traitors=lambda: {"a": Overreacher()})
-backdated = staged(first_blocks, traitors=lambda: {"a": Backdater()})
+def asks_first(world: World, views: DecisionViews) -> None:
+    """The first primary lies, and is the first to ask for the next view."""
+    world.machines["a"].clock.drift_ppm = FAST_PPM
+    begun(world)
+    world.submit("b")
+    goes_on(world, views)
+
+
+overreached = staged(asks_first, traitors=lambda: {"a": Overreacher()})
+
+
+def two_heights(world: World, views: DecisionViews) -> None:
+    """One block right after the other."""
+    begun(world)
+    world.submit("b")
+    world.until(lambda: world.height("b") > 0)
+    goes_on(world, views)
+
+
+backdated = staged(two_heights, traitors=lambda: {"a": Backdater()})
 
 
 def some_time(world: World, views: DecisionViews) -> None:
@@ -232,6 +344,7 @@ def some_time(world: World, views: DecisionViews) -> None:
 stargazing = staged(some_time, traitors=lambda: {"b": Stargazer()})
 perjured = staged(some_time, traitors=lambda: {"b": Perjurer()})
 pulled = staged(first_blocks, traitors=lambda: {"b": Puller()})
+fabricated = staged(some_time, traitors=lambda: {"b": Fabricator()})
 impersonated = staged(first_blocks, traitors=lambda: {"b": Impersonator()})
 honest_blocks = staged(first_blocks)
 
@@ -246,6 +359,21 @@ def two_primaries_down(world: World, views: DecisionViews) -> None:
 
 
 dead_primaries = staged(two_primaries_down, 7)
+
+
+def proposed_alone(world: World, views: DecisionViews) -> None:
+    """The primary, cut off, builds a block that nobody ever sees; the others decide another."""
+    begun(world)
+    world.isolate("a", abrupt=True)
+    world.submit("a")
+    world.advance(0.5)
+    decided = world.submit("b")
+    world.until(lambda: decided.state == "acknowledged")
+    world.heal()
+    goes_on(world, views)
+
+
+lonely_primary = staged(proposed_alone)
 
 
 def lossy(world: World, views: DecisionViews) -> None:
@@ -266,11 +394,13 @@ steady_loss = staged(lossy)
 def refused_as_too_young(world: World, views: DecisionViews) -> None:
     """One member's clock is off, so that it refuses a block that all others prepare. The clock is
     set, the primary crashes, and the block comes again: now it needs that member."""
+    world.machines["d"].clock.drift_ppm = -FAST_PPM
     begun(world)
     world.shift_clock("d", -20_000)
     lose(world, Commit, view=0)
     world.submit("a")
     world.until(lambda: have_sent(world, Commit, 0, "abc"))
+    world.advance(0.5)
     world.shift_clock("d", 0)
     world.crash("a")
     world.until(lambda: all(world.view(name) > 0 for name in "bcd"))

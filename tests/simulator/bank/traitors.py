@@ -23,7 +23,15 @@ from consensus.messages import (
 from node.simulator.byzantine import Adversary
 from node.simulator.network import Frame
 from p2p.mesh import Channel
-from p2p.wire import BlockRange, CertifiedBlock, Kind, decode, encode
+from p2p.wire import (
+    BlockRange,
+    CertifiedBlock,
+    Kind,
+    TransactionBatch,
+    TransactionItem,
+    decode,
+    encode,
+)
 
 
 def another(block: Block, proposer: str) -> Block:
@@ -205,3 +213,16 @@ class Puller(Adversary):
             return (frame,)
         far = ViewChange(message.height, message.view + self.VIEWS, None)
         return (self.frame(frame.target, self.sign(far)), frame)
+
+
+class Fabricator(Adversary):
+    """Hands on transactions in others' names, with signatures that are nobody's."""
+
+    def consensus(self, frame: Frame, packet: Packet) -> Iterable[Frame]:
+        """One along with every own Status."""
+        if packet.signed.sender != self.me or not isinstance(packet.signed.message, Status):
+            return (frame,)
+        signed = self.world.consortium.transaction(self.others()[0], self.machine.clock.wall_ms())
+        fabricated = signed[:-1] + bytes([signed[-1] ^ 1])
+        kind, payload = encode(TransactionBatch((TransactionItem(fabricated, ()),)))
+        return (frame, Frame(frame.source, frame.target, Channel.BULK, kind, payload))
