@@ -4,10 +4,10 @@ After Bano et al., "Twins: BFT systems made robust" (2020): an adversary that ne
 message, enumerated instead of drawn. Four members, one of them on two machines, make five
 processes. In each of seven rounds there is one leader, and the processes are in one or two groups.
 
-A round here is one phase of a view, or a view, or several heights: the network lets no proposal
-pass but the leader's, so views change until the turn comes to it. (With a sticky primary there is
-no leader that could be told to lead.) A node has one connection with a member; where both twins are
-in its group it sees them by turns.
+A round here is one phase of a view, or a view, or several heights. The network lets no proposal
+pass but the leader's, so views change until the turn comes to it: with a sticky primary there is no
+leader that could be told to lead. A node has one connection with a member; where both twins are in
+its group, every second node sees the second one.
 
     python -m node.simulator.twins 1..1000
 """
