@@ -55,7 +55,7 @@ class Gossip:
         mempool: Mempool,
         admission: Admission,
         parameters: Callable[[], Parameters],
-        missing: Callable[[Sequence[bytes]], None],
+        missing: Callable[[Sequence[bytes], bytes], None],
         landed: Callable[[Sequence[bytes]], None],
         work_arrived: Callable[[], None],
         clock: Clock,
@@ -233,7 +233,7 @@ class Gossip:
             self._metrics.refused.labels(code=refusal.code).inc()
             return False
         if admitted.missing:
-            self._missing(admitted.missing)
+            self._missing(admitted.missing, admitted.prepared.transaction.sender)
         self._landed(admitted.kept)
         return True
 

@@ -49,6 +49,7 @@ from p2p.wire import (
     Announce,
     AttachmentChunk,
     AttachmentHave,
+    AttachmentOffer,
     AttachmentRequest,
     BlockByHashRequest,
     BlockRange,
@@ -430,6 +431,8 @@ class MemberNode:
                 self._errand(self.replication.serve, member, request)
             case AttachmentHave() as have:
                 self.replication.announced(member, have)
+            case AttachmentOffer() as offer:
+                self.replication.offered(member, offer, self.parameters.attachment_bytes_max)
             case BlockRange() | AttachmentChunk() as answer:
                 self.requests.answered(member, answer)
         return None
@@ -440,6 +443,7 @@ class MemberNode:
             self.engine.offer(PeerConnected(member))
         else:
             self.gossip.greet(member)
+            self._errand(self.replication.greet, member)
 
     def disconnected_from(self, member: str, channel: Channel) -> None:
         """A connection is gone."""

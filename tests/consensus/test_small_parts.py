@@ -20,7 +20,7 @@ from consensus.messages import (
 from consensus.relay import RELAYED_MESSAGES_MAX, RelayTable
 from consensus.standing import Standing
 from consensus.timing import Backoff, Timing
-from tests.consensus.cluster import block_on, genesis_tip, nested, new_view, seal, validators_of
+from tests.consensus.forms import block_on, genesis_tip, nested, new_view, seal, validators_of
 
 X, Y = b"x" * 32, b"y" * 32
 
