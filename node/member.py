@@ -262,14 +262,7 @@ class MemberNode:
         """Checks and executes; raises `InvalidBlock`."""
         if certified:
             return await self.proposals.replay(self.engine.tip, block, self.parameters)
-        try:
-            return await self.proposals.validate(
-                self.engine.tip, block, self.parameters, fresh=fresh
-            )
-        except InvalidBlock as refusal:
-            place = {"height": block.header.height, "proposer": block.header.proposer}
-            _LOG.warning("refused a proposal: %s", refusal.words, extra=place)
-            raise
+        return await self.proposals.validate(self.engine.tip, block, self.parameters, fresh=fresh)
 
     async def build(self, *, empty_allowed: bool) -> Executed | None:
         """An own proposal on top of the tip; None where there is nothing to propose."""
