@@ -66,8 +66,9 @@ OK: Final = Result("ok", "")
 HEADER: Final = Codec[Header](Header, name="header", bytes_max=1_024)
 BLOCK: Final = Codec[Block](Block, name="block", bytes_max=BLOCK_BYTES_MAX)
 RESULT: Final = Codec[Result](Result, name="result", bytes_max=512)
+_OK_LEAF: Final = RESULT.encode(OK)
 
 
 def result_tree(results: Sequence[Result]) -> MerkleTree:
     """The tree whose root is the header's `result_root`."""
-    return MerkleTree([RESULT.encode(result) for result in results])
+    return MerkleTree([_OK_LEAF if result is OK else RESULT.encode(result) for result in results])

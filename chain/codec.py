@@ -18,10 +18,17 @@ from chain.errors import InvalidMessage
 FORMAT_VERSION: Final = 1
 _VERSION_BYTE: Final = bytes([FORMAT_VERSION])
 _INDEX: Final = re.compile(r"\[(\d+|\.\.\.)\]")
+_ECHOING: Final = ("Invalid enum value", "Invalid value", "Object contains unknown field")
+_MEANINGLESS: Final = "a value with no meaning here"
 _ENCODE: Final = msgspec.msgpack.Encoder().encode
 
 
-class Record(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+class Value(msgspec.Struct, frozen=True, gc=False):
+    """Base of what a node holds in memory by the thousand: immutable, made in a tenth of the time
+    of a dataclass, never part of a cycle and so nothing to the garbage collector."""
+
+
+class Record(Value, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
     """Base of everything stored or sent: immutable, its fields in a fixed order."""
 
 
@@ -59,7 +66,7 @@ class Codec(Generic[T]):
         try:
             value = self._decoder.decode(body)
         except msgspec.ValidationError as error:
-            cause, _, path = str(error).partition(" - at `$")
+            cause, path = cause_of(error)
             raise InvalidMessage(
                 "codec.wrong_type", field_pointer(self._shape, path, self.name), cause
             ) from None
@@ -70,6 +77,13 @@ class Codec(Generic[T]):
                 "codec.not_canonical", self.name, "another encoding of the same value"
             )
         return value
+
+
+def cause_of(error: msgspec.ValidationError) -> tuple[str, str]:
+    """The cause in msgspec's words, and its index path. Where those words quote what was sent (it
+    does so for values that no literal or tag allows), they are replaced."""
+    cause, _, path = str(error).partition(" - at `$")
+    return (_MEANINGLESS if cause.startswith(_ECHOING) else cause), path
 
 
 def field_pointer(shape: Any, path: str, name: str) -> str:

@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar, cast
 import msgspec
 from msgspec import inspect
 
-from chain.codec import field_pointer
+from chain.codec import cause_of, field_pointer
 from chain.errors import InvalidMessage
 
 T = TypeVar("T")
@@ -31,7 +31,7 @@ def from_document(shape: type[T], document: Any, field: str = "") -> T:
     try:
         return msgspec.convert(plain, shape)
     except msgspec.ValidationError as error:
-        cause, _, path = str(error).partition(" - at `$")
+        cause, path = cause_of(error)
         raise InvalidMessage(
             "document.wrong_value", field_pointer(shape, path, field), cause
         ) from None
@@ -115,9 +115,14 @@ def _struct_from(document: Any, kind: inspect.StructType, field: str) -> list[An
     known = {each.name for each in kind.fields}
     if kind.tag is not None:
         known.add(TYPE_FIELD)
-    for name in document:
+    for number, name in enumerate(document, start=1):
         if name not in known:
-            raise InvalidMessage("document.unknown_field", field, "a field with no meaning here")
+            # The sender's own word is never repeated, so the place has to say which one it is.
+            raise InvalidMessage(
+                "document.unknown_field",
+                f"{field}.*".lstrip("."),
+                f"field number {number} has no meaning here; known are {', '.join(sorted(known))}",
+            )
     values: list[Any] = [] if kind.tag is None else [kind.tag]
     for each in kind.fields:
         here = f"{field}.{each.name}" if field else each.name

@@ -89,7 +89,7 @@ class Member(Record, frozen=True):
     node: NodeEntry | None
 
 
-class Genesis(Record, frozen=True, dict=True):
+class Genesis(Record, frozen=True, dict=True, gc=True):
     """`first_proposer` is the primary of height 1 at view 0."""
 
     chain_id: ChainId

@@ -1,7 +1,7 @@
 """A node's `/v1` API, as typed calls.
 
-What a node says is checked where it can be: attachments against their hash, receipts by
-`client.verifier`, contents when they are opened. The rest is this node's word.
+What a node says is checked where it can be: attachments against their hash, values of the state
+and receipts by `client.verifier`, contents when they are opened. The rest is this node's word.
 """
 
 import asyncio
@@ -20,10 +20,14 @@ from chain.block import Header, Result
 from chain.certificate import Certificate
 from chain.document import from_document
 from chain.errors import InvalidMessage
+from chain.genesis import Genesis
 from chain.keys import SigningKey
+from chain.lineage import Lineage
+from chain.state_proof import StateProof
 from chain.transaction import SIGNED
 from client.errors import ApiError, Tampered
 from client.transport import Answer, Body, Call, Patience, Transport, unusable
+from client.verifier import NotVerified, verify_state
 from client.wire import CONTENT_TYPE, SUBMISSION, Submission, from_base64url, from_hex
 from ledger.entries import CategoryEntry, OrganizationEntry, PrincipalEntry, RecordEntry
 
@@ -49,16 +53,13 @@ class Submitted:
 
 @dataclass(frozen=True, slots=True)
 class StateAnswer:
-    """A value of the state (None: no such key) with what proves it.
-
-    `proof` is the node's document of it; `certificate` is None at genesis.
-    """
+    """A value of the state (None: no such key) after the block of `header`, which a quorum
+    certified."""
 
     key: bytes
     value: bytes | None
     header: Header
-    proof: Any
-    certificate: Certificate | None
+    certificate: Certificate
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,19 +118,35 @@ class Api:
         """Where a transaction stands: `status` is committed, pending or unknown."""
         return _submitted(await self._get(f"/v1/transactions/{transaction_id.hex()}"))
 
-    async def state(self, key: bytes, *, proof: bool = True) -> StateAnswer:
-        """The value under `key`."""
-        answer = await self._get(f"/v1/state/{key.hex()}", {"proof": "1"} if proof else {})
-        document = answer.document()
-        value = _member(document, "value")
-        certificate = _member(document, "certificate")
-        return StateAnswer(
-            key,
-            None if value is None else from_base64url(value, "value"),
-            _shaped(Header, _member(document, "header"), "header"),
-            _member(document, "proof"),
-            None if certificate is None else _shaped(Certificate, certificate, "certificate"),
+    async def state(self, key: bytes, genesis: Genesis) -> StateAnswer:
+        """The value under `key`, proven against `genesis`: no node can make one up.
+
+        Raises `NotVerified` where the node's proof does not hold, or where there is none yet,
+        because no block is certified. How old the proven block is, its header tells.
+        """
+        document = (await self._get(f"/v1/state/{key.hex()}", {"proof": "1"})).document()
+        raw = _member(document, "value")
+        value = None if raw is None else _wired(lambda: from_base64url(raw, "value"))
+        header = _shaped(Header, _member(document, "header"), "header")
+        said = _member(document, "certificate")
+        if said is None:
+            raise NotVerified(
+                "state_proof.no_certificate",
+                "the node shows no block that a quorum certified",
+                "ask again once a block is committed; until then the genesis file says it all",
+                "certificate",
+            )
+        certificate = _shaped(Certificate, said, "certificate")
+        verify_state(
+            key=key,
+            value=value,
+            header=header,
+            proof=_shaped(StateProof, _member(document, "proof"), "proof"),
+            certificate=certificate,
+            lineage=_shaped(Lineage, _member(document, "lineage"), "lineage"),
+            genesis=genesis,
         )
+        return StateAnswer(key, value, header, certificate)
 
     async def put_attachment(self, raw: bytes) -> bytes:
         """Uploads an attachment; its hash."""
@@ -339,7 +356,7 @@ def _listed(value: Any) -> list[Any]:
     return value
 
 
-def _shaped(shape: type[Any], document: Any, field: str) -> Any:
+def _shaped(shape: Any, document: Any, field: str) -> Any:
     return _wired(lambda: from_document(shape, document, field))
 
 

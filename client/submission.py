@@ -9,8 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from chain.codec import Record
 from chain.errors import InvalidMessage
 from chain.keys import EncryptionKey
+from chain.types import PrincipalId, RecordId
 from client.builder import BuiltTransaction, Network, TransactionBuilder
 from client.bundle import Bundle
 from client.category import CategoryKey, Recipient
@@ -29,12 +31,11 @@ class Organization(Protocol):
     def encryption_key(self) -> EncryptionKey: ...
 
 
-@dataclass(frozen=True, slots=True)
-class PutRecord:
+class PutRecord(Record, frozen=True):
     """A record that the transaction puts. `patient` is None for the organisation's own."""
 
-    id: bytes
-    patient: bytes | None
+    id: RecordId
+    patient: PrincipalId | None
     type: str
 
 

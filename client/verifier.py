@@ -1,16 +1,26 @@
-"""Checks receipts offline: a receipt's bytes, the consortium's genesis, and nothing else."""
+"""Checks receipts and state proofs offline: their bytes, the consortium's genesis, nothing else."""
 
+from collections.abc import Callable, Sequence
+from hashlib import sha256
+from typing import TypeVar
+
+from chain.block import Header
+from chain.certificate import Certificate
 from chain.errors import InvalidMessage
 from chain.genesis import Genesis
+from chain.lineage import LineageStep, check_certified
 from chain.receipt import RECEIPT, Verified, verify_receipt
+from chain.state_proof import StateProof, verify_state_proof
 from chain.transaction import BODY, SIGNED, Transaction
 from client.errors import ClientError
 from client.wire import from_hex
 from ledger.actions import ACTION, Action
 
+T = TypeVar("T")
+
 
 class NotVerified(ClientError):  # noqa: N818 - says what is the matter
-    """The receipt proves nothing: `code` says which check failed, `field` where."""
+    """Receipt or state proof proves nothing: `code` says which check failed, `field` where."""
 
 
 def verify(raw: bytes, genesis: Genesis, trusted: tuple[int, bytes] | None = None) -> Verified:
@@ -19,13 +29,42 @@ def verify(raw: bytes, genesis: Genesis, trusted: tuple[int, bytes] | None = Non
     `trusted` is a (height, block hash) known from elsewhere. Every byte of `raw` counts: the
     encoding must be canonical, and every hash and signature in it is checked.
     """
+    return _judged("receipt", lambda: verify_receipt(RECEIPT.decode(raw), genesis, trusted))
+
+
+def verify_state(
+    *,
+    key: bytes,
+    value: bytes | None,
+    header: Header,
+    proof: StateProof,
+    certificate: Certificate,
+    lineage: Sequence[LineageStep],
+    genesis: Genesis,
+) -> None:
+    """Raises `NotVerified` unless a quorum signed that `key` has `value` (None: is absent) in the
+    state after the block of `header`.
+
+    Says nothing about later blocks: how old that one is, `header.height` tells.
+    """
+
+    def check() -> None:
+        check_certified(header, certificate, lineage, genesis)
+        shown = verify_state_proof(proof, key, header.state_root)
+        if shown != (None if value is None else sha256(value).digest()):
+            raise InvalidMessage("state_proof.other_value", "value", "not the one proven")
+
+    _judged("state proof", check)
+
+
+def _judged(what: str, check: Callable[[], T]) -> T:
     try:
-        return verify_receipt(RECEIPT.decode(raw), genesis, trusted)
+        return check()
     except InvalidMessage as error:
         raise NotVerified(
             error.code,
-            error.cause or "a check of the receipt failed",
-            "get the receipt again, and check that the genesis file is this network's",
+            error.cause or f"a check of the {what} failed",
+            f"get the {what} again, and check that the genesis file is this network's",
             error.field,
         ) from None
 

@@ -5,22 +5,17 @@ which of the hospital's own patients. In memory a wallet is a value; a change is
 replaces the file whole. Nothing in it ever shows itself; `show_document` and `card` are what may be
 seen.
 
-File: canonical `_File` of a header (in clear: how to open it) and XChaCha20-Poly1305 of the wallet
-with the header as associated data, under a key from Argon2id (RFC 9106).
+How the file is locked is `client.vault`'s.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 
 import msgspec
 from msgspec import Meta
-from nacl import bindings, pwhash
-from nacl.exceptions import CryptoError
-from nacl.exceptions import RuntimeError as SodiumRuntimeError
 
-from chain.codec import Codec, Record
+from chain.codec import Codec
 from chain.document import to_document
 from chain.errors import InvalidMessage
 from chain.genesis import GenesisPrincipal
@@ -31,30 +26,22 @@ from client.errors import WalletError
 from client.files import held, read_bounded, write_whole
 from client.redacted import Redacted
 from client.sealing import PrivateKey, Random, check_private_key, new_private_key
+from client.vault import (
+    FILE_BYTES_MAX,
+    MODERATE,
+    PLAIN_BYTES_MAX,
+    KdfLimits,
+    limits_of,
+    lock,
+    unlock,
+)
 from ledger.ids import organization_owner
 
-WALLET_BYTES_MAX: Final = 64 << 20
 PRIVATE_KEYS_MAX: Final = 64
 CATEGORY_KEYS_MAX: Final = 262_144
 LINKS_MAX: Final = 262_144
-MEMORY_BYTES_MAX: Final = 1 << 30
-OPERATIONS_MAX: Final = 16
 
-_SALT_BYTES: Final = pwhash.argon2id.SALTBYTES
-_NONCE_BYTES: Final = bindings.crypto_aead_xchacha20poly1305_ietf_NPUBBYTES
-_KEY_BYTES: Final = bindings.crypto_aead_xchacha20poly1305_ietf_KEYBYTES
-
-
-@dataclass(frozen=True, slots=True)
-class KdfLimits:
-    """How dear a guess is: passes over, and bytes of, memory (RFC 9106 §3.1)."""
-
-    operations: int
-    memory_bytes: int
-
-
-INTERACTIVE: Final = KdfLimits(pwhash.argon2id.OPSLIMIT_INTERACTIVE, 64 << 20)
-MODERATE: Final = KdfLimits(pwhash.argon2id.OPSLIMIT_MODERATE, 256 << 20)
+_KIND: Final = "medlock-wallet"
 
 
 class PatientLink(Redacted, frozen=True):
@@ -156,24 +143,7 @@ class Wallet(Redacted, frozen=True):
         )
 
 
-class _Header(Record, frozen=True):
-    magic: Literal["medlock-wallet"]
-    kdf: Literal["argon2id"]
-    operations: Annotated[int, Meta(ge=1, le=OPERATIONS_MAX)]
-    memory_bytes: Annotated[int, Meta(ge=8_192, le=MEMORY_BYTES_MAX)]
-    salt: Annotated[bytes, Meta(min_length=_SALT_BYTES, max_length=_SALT_BYTES)]
-    cipher: Literal["xchacha20-poly1305"]
-    nonce: Annotated[bytes, Meta(min_length=_NONCE_BYTES, max_length=_NONCE_BYTES)]
-
-
-class _File(Record, frozen=True):
-    header: Annotated[bytes, Meta(max_length=512)]
-    ciphertext: Annotated[bytes, Meta(max_length=WALLET_BYTES_MAX)]
-
-
-_WALLET: Final = Codec[Wallet](Wallet, name="wallet", bytes_max=WALLET_BYTES_MAX)
-_HEADER: Final = Codec[_Header](_Header, name="wallet_header", bytes_max=512)
-_FILE: Final = Codec[_File](_File, name="wallet_file", bytes_max=WALLET_BYTES_MAX + 1_024)
+_WALLET: Final = Codec[Wallet](Wallet, name="wallet", bytes_max=PLAIN_BYTES_MAX)
 
 
 def new_wallet(
@@ -232,20 +202,7 @@ def show_document(wallet: Wallet) -> dict[str, Any]:
 
 def encrypt_wallet(wallet: Wallet, passphrase: bytes, limits: KdfLimits, random: Random) -> bytes:
     """The bytes of a wallet file."""
-    header = _Header(
-        "medlock-wallet",
-        "argon2id",
-        limits.operations,
-        limits.memory_bytes,
-        random(_SALT_BYTES),
-        "xchacha20-poly1305",
-        random(_NONCE_BYTES),
-    )
-    raw_header = _HEADER.encode(header)
-    ciphertext = bindings.crypto_aead_xchacha20poly1305_ietf_encrypt(
-        _WALLET.encode(wallet), raw_header, header.nonce, _derive(passphrase, header)
-    )
-    return _FILE.encode(_File(raw_header, ciphertext))
+    return lock(_KIND, _WALLET.encode(wallet), passphrase, limits, random)
 
 
 def decrypt_wallet(raw: bytes, passphrase: bytes) -> Wallet:
@@ -254,7 +211,7 @@ def decrypt_wallet(raw: bytes, passphrase: bytes) -> Wallet:
     Raises `WalletError`: `wallet.does_not_open` (a wrong passphrase and a changed file look the
     same) or `wallet.malformed` (no wallet file at all).
     """
-    return _decode(_decrypt(raw, passphrase))
+    return _decode(unlock(_KIND, raw, passphrase))
 
 
 def save_wallet(
@@ -290,39 +247,16 @@ def update_wallet(
         wallet = decrypt_wallet(raw, passphrase)
         changed = change(wallet)
         if changed != wallet:
-            header = _HEADER.decode(_FILE.decode(raw).header)
-            limits = KdfLimits(header.operations, header.memory_bytes)
-            write_whole(path, encrypt_wallet(changed, passphrase, limits, random))
+            write_whole(path, encrypt_wallet(changed, passphrase, limits_of(raw), random))
         return changed
 
 
 def _read(path: Path) -> bytes:
     try:
-        return read_bounded(path, WALLET_BYTES_MAX + 1_024)
+        return read_bounded(path, FILE_BYTES_MAX)
     except OSError as error:
         raise WalletError(
             "wallet.unreadable", f"{error.strerror}", "name a wallet file", str(path)
-        ) from None
-
-
-def _decrypt(raw: bytes, passphrase: bytes) -> bytes:
-    try:
-        file = _FILE.decode(raw)
-        header = _HEADER.decode(file.header)
-    except InvalidMessage as error:
-        raise WalletError(
-            "wallet.malformed", error.cause, "name a wallet file", error.field
-        ) from None
-    key = _derive(passphrase, header)
-    try:
-        return bindings.crypto_aead_xchacha20poly1305_ietf_decrypt(
-            file.ciphertext, file.header, header.nonce, key
-        )
-    except (CryptoError, ValueError):
-        raise WalletError(
-            "wallet.does_not_open",
-            "the passphrase is wrong, or the file was changed",
-            "check the passphrase; else restore the file from a copy",
         ) from None
 
 
@@ -335,17 +269,4 @@ def _decode(plain: bytes) -> Wallet:
     except InvalidMessage as error:
         raise WalletError(
             "wallet.malformed", error.cause, "use the release that wrote it", error.field
-        ) from None
-
-
-def _derive(passphrase: bytes, header: _Header) -> bytes:
-    try:
-        return pwhash.argon2id.kdf(
-            _KEY_BYTES, passphrase, header.salt, header.operations, header.memory_bytes
-        )
-    except (SodiumRuntimeError, MemoryError):
-        raise WalletError(
-            "wallet.no_memory",
-            f"opening it takes {header.memory_bytes >> 20} MiB of memory",
-            "free some memory",
         ) from None

@@ -3,9 +3,13 @@
 A replica without its vote record may have voted at any height up to two above the tip of whoever
 took part. n − quorum + f + 1 others hold, beside f liars, at least one honest member of every
 quorum; the highest tip among them is therefore at most two heights below anything it ever signed.
+That holds for tips as they are after the loss, so only what a member says by itself, over its own
+connection, counts: a liar who tells an honest member's old Status again would end it too early.
 """
 
 from chain.validators import ValidatorSet
+from consensus.messages import Status
+from consensus.tip import Tip
 
 HEIGHTS_BEYOND = 2
 
@@ -23,9 +27,16 @@ class Abstention:
         self._proven: dict[str, int] = {}
         self.ends_at: int | None = None
 
-    def prove(self, member: str, tip_height: int, validators: ValidatorSet) -> None:
-        """`member` showed the verified certificate of `tip_height` (0: genesis)."""
-        if member == self._me or member not in validators or self.ends_at is not None:
+    def prove(self, member: str, status: Status, tip: Tip) -> None:
+        """`member` itself says where it is, after this start, to a replica at `tip`.
+
+        What is above that replica's height is certified by validators whom it does not know yet.
+        """
+        validators = tip.validators
+        tip_height = status.tip.height if status.tip is not None else 0
+        is_verified = status.height == tip_height + 1 and tip_height <= tip.header.height + 1
+        is_another = member != self._me and member in validators
+        if not (is_verified and is_another) or self.ends_at is not None:
             return
         self._proven[member] = max(tip_height, self._proven.get(member, 0))
         voices = [height for name, height in self._proven.items() if name in validators]

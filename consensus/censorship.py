@@ -8,7 +8,7 @@ in different orders, and in a backlog those moments become minutes. Two blocks o
 transaction and primary: a backlog is not censorship.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -18,10 +18,14 @@ PASSED_OVER_BLOCKS: Final = 2
 
 @dataclass(frozen=True, slots=True)
 class CommittedBlock:
-    """What a block took, and what it had room for still. `room_weight` is of the ledger's unit."""
+    """What a block took, and what it had room for still. `room_weight` is of the ledger's unit.
+
+    `received_s` tells, for each lane, when the youngest transaction that it took was received here.
+    """
 
     proposer: str
     transaction_ids: Sequence[bytes]
+    received_s: Mapping[int, float]
     room_transactions: int
     room_bytes: int
     room_weight: int
@@ -61,7 +65,8 @@ class CensorshipWatch:
 
     def committed(self, block: CommittedBlock, now: float) -> None:
         """A block was decided: what it carries is no longer watched, the rest is compared."""
-        latest = self._latest_by_lane(block.transaction_ids)
+        if not self._watched:
+            return
         for transaction_id in block.transaction_ids:
             self.release(transaction_id)
         # Thousands may be watched, of a few lanes: what a lane is compared with is found once.
@@ -69,7 +74,7 @@ class CensorshipWatch:
         for transaction_id, watched in self._watched.items():
             lane = watched.lane
             if lane not in overtaker:
-                overtaker[lane] = _latest_from(lane, latest)
+                overtaker[lane] = _latest_from(lane, block.received_s)
             later_s = overtaker[lane] - watched.received_at
             if later_s >= self._patience_s or _fits(watched, block):
                 self._pass_over(transaction_id, watched, block.proposer, now)
@@ -94,15 +99,6 @@ class CensorshipWatch:
         watched.blocks += 1
         self._passed[transaction_id] = watched
 
-    def _latest_by_lane(self, transaction_ids: Sequence[bytes]) -> dict[int, float]:
-        """When the youngest transaction of each lane that a block carries was received."""
-        latest: dict[int, float] = {}
-        for transaction_id in transaction_ids:
-            taken = self._watched.get(transaction_id)
-            if taken is not None:
-                latest[taken.lane] = max(taken.received_at, latest.get(taken.lane, 0.0))
-        return latest
-
     def __len__(self) -> int:
         return len(self._watched)
 
@@ -115,6 +111,6 @@ def _fits(watched: _Watched, block: CommittedBlock) -> bool:
     )
 
 
-def _latest_from(lane: int, latest: dict[int, float]) -> float:
+def _latest_from(lane: int, latest: Mapping[int, float]) -> float:
     """When the youngest carried transaction of no higher priority than `lane` was received."""
     return max((at for other, at in latest.items() if other >= lane), default=float("-inf"))

@@ -15,10 +15,15 @@ from consensus.votes import VoteRecord
 @dataclass(frozen=True, slots=True)
 class Persist:
     """Write `blocks` where they are not yet stored, then `record`, and sync. A failure stops the
-    node."""
+    node.
+
+    `keep` names the blocks that the record needs and that are not among `blocks`: they were written
+    earlier, and must not go. All others may.
+    """
 
     record: VoteRecord
     blocks: tuple[Block, ...]
+    keep: tuple[bytes, ...]
 
 
 @dataclass(frozen=True, slots=True)

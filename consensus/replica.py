@@ -35,7 +35,7 @@ from consensus.messages import (
 )
 from consensus.peers import Peers
 from consensus.standing import Proposal, ProposalDue, Standing
-from consensus.timing import Backoff, Timing
+from consensus.timing import Backoff, Timing, is_due
 from consensus.tip import Tip
 from consensus.view_change import highest_prepared, is_sound, new_view_holds
 from consensus.votes import Accepted, VoteRecord
@@ -192,9 +192,13 @@ class Replica:
             self._open(block, now, fresh=True)
         return self._conclude(now)
 
-    def receive(self, packet: Packet, now: float) -> list[Effect]:
+    def receive(self, packet: Packet, now: float, *, direct: bool) -> list[Effect]:
         """A message whose every signature, nested ones included, the shell has verified; so it has
-        that a block beside it matches its own header."""
+        that a block beside it matches its own header.
+
+        `direct`: it came over a connection with its author, made since this start. Whatever else
+        comes may be older than that, and told again.
+        """
         signed = packet.signed
         message = signed.message
         if signed.sender == self.me or signed.sender not in self.tip.validators:
@@ -203,6 +207,8 @@ class Replica:
             return []
         self._peers.hear(signed.sender, now)
         if isinstance(message, Status):
+            if direct and self._abstention is not None:
+                self._abstention.prove(signed.sender, message, self.tip)
             self._take(packet, now)
         elif message.height < self.height:
             self._answer(signed.sender, message.height, now)
@@ -252,6 +258,8 @@ class Replica:
         self._peers.connect(member)
         for packet in (self._status(), *self._packets_again()):
             self._emit(Send(member, packet))
+        soon = now + self._timing.links_status_s
+        self._status_at = soon if self._status_at is None else min(self._status_at, soon)
         return self._conclude(now)
 
     def disconnected(self, member: str, now: float) -> list[Effect]:
@@ -266,16 +274,16 @@ class Replica:
 
     def on_timeout(self, now: float) -> list[Effect]:
         """`deadline` has come. Harmless when called early."""
-        if _is_due(self._view_timer, now):
+        if is_due(self._view_timer, now):
             self._emit(Regossip())
             self._ask(self.view + 1)
-        elif _is_due(self._idle_at, now):
+        elif is_due(self._idle_at, now):
             self._ask(1)
-        if _is_due(self._resend_at, now):
+        if is_due(self._resend_at, now):
             self._resend_at = None
             for packet in self._packets_again():
                 self._emit(Broadcast(packet))
-        if _is_due(self._status_at, now):
+        if is_due(self._status_at, now):
             self._tell(now)
         self._here.candidates.fetch_again(now)
         if self._catch_up is not None and self._catch_up.passed(now, self._timing.backoff_s_max):
@@ -335,8 +343,6 @@ class Replica:
         tip_height = status.tip.height if status.tip is not None else 0
         if status.height != tip_height + 1 or not self._peers.take_status(sender, status):
             return
-        if self._abstention is not None and tip_height <= here.height:
-            self._abstention.prove(sender, tip_height, here.tip.validators)
         if status.height < here.height:
             self._answer(sender, status.height, now)
         elif status.height == here.height:
@@ -606,7 +612,3 @@ class Replica:
         heard_at = self._peers.heard_at(self.primary)
         since = self._begun_at if heard_at is None else max(heard_at, self._begun_at)
         return since + self._timing.idle_s
-
-
-def _is_due(at: float | None, now: float) -> bool:
-    return at is not None and now >= at

@@ -221,5 +221,7 @@ class Standing:
             message = record.proposal.message
             assert isinstance(message, PrePrepare | NewView), "a proposal is one of these"
             named.append(message.block_hash)
-        blocks = (self.candidates.block(block_hash) for block_hash in dict.fromkeys(named))
-        return Persist(record, tuple(block for block in blocks if block is not None))
+        named = list(dict.fromkeys(named))
+        blocks = [block for each in named if (block := self.candidates.block(each)) is not None]
+        here = {block.header.hash for block in blocks}
+        return Persist(record, tuple(blocks), tuple(each for each in named if each not in here))

@@ -10,6 +10,7 @@ from typing import assert_never
 
 from chain.block import OK, Result
 from chain.errors import InvalidMessage, Rejected
+from chain.genesis import Parameters
 from ledger import patients, principals, records
 from ledger.actions import (
     Action,
@@ -68,8 +69,17 @@ def execute(state: StateReader, block: BlockContext, transactions: Sequence[Prep
     """
     base = decoded(state)
     _check_block(base, block, transactions)
+    return execute_admissible(base, block, transactions)
+
+
+def execute_admissible(
+    state: StateReader, block: BlockContext, transactions: Sequence[Prepared]
+) -> Execution:
+    """`execute` for a caller who has asked `admissible` about each, and none comes twice."""
+    base = decoded(state)
     overlay = Overlay(base)
-    results = tuple([_execute_one(overlay, base, block, each) for each in transactions])
+    rules = parameters(base)
+    results = tuple([_execute_one(overlay, rules, block, each) for each in transactions])
     return Execution(results, overlay.encoded())
 
 
@@ -78,7 +88,7 @@ def check(state: StateReader, block: BlockContext, prepared: Prepared) -> None:
     `InvalidMessage` where it is not admissible."""
     base = decoded(state)
     admissible(base, block, prepared)
-    result = _execute_one(Overlay(base), base, block, prepared)
+    result = _execute_one(Overlay(base), parameters(base), block, prepared)
     if not result.ok:
         raise Rejected(result.code, result.field)
 
@@ -97,7 +107,7 @@ def _check_block(base: DecodedState, block: BlockContext, transactions: Sequence
 
 
 def _execute_one(
-    overlay: Overlay, base: DecodedState, block: BlockContext, prepared: Prepared
+    overlay: Overlay, rules: Parameters, block: BlockContext, prepared: Prepared
 ) -> Result:
     transaction = prepared.transaction
     principal = overlay.read(principal_key(transaction.sender), PRINCIPAL)
@@ -105,7 +115,7 @@ def _execute_one(
     request = Request(
         overlay,
         block,
-        parameters(base),
+        rules,
         prepared.id,
         transaction.sender,
         principal,

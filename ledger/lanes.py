@@ -22,4 +22,4 @@ LANES: Final[Mapping[type[Action], Lane]] = MappingProxyType({})
 
 def lane_of(actions: Sequence[Action]) -> Lane:
     """The latest lane of any of `actions`, so that nothing travels in an urgent one's company."""
-    return max(LANES.get(type(action), Lane.NORMAL) for action in actions)
+    return max([LANES.get(type(action), Lane.NORMAL) for action in actions])

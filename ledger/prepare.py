@@ -4,10 +4,10 @@ Whatever fails here is malformed: no block holds it.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
+from chain.codec import Value
 from chain.errors import InvalidMessage
 from chain.genesis import Parameters
 from chain.keys import check_encryption_key, check_public_key
@@ -40,8 +40,7 @@ WEIGHTS: Final[Mapping[type[Action], int]] = MappingProxyType(
 """The state writes that an action of each kind may cause."""
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
+class Prepared(Value, frozen=True, eq=False):
     """A well-formed transaction, decoded once for good. `raw` encodes `signed`."""
 
     raw: bytes
@@ -74,20 +73,23 @@ def prepare(raw: bytes, parameters: Parameters) -> Prepared:
     )
     _check_attachments(transaction, actions)
     weight = sum([WEIGHTS[type(action)] for action in actions])
-    prepared = Prepared(raw, signed, transaction, signed.id, actions, lane_of(actions), weight)
-    check_limits(prepared, parameters)
-    return prepared
+    _check_weight(weight, parameters)
+    return Prepared(raw, signed, transaction, signed.id, actions, lane_of(actions), weight)
 
 
 def check_limits(prepared: Prepared, parameters: Parameters) -> None:
     """Size, counts and weight; the parameters may have changed since `prepare`."""
     _check_size(prepared.raw, parameters)
     _check_counts(prepared.transaction, parameters)
-    if prepared.weight > parameters.transaction_weight_max:
+    _check_weight(prepared.weight, parameters)
+
+
+def _check_weight(weight: int, parameters: Parameters) -> None:
+    if weight > parameters.transaction_weight_max:
         raise InvalidMessage(
             "transaction.too_heavy",
             "actions",
-            f"weight {prepared.weight}, at most {parameters.transaction_weight_max}",
+            f"weight {weight}, at most {parameters.transaction_weight_max}",
         )
 
 
@@ -95,7 +97,7 @@ def _check_size(raw: bytes, parameters: Parameters) -> None:
     if len(raw) > parameters.transaction_bytes_max:
         raise InvalidMessage(
             "transaction.too_large",
-            "",
+            "transaction",
             f"{len(raw)} bytes, at most {parameters.transaction_bytes_max}",
         )
 

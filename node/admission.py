@@ -5,32 +5,35 @@ a batch at a time; reads the state at the tip and changes nothing but the attach
 keeps what nobody commits for a while only.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Sequence
 from hashlib import sha256
+from typing import Final
 
+from chain.codec import Value
 from chain.errors import InvalidMessage, Rejected
 from chain.genesis import Genesis, Parameters
 from chain.keys import verify
-from chain.transaction import Transaction, check_approvals, signing_payload
+from chain.transaction import AttachmentRef, check_approvals, signing_payload
 from ledger.execute import admissible, check
 from ledger.prepare import Prepared, prepare
 from ledger.request import BlockContext
 from ledger.state import DecodedState, decoded
+from node.backend import Busy
 from storage.attachments import AttachmentStore
+from storage.errors import AttachmentErased, QuotaExceeded, ShareExceeded
 from storage.protocols import Store
 
+SHARE_IS_FULL: Final = "this sender's share of the room for attachments in waiting is full"
 
-@dataclass(frozen=True, slots=True)
-class Offered:
+
+class Offered(Value, frozen=True):
     """A transaction as somebody hands it in, with the attachments that come along."""
 
     raw: bytes
     attachments: Sequence[bytes]
 
 
-@dataclass(frozen=True, slots=True)
-class Admitted:
+class Admitted(Value, frozen=True):
     """`key` verified the signature; `kept` are the attachments that came along and were new,
     `missing` those that this node does not hold yet."""
 
@@ -40,14 +43,22 @@ class Admitted:
     missing: tuple[bytes, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class OnChain:
+class _Believed(Value, frozen=True):
+    """What becomes an `Admitted` once `came` is kept: the attachments that came along, by hash."""
+
+    prepared: Prepared
+    key: bytes
+    came: dict[bytes, bytes]
+    missing: tuple[bytes, ...]
+
+
+class OnChain(Value, frozen=True):
     """The transaction is committed already: nothing to do, and nobody's fault."""
 
     transaction_id: bytes
 
 
-Outcome = Admitted | OnChain | InvalidMessage | Rejected
+Outcome = Admitted | OnChain | InvalidMessage | Rejected | Busy
 
 
 class Admission:
@@ -66,33 +77,40 @@ class Admission:
         self._wall_ms = wall_ms
 
     def admit(
-        self, offered: Sequence[Offered], parameters: Parameters, *, strict: bool
+        self,
+        offered: Sequence[Offered],
+        parameters: Parameters,
+        *,
+        strict: bool,
+        block_ms: int | None = None,
     ) -> list[Outcome]:
         """One outcome for each of `offered`, in order.
+
+        `block_ms` is the timestamp of the block that carries them: what is in a block is judged by
+        its time, whatever this node's clock says. Else it is the present time that counts.
 
         `strict` is for a sender who listens: every attachment must be there, and what the ledger
         would reject at the tip is refused now. Gossip is lenient: order on the way is nobody's
         fault.
         """
-        context = self._context()
+        context = self._context(block_ms)
         # One memory of decoded entries for the batch: most senders come more than once.
         state = decoded(self._store.state)
-        outcomes: list[Outcome] = []
+        believed: list[_Believed | OnChain | InvalidMessage | Rejected] = []
         for each in offered:
             try:
-                outcomes.append(self._admit(each, parameters, state, context, strict=strict))
+                believed.append(self._judge(each, parameters, state, context, strict=strict))
             except (InvalidMessage, Rejected) as refusal:
-                outcomes.append(refusal)
-        return outcomes
+                believed.append(refusal)
+        return self._keep(believed)
 
-    def _context(self) -> BlockContext:
+    def _context(self, block_ms: int | None) -> BlockContext:
         tip = self._store.tip()
         assert tip is not None, "a running node has a genesis block"
-        return BlockContext(
-            tip.header.height + 1, max(self._wall_ms(), tip.header.timestamp_ms + 1)
-        )
+        time_ms = self._wall_ms() if block_ms is None else block_ms
+        return BlockContext(tip.header.height + 1, max(time_ms, tip.header.timestamp_ms + 1))
 
-    def _admit(
+    def _judge(
         self,
         offered: Offered,
         parameters: Parameters,
@@ -100,24 +118,30 @@ class Admission:
         context: BlockContext,
         *,
         strict: bool,
-    ) -> Admitted | OnChain:
+    ) -> _Believed | OnChain:
         prepared = prepare(offered.raw, parameters)
         if self._store.find_transaction(prepared.id) is not None:
             return OnChain(prepared.id)
         key = self._authenticate(prepared, admissible(state, context, prepared))
         if strict:
             check(state, context, prepared)
-        kept, missing = self._keep_attachments(
-            prepared.transaction, offered.attachments, parameters
+        refs = prepared.transaction.attachments
+        came = _named(refs, offered.attachments, parameters)
+        missing = tuple(
+            [
+                ref.hash
+                for ref in refs
+                if ref.hash not in came and not self._attachments.has(ref.hash)
+            ]
         )
         if strict and missing:
-            index = [ref.hash for ref in prepared.transaction.attachments].index(missing[0])
+            index = [ref.hash for ref in refs].index(missing[0])
             raise InvalidMessage(
                 "transaction.attachment_missing",
                 f"attachments[{index}]",
                 "neither sent along nor uploaded before",
             )
-        return Admitted(prepared, key, kept, missing)
+        return _Believed(prepared, key, came, missing)
 
     def _authenticate(self, prepared: Prepared, keys: Sequence[bytes]) -> bytes:
         """Checks signature and co-signatures; returns the one of `keys` that signed."""
@@ -132,25 +156,64 @@ class Admission:
             "not the sender's valid key over this chain's transaction",
         )
 
-    def _keep_attachments(
-        self, transaction: Transaction, attachments: Sequence[bytes], parameters: Parameters
-    ) -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:
-        """Stores what came along and is named; returns what was new and what is still missing."""
-        if sum(map(len, attachments)) > parameters.inline_attachment_bytes_max:
-            raise InvalidMessage(
-                "transaction.attachments_too_large",
-                "attachments",
-                f"{parameters.inline_attachment_bytes_max} bytes travel with a transaction; "
-                "upload larger ones first",
+    def _keep(
+        self, believed: Sequence[_Believed | OnChain | InvalidMessage | Rejected]
+    ) -> list[Outcome]:
+        """Stores what came along: of the whole batch in one piece, and where that is refused, one
+        by one, so that each sender hears of its own."""
+        batch = [each for each in believed if isinstance(each, _Believed)]
+        try:
+            fresh = self._attachments.put_many(
+                (item for each in batch for item in each.came.items()), _owners(batch)
             )
-        sizes = {ref.hash: ref.size for ref in transaction.attachments}
-        came = {sha256(raw).digest(): raw for raw in attachments}
-        for digest, raw in came.items():
-            if sizes.get(digest) != len(raw):
-                raise InvalidMessage(
-                    "transaction.attachment_wrong", "attachments", "named by no hash and size"
-                )
-        missing = [digest for digest in sizes if not self._attachments.has(digest)]
-        kept = tuple(digest for digest in missing if digest in came)
-        self._attachments.put_many([(digest, came[digest]) for digest in kept])
-        return kept, tuple(digest for digest in missing if digest not in came)
+        except (AttachmentErased, QuotaExceeded):
+            return [
+                self._keep_one(each) if isinstance(each, _Believed) else each for each in believed
+            ]
+        return [
+            _admitted(each, fresh) if isinstance(each, _Believed) else each for each in believed
+        ]
+
+    def _keep_one(self, believed: _Believed) -> Outcome:
+        try:
+            fresh = self._attachments.put_many(believed.came.items(), _owners([believed]))
+            return _admitted(believed, fresh)
+        except AttachmentErased:
+            return InvalidMessage(
+                "attachment.erased", "attachments", "erased for good; it is never taken again"
+            )
+        except ShareExceeded:
+            return Busy("attachment.sender_share", SHARE_IS_FULL)
+        except QuotaExceeded:
+            return Busy("attachment.quota", "the room for attachments in waiting is full")
+
+
+def _owners(batch: Sequence[_Believed]) -> dict[bytes, bytes]:
+    """On whose account what came along waits: its sender's."""
+    return {each: one.prepared.transaction.sender for one in batch for each in one.came}
+
+
+def _admitted(believed: _Believed, fresh: Container[bytes]) -> Admitted:
+    kept = tuple([digest for digest in believed.came if digest in fresh])
+    return Admitted(believed.prepared, believed.key, kept, believed.missing)
+
+
+def _named(
+    refs: Sequence[AttachmentRef], attachments: Sequence[bytes], parameters: Parameters
+) -> dict[bytes, bytes]:
+    """What came along, by hash. Raises `InvalidMessage` for what the transaction does not name."""
+    if sum(map(len, attachments)) > parameters.inline_attachment_bytes_max:
+        raise InvalidMessage(
+            "transaction.attachments_too_large",
+            "attachments",
+            f"{parameters.inline_attachment_bytes_max} bytes travel with a transaction; "
+            "upload larger ones first",
+        )
+    sizes = {ref.hash: ref.size for ref in refs}
+    came = {sha256(raw).digest(): raw for raw in attachments}
+    for digest, raw in came.items():
+        if sizes.get(digest) != len(raw):
+            raise InvalidMessage(
+                "transaction.attachment_wrong", "attachments", "named by no hash and size"
+            )
+    return came

@@ -18,6 +18,7 @@ from ledger.genesis import genesis_writes
 from ledger.queries import validators as validators_of
 from node.engine import Engine
 from node.member import MemberNode, Parts
+from node.overrides import latest
 from storage.protocols import Store
 from storage.votes import VoteStore
 
@@ -62,6 +63,9 @@ def assemble(parts: Parts, consensus_key: SigningKey, votes: VoteStore) -> Membe
             "vote record is %s: this node abstains until it is provably past what it may have said",
             stored.condition,
         )
+    override = latest(votes.overrides())
+    if override is not None:
+        _LOG.warning("%s", override.sentence(), extra={"reason": override.reason})
     found = parts.store.tip()
     assert found is not None, "the chain has begun"
     tip = Tip(found.header, found.certificate, validators_of(parts.store.state))
@@ -81,6 +85,7 @@ def assemble(parts: Parts, consensus_key: SigningKey, votes: VoteStore) -> Membe
         first_sequence=parts.clock.wall_ms(),
     )
     node = MemberNode(parts)
+    node.vote_override = override
     node.engine = Engine(
         me=parts.me,
         genesis_hash=genesis_hash,

@@ -178,7 +178,7 @@ class NodeConfig:
     leveldb_compression: Annotated[
         str,
         Setting("storage.leveldb_compression", _choice("snappy", "none"), "of LevelDB's tables"),
-    ] = "snappy"
+    ] = "none"
     leveldb_cache_bytes: Annotated[
         int,
         Setting("storage.leveldb_cache_bytes", _integer(1 << 20, 1 << 34), "LevelDB's block cache"),

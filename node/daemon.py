@@ -6,6 +6,7 @@ All tasks live in one TaskGroup: one that dies ends the process, with the reason
 
 import asyncio
 import contextlib
+import gc
 import logging
 import random
 import signal
@@ -22,6 +23,7 @@ from node.api.listener import TlsFiles, serve
 from node.assembly import assemble, begin_chain
 from node.clock import SystemClock
 from node.config import NodeConfig, split_address
+from node.descriptors import Shares, raise_limit, share_out
 from node.desk import Desk
 from node.directory import Directory
 from node.errors import OperatorError
@@ -44,6 +46,8 @@ _LOG: Final = logging.getLogger("medlock.daemon")
 SWITCH_S: Final = 0.0005
 """How long a thread may keep the interpreter while the event loop wants it: ten times shorter than
 Python's own choice, for a vote is a few of these."""
+GARBAGE_OBJECTS: Final = 20_000
+"""New objects, of those that can be in a cycle, between two looks for garbage."""
 _COMPRESSION: Final[dict[str, Compression]] = {"snappy": "snappy", "none": None}
 
 
@@ -61,14 +65,17 @@ class _Opened:
 async def run_node(directory: Directory, config: NodeConfig) -> None:
     """Runs the node in `directory` until SIGTERM or SIGINT. Raises `OperatorError`."""
     sys.setswitchinterval(SWITCH_S)
+    # What a node makes by the thousand is in no cycle: looking for some all the time is waste.
+    gc.set_threshold(GARBAGE_OBJECTS, 20, 20)
     genesis = directory.genesis()
+    shares = share_out(raise_limit(), len(genesis.validators.members) - 1)
     passphrase = find_passphrase(directory.keys_path, config.keys_passphrase_file)
     keys = load_node_keys(directory.keys_path, passphrase)
     _check_membership(genesis, keys)
     with contextlib.ExitStack() as closing:
         store = _open_store(directory, genesis, config)
         closing.callback(store.close)
-        attachments = _open_attachments(directory.attachments_path, config)
+        attachments = _open_attachments(directory.attachments_path, config, _height(store))
         closing.callback(attachments.close)
         votes = VoteStore(directory.votes_path)
         closing.callback(votes.close)
@@ -76,8 +83,10 @@ async def run_node(directory: Directory, config: NodeConfig) -> None:
         closing.callback(workers.close)
         closing.callback(door.close)
         opened = _Opened(store, attachments, votes, workers, door)
-        node, network = _assemble(genesis, keys, config, opened)
-        await _run(node, network, config)
+        limits = Limits(dial_cap_s=config.dial_cap_s, handshakes_max=shares.handshakes_max)
+        node, network = _assemble(genesis, keys, config, opened, limits)
+        gc.freeze()
+        await _run(node, network, config, shares)
 
 
 def _check_membership(genesis: Genesis, keys: NodeKeys) -> None:
@@ -116,13 +125,28 @@ def _open_store(directory: Directory, genesis: Genesis, config: NodeConfig) -> S
         raise _explained(problem) from problem
 
 
-def _open_attachments(path: Path, config: NodeConfig) -> AttachmentStore:
-    """As the store: where none is left, what blocks name is fetched again."""
+def _height(store: Store) -> int:
+    tip = store.tip()
+    assert tip is not None, "an opened store has a chain"
+    return tip.header.height
+
+
+def _open_attachments(path: Path, config: NodeConfig, blocks: int) -> AttachmentStore:
+    """A new one on a chain without blocks only: those of committed ones would never be asked for,
+    because what is committed is not executed again."""
     clock_ms = SystemClock(config.clock_offset_ms).wall_ms
+    compression = _COMPRESSION[config.leveldb_compression]
+    is_gone = not path.exists() or not any(path.iterdir())
+    if is_gone and blocks > 0:
+        raise OperatorError(
+            "E051",
+            f"{path} is gone, and the store holds {blocks} blocks that name attachments",
+            fix="put it back, or delete data/ as well (never votes/): both are then learnt again",
+        )
     try:
-        if not path.exists() or not any(path.iterdir()):
-            AttachmentStore.create(path, clock_ms).close()
-        return AttachmentStore.open(path, clock_ms)
+        if is_gone:
+            AttachmentStore.create(path, clock_ms, compression=compression).close()
+        return AttachmentStore.open(path, clock_ms, compression=compression)
     except StoreProblem as problem:
         raise _explained(problem) from problem
 
@@ -133,7 +157,7 @@ def _explained(problem: StoreProblem) -> OperatorError:
 
 
 def _assemble(
-    genesis: Genesis, keys: NodeKeys, config: NodeConfig, opened: _Opened
+    genesis: Genesis, keys: NodeKeys, config: NodeConfig, opened: _Opened, limits: Limits
 ) -> tuple[MemberNode, Network]:
     clock = SystemClock(config.clock_offset_ms)
     events = PeerEvents()
@@ -144,7 +168,7 @@ def _assemble(
         split_address(config.p2p_listen),
         clock.monotonic_s,
         random.SystemRandom(),
-        Limits(dial_cap_s=config.dial_cap_s),
+        limits,
         events,
     )
     network.latency_s = config.p2p_latency_ms / 1_000
@@ -186,7 +210,7 @@ def _peer_addresses(store: Store, me: str, config: NodeConfig) -> list[PeerAddre
     ]
 
 
-async def _run(node: MemberNode, network: Network, config: NodeConfig) -> None:
+async def _run(node: MemberNode, network: Network, config: NodeConfig, shares: Shares) -> None:
     stopped = asyncio.Event()
     try:
         await network.start()
@@ -197,10 +221,11 @@ async def _run(node: MemberNode, network: Network, config: NodeConfig) -> None:
         development=config.development,
         clock=lambda: node.parts.clock.wall_ms() / 1_000,
     )
-    runner = await serve(app, config.api_listen, _tls_files(config))
+    runner = await serve(app, config.api_listen, _tls_files(config), shares.connections_max)
     with _signals(stopped):
         try:
             async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(runner.run())
                 running = [
                     tasks.create_task(network.run()),
                     tasks.create_task(node.run()),
@@ -211,6 +236,7 @@ async def _run(node: MemberNode, network: Network, config: NodeConfig) -> None:
                 _LOG.info("stopping")
                 for task in running:
                     task.cancel()
+                await runner.cleanup()
         finally:
             await runner.cleanup()
             await network.stop()

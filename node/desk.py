@@ -91,7 +91,7 @@ class Desk:
         parts = self._node.parts
         if isinstance(outcome, OnChain):
             return outcome.transaction_id
-        if isinstance(outcome, InvalidMessage | Rejected):
+        if isinstance(outcome, InvalidMessage | Rejected | Busy):
             parts.metrics.refused.labels(code=outcome.code).inc()
             return outcome
         inline = tuple(attachments)
@@ -139,6 +139,10 @@ class Desk:
         """See `Backend.heights`."""
         return self._node.waiting.heights(after)
 
+    def uploaded(self, attachment: bytes, size: int) -> None:
+        """See `Backend.uploaded`."""
+        self._node.replication.uploaded(attachment, size)
+
     async def in_thread(self, work: Callable[[], T]) -> T:
         """See `Backend.in_thread`."""
         return await self._node.parts.door.run(work)
@@ -168,6 +172,7 @@ class Desk:
                 "bytes": node.parts.mempool.bytes,
             },
             "evidence": len(node.engine.evidence),
+            "vote_override": None if node.vote_override is None else node.vote_override.document(),
             "attachments_missing": node.replication.missing,
             "syncing": node.sync.active,
             "version": self.version,
@@ -177,7 +182,8 @@ class Desk:
         """See `Backend.consensus`."""
         explanation = self._node.engine.replica.explain()
         now = self._node.parts.clock.monotonic_s()
-        return explain_stall(explanation, self._node.parts.mesh.peers(), now).document(now)
+        peers, override = self._node.parts.mesh.peers(), self._node.vote_override
+        return explain_stall(explanation, peers, now, override).document(now)
 
     def peers(self) -> list[dict[str, Any]]:
         """See `Backend.peers`."""

@@ -315,7 +315,8 @@ class Engine:
             self._relay.heard(sender, packet.signed.message.heard)
         for target in self._relay.targets(sender, item.member, packet.signed.signature, now):
             self._around.send(target, item.raw)
-        return self.replica.receive(packet, now)
+        # TLS makes what comes over the author's own connection fresh; its copies may be old.
+        return self.replica.receive(packet, now, direct=sender == item.member)
 
     def _tell_evidence(self, found: Evidence) -> None:
         """Gossip of evidence: whoever gets both messages finds the same, once."""
@@ -412,7 +413,7 @@ class Engine:
             # The replica persists again only when its abstention is over.
             self._votes.renew()
         blocks = {block.header.hash: BLOCK.encode(block) for block in effect.blocks}
-        self._votes.save(VOTE_RECORD.encode(effect.record), blocks)
+        self._votes.save(VOTE_RECORD.encode(effect.record), blocks, effect.keep)
 
     async def _validate(self, block: Block, *, fresh: bool) -> None:
         block_hash = block.header.hash

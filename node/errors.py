@@ -128,6 +128,11 @@ ERRORS: Final[dict[str, Explained]] = {
         "it is not what this command reads",
         "give a file that Medlock, or the software named, wrote",
     ),
+    "E019": _config(
+        "this node takes no development commands",
+        "links are cut only on a throw-away node: node.toml sets development = true there",
+        "set development = true in its node.toml, never on a real network, and restart it",
+    ),
     "E020": Explained(
         Exit.UNREACHABLE,
         "the node does not answer",
@@ -151,6 +156,11 @@ ERRORS: Final[dict[str, Explained]] = {
         "the node cannot take this now",
         "a queue is full, or the node is catching up",
         "try again; the same transaction commits once however often it is sent",
+    ),
+    "E024": _config(
+        "too few files may be open",
+        "votes, store and peers need theirs whatever strangers do",
+        "raise the limit: ulimit -n, or LimitNOFILE= of the service",
     ),
     "E030": Explained(
         Exit.DENIED,
@@ -228,13 +238,20 @@ ERRORS: Final[dict[str, Explained]] = {
         Exit.INTEGRITY,
         "the vote record is damaged or missing",
         "a node that forgot its votes could vote twice",
-        "medlock inspect --dir DIR; the node abstains or refuses, it never guesses",
+        "medlock inspect --dir DIR; the node abstains until that is safe; where too few others "
+        "vote, medlock votes accept-loss --dir DIR",
     ),
     "E053": Explained(
         Exit.INTEGRITY,
         "this node computes another state than the quorum signed",
         "its store or its software differs from the others'",
         "stop it, keep its directory, compare versions, and report it",
+    ),
+    "E054": Explained(
+        Exit.CHECK_FAILED,
+        "the vote record is not lost",
+        "an override is for a node that abstains; this one would vote twice",
+        "leave it as it is: medlock run --dir DIR",
     ),
     "E060": Explained(
         Exit.USAGE,

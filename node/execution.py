@@ -12,7 +12,7 @@ from chain.genesis import Genesis
 from chain.merkle import MerkleTree
 from chain.transaction import merkle_leaf
 from chain.validators import ValidatorSet
-from ledger.execute import Execution, admissible, execute
+from ledger.execute import Execution, admissible, execute, execute_admissible
 from ledger.keyspace import VALIDATORS_KEY
 from ledger.prepare import Prepared
 from ledger.request import BlockContext
@@ -66,7 +66,7 @@ class Executor:
         for entry in entries:
             (carried if _still_admissible(state, context, entry) else stale).append(entry)
         prepared = [entry.prepared for entry in carried]
-        execution = execute(state, context, prepared)
+        execution = execute_admissible(state, context, prepared)
         executed = self._assemble(tip, validators, context, proposer, prepared, execution)
         return executed, stale
 
@@ -75,7 +75,7 @@ class Executor:
     ) -> Executed:
         """Executes `block`, whose transactions are `entries` in order, and compares every root.
 
-        The caller has checked signatures. Raises `InvalidBlock`.
+        The caller has checked signatures, and that none comes twice. Raises `InvalidBlock`.
         """
         header = block.header
         self.check_header(tip, validators, block)
@@ -85,7 +85,7 @@ class Executor:
             if not _still_admissible(state, context, entry):
                 raise InvalidBlock("block.inadmissible", f"transactions[{index}]")
         prepared = [entry.prepared for entry in entries]
-        execution = execute(state, context, prepared)
+        execution = execute_admissible(state, context, prepared)
         executed = self._assemble(tip, validators, context, header.proposer, prepared, execution)
         return self._agreed(header, executed, block)
 

@@ -34,7 +34,12 @@ INBOX_BYTES_MAX: Final = 64 << 20
 INBOX_BATCH_MAX: Final = 128
 """Transactions that one call into the worker threads admits: some 20 ms, for a block may wait."""
 HARMLESS: Final = frozenset(
-    {"transaction.expired", "transaction.valid_too_long", "transaction.unknown_sender"}
+    {
+        "attachment.erased",
+        "transaction.expired",
+        "transaction.valid_too_long",
+        "transaction.unknown_sender",
+    }
 )
 """Refusals that an honest peer can cause: it is a little ahead or behind."""
 FAULT_POINTS: Final = 10
@@ -50,7 +55,7 @@ class Gossip:
         mempool: Mempool,
         admission: Admission,
         parameters: Callable[[], Parameters],
-        missing: Callable[[Sequence[bytes]], None],
+        missing: Callable[[Sequence[bytes], bytes], None],
         landed: Callable[[Sequence[bytes]], None],
         work_arrived: Callable[[], None],
         clock: Clock,
@@ -194,16 +199,19 @@ class Gossip:
         )
         arrived = False
         hearing = self._who_hears_the_source()
+        now_s = self._clock.monotonic_s()
         for (member, item), outcome in zip(batch, outcomes, strict=True):
             match outcome:
                 case Admitted():
-                    if self._take(member, item, outcome):
+                    if self._take(member, item, outcome, now_s):
                         arrived = True
                         self._talk.add(outcome.prepared.id, source=member, direct=hearing)
                 case OnChain():
                     self._talk.forget(outcome.transaction_id)
                 case InvalidMessage() | Rejected():
                     self._refuse(member, item, outcome.code)
+                case Busy():
+                    self._metrics.refused.labels(code=outcome.code).inc()
         if arrived:
             self._to_send.set()
             self._work_arrived()
@@ -214,21 +222,22 @@ class Gossip:
             self._refused.add(sha256(item.transaction).digest())
             self._mesh.punish(member, FAULT_POINTS, code)
 
-    def _take(self, member: str, item: TransactionItem, admitted: Admitted) -> bool:
+    def _take(self, member: str, item: TransactionItem, admitted: Admitted, now_s: float) -> bool:
         if admitted.prepared.id in self._mempool:
             return False
         inline = item.attachments if not admitted.missing else None
-        entry = Entry(admitted.prepared, admitted.key, self._clock.monotonic_s(), member, inline)
+        entry = Entry(admitted.prepared, admitted.key, now_s, member, inline)
         try:
             self._mempool.add(entry)
         except (Busy, InvalidMessage) as refusal:
             self._metrics.refused.labels(code=refusal.code).inc()
             return False
-        self._missing(admitted.missing)
+        if admitted.missing:
+            self._missing(admitted.missing, admitted.prepared.transaction.sender)
         self._landed(admitted.kept)
         return True
 
-    def _who_hears_the_source(self) -> Sequence[str]:
+    def _who_hears_the_source(self) -> frozenset[str]:
         """In a small mesh everyone is told by the node where a transaction was submitted."""
-        peers = [peer.member for peer in self._mesh.peers()]
-        return peers if len(peers) < LIMITS.full_push_members_max else ()
+        peers = frozenset(peer.member for peer in self._mesh.peers())
+        return peers if len(peers) < LIMITS.full_push_members_max else frozenset()

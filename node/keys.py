@@ -26,15 +26,8 @@ from client.files import read_bounded, write_whole
 from client.passphrase import PASSPHRASE_BYTES_MAX
 from client.redacted import Redacted
 from client.sealing import Random, new_private_key
-from client.wallet import (
-    MODERATE,
-    KdfLimits,
-    Wallet,
-    card,
-    load_wallet,
-    new_wallet,
-    save_wallet,
-)
+from client.vault import MODERATE, KdfLimits
+from client.wallet import Wallet, card, load_wallet, new_wallet, save_wallet
 from node.errors import OperatorError
 from p2p.certificates import Identity, create_identity
 

@@ -37,6 +37,7 @@ from node.execution import Executed, Executor, InvalidBlock
 from node.gossip import Gossip
 from node.mempool import Entry, Mempool
 from node.metrics import Metrics
+from node.overrides import VoteOverride
 from node.proposals import Proposals
 from node.replication import Replication
 from node.requests import OUTSTANDING_MAX, Requests
@@ -48,6 +49,7 @@ from p2p.wire import (
     Announce,
     AttachmentChunk,
     AttachmentHave,
+    AttachmentOffer,
     AttachmentRequest,
     BlockByHashRequest,
     BlockRange,
@@ -69,6 +71,8 @@ SERVED_MAX: Final = 64
 CONSENSUS_FAULT_POINTS: Final = 50
 HOUSEKEEPING_S: Final = 1.0
 ATTACHMENT_SWEEP_S: Final = 60.0
+WATCH_AFTER_S: Final = 1.0
+"""How long a transaction waits before it is watched for censorship: a quorum needs far less."""
 PENDING_ATTACHMENT_MS_MAX: Final = 7_200_000
 """How long an attachment may wait to be committed: twice the longest life of a transaction."""
 
@@ -106,9 +110,11 @@ class MemberNode:
     """The engine's `Surroundings` and the mesh's `NetworkEvents`."""
 
     engine: Engine
+    vote_override: VoteOverride | None
 
     def __init__(self, parts: Parts) -> None:
-        """`engine` is set by whoever assembles, before anything runs."""
+        """`engine` and `vote_override`, the operator's last one, are set by whoever assembles,
+        before anything runs."""
         self.parts = parts
         self.parameters: Parameters = parameters_of(parts.store.state)
         tip = parts.store.tip()
@@ -179,7 +185,8 @@ class MemberNode:
         sweep_s = parts.clock.monotonic_s()
         while True:
             await asyncio.sleep(HOUSEKEEPING_S)
-            parts.mempool.expire(self.engine.tip.header.timestamp_ms)
+            for expired in parts.mempool.expire(self.engine.tip.header.timestamp_ms):
+                self._censorship.release(expired.id)
             metrics.mempool_bytes.set(parts.mempool.bytes)
             metrics.mempool_transactions.set(len(parts.mempool))
             metrics.view.set(self.engine.replica.view)
@@ -276,11 +283,8 @@ class MemberNode:
             self.parameters = parameters_of(self.parts.store.state)
         ids = [each.id for each in executed.prepared]
         header = executed.block.header
-        self._watch_for_censorship(executed, ids)
-        self.parts.mempool.remove(ids)
+        self._watch_for_censorship(executed, ids, self.parts.mempool.remove(ids))
         self.gossip.committed(ids)
-        for expired in self.parts.mempool.expire(header.timestamp_ms):
-            self._censorship.release(expired.id)
         self._count(executed, certificate)
         self.waiting.committed(
             header.height,
@@ -293,24 +297,38 @@ class MemberNode:
         )
         return Tip(header, certificate, executed.validators)
 
-    def _watch_for_censorship(self, executed: Executed, ids: Sequence[bytes]) -> None:
-        """Only what this node held when the block was decided can have been passed over."""
-        for entry in islice(self.parts.mempool, WATCHED_TRANSACTIONS_MAX):
+    def _watch_for_censorship(
+        self, executed: Executed, ids: Sequence[bytes], taken: Sequence[Entry]
+    ) -> None:
+        """Judges a block by what this node held. Its own entries that the block took are `taken`.
+
+        A transaction is watched from its second `WATCH_AFTER_S` on, so that what the next blocks
+        take anyhow costs nothing here.
+        """
+        now_s = self.parts.clock.monotonic_s()
+        for entry in islice(
+            self.parts.mempool.held_since(now_s - WATCH_AFTER_S), WATCHED_TRANSACTIONS_MAX
+        ):
             if self._widely_held(entry):
                 prepared = entry.prepared
                 self._censorship.hold(
                     entry.id, entry.lane, len(prepared.raw), prepared.weight, entry.received_s
                 )
+        youngest_s: dict[int, float] = {}
+        for entry in taken:
+            if entry.received_s > youngest_s.get(entry.lane, 0.0):
+                youngest_s[entry.lane] = entry.received_s
         limits, carried = self.parameters, executed.prepared
         self._censorship.committed(
             CommittedBlock(
                 executed.block.header.proposer,
                 ids,
+                youngest_s,
                 limits.block_transactions_max - len(carried),
                 limits.block_bytes_max - sum(len(each.raw) for each in carried),
                 limits.block_weight_max - sum(each.weight for each in carried),
             ),
-            self.parts.clock.monotonic_s(),
+            now_s,
         )
 
     def suspects(self, now_s: float) -> str | None:
@@ -418,6 +436,8 @@ class MemberNode:
                 self._errand(self.replication.serve, member, request)
             case AttachmentHave() as have:
                 self.replication.announced(member, have)
+            case AttachmentOffer() as offer:
+                self.replication.offered(member, offer, self.parameters.attachment_bytes_max)
             case BlockRange() | AttachmentChunk() as answer:
                 self.requests.answered(member, answer)
         return None
@@ -428,6 +448,7 @@ class MemberNode:
             self.engine.offer(PeerConnected(member))
         else:
             self.gossip.greet(member)
+            self._errand(self.replication.greet, member)
 
     def disconnected_from(self, member: str, channel: Channel) -> None:
         """A connection is gone."""

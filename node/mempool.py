@@ -56,6 +56,23 @@ class MempoolLimits:
     sender_share_percent: int = 50
 
 
+class _Share:
+    """What one sender holds of the pool."""
+
+    __slots__ = ("bytes", "count")
+
+    def __init__(self) -> None:
+        self.bytes = 0
+        self.count = 0
+
+    def check(self, entry: Entry, limits: MempoolLimits) -> None:
+        percent = limits.sender_share_percent
+        if (self.bytes + entry.bytes) * 100 > limits.bytes_max * percent or (
+            (self.count + 1) * 100 > limits.transactions_max * percent
+        ):
+            raise Busy("mempool.sender_share", "this sender's share of the mempool is full")
+
+
 class Mempool:
     """The pool. All methods run in the event loop and take microseconds."""
 
@@ -65,8 +82,7 @@ class Mempool:
         self._lanes: dict[int, dict[bytes, Entry]] = {lane: {} for lane in LANES}
         self._by_raw: dict[bytes, Entry] = {}
         self._by_id: dict[bytes, Entry] = {}
-        self._sender_bytes: dict[bytes, int] = {}
-        self._sender_count: dict[bytes, int] = {}
+        self._shares: dict[bytes, _Share] = {}
 
     def __len__(self) -> int:
         return len(self._by_id)
@@ -78,6 +94,15 @@ class Mempool:
         """Entries in the order in which blocks should take them."""
         for lane in LANES:
             yield from self._lanes[lane].values()
+
+    def held_since(self, received_s: float) -> Iterator[Entry]:
+        """Entries received no later than `received_s`, in the order of `__iter__`."""
+        for lane in LANES:
+            # A lane is in order of arrival, so a short wait costs a short look.
+            for entry in self._lanes[lane].values():
+                if entry.received_s > received_s:
+                    break
+                yield entry
 
     def find(self, raw: bytes) -> Entry | None:
         """The entry with exactly these bytes: same id, same signature."""
@@ -91,15 +116,21 @@ class Mempool:
         """Takes `entry` in; a known id is left as it is. Raises `Busy` where there is no room."""
         if entry.id in self._by_id:
             return
-        self._check_share(entry)
-        self._make_room(entry)
         sender = entry.prepared.transaction.sender
+        share = self._shares.get(sender) or _Share()
+        share.check(entry, self.limits)
+        if (
+            self.bytes + entry.bytes > self.limits.bytes_max
+            or len(self._by_id) >= self.limits.transactions_max
+        ):
+            self._make_room(entry)
         self._lanes[entry.lane][entry.id] = entry
         self._by_raw[entry.prepared.raw] = entry
         self._by_id[entry.id] = entry
         self.bytes += entry.bytes
-        self._sender_bytes[sender] = self._sender_bytes.get(sender, 0) + entry.bytes
-        self._sender_count[sender] = self._sender_count.get(sender, 0) + 1
+        share.bytes += entry.bytes
+        share.count += 1
+        self._shares[sender] = share
 
     def remove(self, ids: Iterable[bytes]) -> list[Entry]:
         """Takes out what is there of `ids`."""
@@ -113,10 +144,11 @@ class Mempool:
             del self._by_raw[entry.prepared.raw]
             del self._lanes[entry.lane][transaction_id]
             self.bytes -= entry.bytes
-            self._sender_bytes[sender] -= entry.bytes
-            self._sender_count[sender] -= 1
-            if not self._sender_count[sender]:
-                del self._sender_count[sender], self._sender_bytes[sender]
+            share = self._shares[sender]
+            share.bytes -= entry.bytes
+            share.count -= 1
+            if not share.count:
+                del self._shares[sender]
         return removed
 
     def expire(self, block_time_ms: int) -> list[Entry]:
@@ -148,16 +180,6 @@ class Mempool:
             size += raw_bytes
             weight += entry.prepared.weight
         return chosen
-
-    def _check_share(self, entry: Entry) -> None:
-        share = self.limits.sender_share_percent
-        sender = entry.prepared.transaction.sender
-        held = self._sender_bytes.get(sender, 0) + entry.bytes
-        count = self._sender_count.get(sender, 0) + 1
-        if held * 100 > self.limits.bytes_max * share or (
-            count * 100 > self.limits.transactions_max * share
-        ):
-            raise Busy("mempool.sender_share", "this sender's share of the mempool is full")
 
     def _make_room(self, entry: Entry) -> None:
         """Evicts the latest of lower lanes until `entry` fits, or refuses it."""

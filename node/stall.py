@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from consensus.explain import Explanation, Voter, Waiting
+from node.overrides import VoteOverride
 from p2p.mesh import PeerView
 
 _WAITING: Final[Mapping[Waiting, str]] = {
@@ -59,8 +60,11 @@ class Stall:
         }
 
 
-def explain_stall(said: Explanation, peers: Sequence[PeerView], now: float) -> Stall:
-    """Puts the replica's account and the links together."""
+def explain_stall(
+    said: Explanation, peers: Sequence[PeerView], now: float, override: VoteOverride | None
+) -> Stall:
+    """Puts together the replica's account, the links, and the operator's override while the height
+    is one at which it matters."""
     links = {peer.member: peer for peer in peers}
     sentences = [_WAITING[said.waiting_for]]
     if said.needed and said.waiting_for != "work":
@@ -71,6 +75,8 @@ def explain_stall(said: Explanation, peers: Sequence[PeerView], now: float) -> S
     sentences += [_why_missing(voters[each], links.get(each), now) for each in said.missing]
     if said.waiting_for != "work":
         sentences.append(_what_next(said, now))
+    if override is not None and (override.risky_to is None or said.height <= override.risky_to):
+        sentences.append(override.sentence())
     return Stall(said.waiting_for != "work", said, tuple(sentences))
 
 

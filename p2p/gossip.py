@@ -89,7 +89,8 @@ class Gossip:
     ) -> None:
         """This node holds the transaction now. `source` is the peer that sent it (None: submitted
         here), `direct` are the peers known to hear that source themselves."""
-        self._settle(identifier)
+        if self._wanted:
+            self._settle(identifier)
         for member in self._neighbours:
             if member != source and (source is None or member not in direct):
                 self._tell(member, identifier)
@@ -118,7 +119,8 @@ class Gossip:
 
     def forget(self, identifier: bytes) -> None:
         """The transaction is committed, refused or expired: nobody is asked for it any more."""
-        self._settle(identifier)
+        if self._wanted:
+            self._settle(identifier)
 
     def flush(self, now_s: float, send: Send) -> None:
         """Sends what waits. What `send` refuses waits on; the order for each peer is kept."""

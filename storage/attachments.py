@@ -5,12 +5,11 @@ index never names bytes that a crash can take. Every whole read checks the hash.
 is in an attachment, nor read a clock.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
-from struct import Struct
 from threading import RLock
-from typing import Final, NamedTuple
+from typing import Final
 
 from storage import keyspace
 from storage.disk import RealDisk
@@ -19,10 +18,9 @@ from storage.errors import (
     AttachmentErased,
     AttachmentMismatch,
     AttachmentMissing,
-    QuotaExceeded,
     StoreDamaged,
 )
-from storage.leveldb import LevelKeyValues
+from storage.leveldb import Compression, LevelKeyValues
 from storage.packs import (
     CHUNK_BYTES,
     LARGE_BYTES_MIN,
@@ -31,25 +29,16 @@ from storage.packs import (
     PackFiles,
     Place,
 )
+from storage.pending import NOBODY, PendingAttachment, PendingAttachments
 from storage.protocols import Disk, DiskFile, KeyValues
 
 PENDING_BYTES_MAX_DEFAULT: Final = 1 << 30
 UNSYNCED_BYTES_MAX: Final = 64 << 20
 """Above it a put syncs by itself."""
-_PENDING: Final = Struct(">QQ")
-"""When a pending attachment arrived (ms), and its size (bytes)."""
 _ERASED: Final = b""
 """What the index says of an attachment that is gone for good."""
 
 Changes = list[tuple[bytes, bytes | None]]
-
-
-class PendingAttachment(NamedTuple):
-    """One that no block names yet. `arrived_ms` is by the clock given to the store."""
-
-    hash: bytes
-    size: int
-    arrived_ms: int
 
 
 class _Pack:
@@ -79,14 +68,12 @@ class AttachmentStore:
         self._files = files
         self._disk = disk
         self._clock_ms = clock_ms
-        self._pending_bytes_max = pending_bytes_max
         self._lock = RLock()
         self._unsynced: dict[bytes, Place] = {}
         self._unsynced_bytes = 0
-        self._pending: dict[bytes, PendingAttachment] = {}
+        self._pending = PendingAttachments(pairs, pending_bytes_max)
         self._awaited: set[bytes] = set()
-        self._pending_bytes = 0
-        self._reserved_bytes = 0
+        self._came: list[bytes] = []
         self._incoming = 0
         self._packs: dict[int, _Pack] = {}
         self._failed = False
@@ -100,14 +87,16 @@ class AttachmentStore:
         clock_ms: Callable[[], int],
         *,
         pending_bytes_max: int = PENDING_BYTES_MAX_DEFAULT,
+        compression: Compression = "snappy",
         disk: Disk | None = None,
         pairs: KeyValues | None = None,
     ) -> "AttachmentStore":
-        """A new store; only `init` calls it. `pairs` replaces the LevelDB index in `directory`."""
+        """A new store. `compression` is the index's; `pairs` replaces the LevelDB index in
+        `directory`."""
         disk = disk or RealDisk()
         files = PackFiles(disk, directory)
         files.create()
-        pairs = pairs or LevelKeyValues.create(directory / "index")
+        pairs = pairs or LevelKeyValues.create(directory / "index", compression)
         return AttachmentStore(pairs, files, disk, clock_ms, pending_bytes_max)
 
     @staticmethod
@@ -116,13 +105,14 @@ class AttachmentStore:
         clock_ms: Callable[[], int],
         *,
         pending_bytes_max: int = PENDING_BYTES_MAX_DEFAULT,
+        compression: Compression = "snappy",
         disk: Disk | None = None,
         pairs: KeyValues | None = None,
     ) -> "AttachmentStore":
         """An existing store: torn tails repaired, interrupted erasing finished. `StoreProblem` in
         one of its kinds where it is missing, in use or damaged."""
         disk = disk or RealDisk()
-        pairs = pairs or LevelKeyValues.open(directory / "index")
+        pairs = pairs or LevelKeyValues.open(directory / "index", compression)
         try:
             files = PackFiles(disk, directory)
             return AttachmentStore(pairs, files, disk, clock_ms, pending_bytes_max)
@@ -132,7 +122,7 @@ class AttachmentStore:
 
     def has(self, digest: bytes) -> bool:
         """True where it can be read. After `sync` it also survives a crash."""
-        return digest in self._unsynced or bool(self._index.get(keyspace.ATTACHMENT + digest))
+        return digest in self._pending or self._holds(digest)
 
     def erased(self, digest: bytes) -> bool:
         """True where it was erased for good."""
@@ -170,37 +160,47 @@ class AttachmentStore:
         if held is not None:
             yield held
 
-    def put(self, digest: bytes, raw: bytes) -> None:
+    def put(self, digest: bytes, raw: bytes, owner: bytes = NOBODY) -> None:
         """`put_many` of one."""
-        self.put_many([(digest, raw)])
+        self.put_many([(digest, raw)], {digest: owner})
 
-    def put_many(self, items: Iterable[tuple[bytes, bytes]]) -> None:
-        """Stores (hash, bytes) pairs, unsynced; what is there already is left alone.
+    def put_many(
+        self, items: Iterable[tuple[bytes, bytes]], owners: Mapping[bytes, bytes] | None = None
+    ) -> set[bytes]:
+        """Stores (hash, bytes) pairs, unsynced; what is there already is left alone. Returns the
+        hashes of the others.
 
-        The caller has checked the hashes. Raises `AttachmentErased` or `QuotaExceeded` and then
-        stores none of them.
+        `owners` tells on whose account (16 bytes) each waits for its block. The caller has checked
+        the hashes. Raises `AttachmentErased` or `QuotaExceeded` and then stores none of them.
         """
+        owners = owners or {}
         with self._lock:
             fresh = {digest: raw for digest, raw in items if self._is_wanted(digest)}
-            self._check_quota(
-                sum(len(raw) for each, raw in fresh.items() if each not in self._awaited)
-            )
+            more: dict[bytes, int] = {}
+            for digest, raw in fresh.items():
+                if digest not in self._awaited:
+                    owner = owners.get(digest, NOBODY)
+                    more[owner] = more.get(owner, 0) + len(raw)
+            self._pending.check(more)
+            stored = set(fresh)
             large = [each for each, raw in fresh.items() if len(raw) >= LARGE_BYTES_MIN]
             for digest in large:
-                self._put_large(digest, fresh.pop(digest))
+                self._put_large(digest, fresh.pop(digest), owners.get(digest, NOBODY))
             if fresh:
-                self._put_small(list(fresh.items()))
+                self._put_small(list(fresh.items()), owners)
             self._limit_unsynced()
+            return stored
 
-    def writer(self, digest: bytes, size: int) -> "AttachmentWriter":
-        """A stream into the store. Raises `AttachmentErased` or `QuotaExceeded` at once."""
+    def writer(self, digest: bytes, size: int, owner: bytes = NOBODY) -> "AttachmentWriter":
+        """A stream into the store, on the account of `owner`. Raises `AttachmentErased` or
+        `QuotaExceeded` at once."""
         with self._lock:
             reserved = size if self._is_wanted(digest) and digest not in self._awaited else 0
-            self._check_quota(reserved)
-            self._reserved_bytes += reserved
+            self._pending.check({owner: reserved})
+            self._pending.reserve(owner, reserved)
             self._incoming += 1
             path = self._files.incoming / f"{self._incoming:08}"
-            return AttachmentWriter(self, digest, size, path, reserved)
+            return AttachmentWriter(self, digest, size, path, (owner, reserved))
 
     def sync(self) -> None:
         """Everything put so far is durable at return. Costs nothing where nothing is new.
@@ -213,20 +213,24 @@ class AttachmentStore:
             if not self._unsynced:
                 return
             self._failed = True
-            if any(place.pack == OWN_FILE for place in self._unsynced.values()):
+            large = any(place.pack == OWN_FILE for place in self._unsynced.values())
+            if large:
                 self._disk.sync_directory(self._files.large)
             changes: Changes = []
             if any(place.pack != OWN_FILE for place in self._unsynced.values()):
                 self._files.sync()
                 changes.append(self._grown_pack())
-            for digest, place in self._unsynced.items():
-                changes.append((keyspace.ATTACHMENT + digest, place.encode()))
-                changes.append((keyspace.AWAITED + digest, None))
-                if (pending := self._pending.get(digest)) is not None:
-                    changes.append(_pending_entry(pending))
-            self._index.write_batch(changes)
+            prefix = keyspace.ATTACHMENT
+            changes += [
+                (prefix + digest, place.encode()) for digest, place in self._unsynced.items()
+            ]
+            changes += [(keyspace.AWAITED + digest, None) for digest in self._came]
+            changes += self._pending.arrivals(self._unsynced)
+            # The tail of a pack says itself what is in it, so a crash may take its index.
+            self._index.write_batch(changes, sync=large)
             self._failed = False
             self._unsynced = {}
+            self._came = []
             self._unsynced_bytes = 0
 
     def mark_committed(self, hashes: Iterable[bytes]) -> None:
@@ -236,13 +240,10 @@ class AttachmentStore:
             named = dict.fromkeys(hashes)
             if not self._unsynced.keys().isdisjoint(named):
                 self.sync()
-            changes: Changes = []
-            for digest in named:
-                if self._forget_pending(digest) or digest in self._awaited:
-                    changes.append((keyspace.PENDING + digest, None))
-                elif not self.has(digest) and not self.erased(digest):
-                    self._awaited.add(digest)
-                    changes.append((keyspace.AWAITED + digest, b""))
+            settled = [digest for digest in named if self._pending.remove(digest)]
+            changes = self._pending.departures(settled)
+            if len(settled) < len(named):
+                changes += self._await_missing(named)
             if changes:
                 self._index.write_batch(changes)
 
@@ -254,12 +255,12 @@ class AttachmentStore:
     def pending(self) -> list[PendingAttachment]:
         """Those that no block names yet, the oldest first."""
         with self._lock:
-            return sorted(self._pending.values(), key=lambda each: (each.arrived_ms, each.hash))
+            return sorted(self._pending, key=lambda each: (each.arrived_ms, each.hash))
 
     @property
     def pending_bytes(self) -> int:
         """How much of the quota is in use."""
-        return self._pending_bytes + self._reserved_bytes
+        return self._pending.bytes
 
     def drop(self, hashes: Iterable[bytes]) -> None:
         """Overwrites and forgets those of `hashes` that are pending; leaves committed ones alone.
@@ -286,6 +287,9 @@ class AttachmentStore:
                 self._files.close()
                 self._index.close()
 
+    def _holds(self, digest: bytes) -> bool:
+        return digest in self._unsynced or bool(self._index.get(keyspace.ATTACHMENT + digest))
+
     def _place(self, digest: bytes) -> Place:
         if (place := self._unsynced.get(digest)) is not None:
             return place
@@ -296,68 +300,69 @@ class AttachmentStore:
             raise AttachmentErased(digest.hex())
         return Place.decode(raw)
 
+    def _await_missing(self, named: Iterable[bytes]) -> Changes:
+        changes: Changes = []
+        for digest in named:
+            if digest in self._awaited:
+                continue
+            if self._index.get(keyspace.ATTACHMENT + digest) is None:
+                self._awaited.add(digest)
+                changes.append((keyspace.AWAITED + digest, b""))
+        return changes
+
     def _is_wanted(self, digest: bytes) -> bool:
-        if digest in self._unsynced:
+        if digest in self._pending or digest in self._unsynced:
             return False
         known = self._index.get(keyspace.ATTACHMENT + digest)
         if known == _ERASED:
             raise AttachmentErased(digest.hex())
         return known is None
 
-    def _check_quota(self, more_bytes: int) -> None:
-        if more_bytes and self.pending_bytes + more_bytes > self._pending_bytes_max:
-            raise QuotaExceeded(f"{self._pending_bytes_max} bytes may wait for a block")
-
-    def _put_small(self, items: list[tuple[bytes, bytes]]) -> None:
+    def _put_small(self, items: list[tuple[bytes, bytes]], owners: Mapping[bytes, bytes]) -> None:
         if self._files.end >= PACK_BYTES_MAX:
             self.sync()
             self._start_pack(self._files.number + 1)
-        for place in self._files.append(items):
-            self._add(place)
+        self._add(self._files.append(items), owners)
 
-    def _put_large(self, digest: bytes, raw: bytes) -> None:
-        writer = self.writer(digest, len(raw))
+    def _put_large(self, digest: bytes, raw: bytes, owner: bytes) -> None:
+        writer = self.writer(digest, len(raw), owner)
         try:
             writer.write(raw)
             writer.finish()
         finally:
             writer.close()
 
-    def _add(self, place: Place) -> None:
+    def _add(self, places: Sequence[Place], owners: Mapping[bytes, bytes]) -> None:
         """Enters new bytes, unsynced."""
-        self._unsynced[place.hash] = place
-        self._unsynced_bytes += place.size
-        if place.pack != OWN_FILE:
-            self._packs[place.pack].live += 1
-        if place.hash in self._awaited:
-            self._awaited.discard(place.hash)
-        else:
-            self._pending[place.hash] = PendingAttachment(place.hash, place.size, self._clock_ms())
-            self._pending_bytes += place.size
+        now_ms = self._clock_ms()
+        for place in places:
+            self._unsynced[place.hash] = place
+            self._unsynced_bytes += place.size
+            if place.pack != OWN_FILE:
+                self._packs[place.pack].live += 1
+            if place.hash in self._awaited:
+                self._awaited.discard(place.hash)
+                self._came.append(place.hash)
+            else:
+                owner = owners.get(place.hash, NOBODY)
+                self._pending.add(PendingAttachment(place.hash, place.size, now_ms, owner))
 
     def _limit_unsynced(self) -> None:
         if self._unsynced_bytes > UNSYNCED_BYTES_MAX:
             self.sync()
 
-    def _adopt(self, digest: bytes, size: int, path: Path) -> None:
+    def _adopt(self, digest: bytes, size: int, path: Path, owner: bytes) -> None:
         """Enters a finished, synced file. Called by a writer."""
         with self._lock:
             place = Place(OWN_FILE, 0, size, digest)
             if self._is_wanted(digest):
                 self._disk.replace(path, self._files.path(place))
-                self._add(place)
+                self._add([place], {digest: owner})
                 self._limit_unsynced()
 
-    def _release(self, reserved: int) -> None:
+    def _release(self, owner: bytes, reserved: int) -> None:
         with self._lock:
-            self._reserved_bytes -= reserved
-
-    def _forget_pending(self, digest: bytes) -> bool:
-        pending = self._pending.pop(digest, None)
-        if pending is None:
-            return False
-        self._pending_bytes -= pending.size
-        return True
+            self._pending.release(owner, reserved)
 
     def _destroy(self, hashes: Sequence[bytes], leave: bytes | None) -> None:
         """First the index says so, then the bytes go, then the index forgets the places."""
@@ -371,11 +376,10 @@ class AttachmentStore:
             if raw:
                 places.append(Place.decode(raw))
                 changes.append((keyspace.DOOMED + raw, b""))
-            self._forget_pending(digest)
             self._awaited.discard(digest)
             changes.append((keyspace.ATTACHMENT + digest, leave))
-            changes.append((keyspace.PENDING + digest, None))
             changes.append((keyspace.AWAITED + digest, None))
+        changes += self._pending.departures([each for each in hashes if self._pending.remove(each)])
         self._index.write_batch(changes)
         self._overwrite(places)
 
@@ -428,10 +432,6 @@ class AttachmentStore:
         for key, raw in self._scan(keyspace.PACK):
             pack = _Pack(int.from_bytes(raw[:8], "big"), int.from_bytes(raw[8:], "big"))
             self._packs[int.from_bytes(key, "big")] = pack
-        for digest, raw in self._scan(keyspace.PENDING):
-            arrived_ms, size = _PENDING.unpack(raw)
-            self._pending[digest] = PendingAttachment(digest, size, arrived_ms)
-            self._pending_bytes += size
         self._awaited = {digest for digest, _ in self._scan(keyspace.AWAITED)}
 
     def _scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -458,7 +458,7 @@ class AttachmentStore:
         pack = self._packs[self._files.number]
         for place in self._files.repair_tail(self._files.number, pack.size):
             if self._index.get(keyspace.ATTACHMENT + place.hash) is None:
-                self._add(place)
+                self._add([place], {})
         self._files.append_to(self._files.number)
         self.sync()
 
@@ -478,14 +478,19 @@ class AttachmentWriter:
     """A stream of known hash and size into the store. `close` in any case; `finish` to keep it."""
 
     def __init__(
-        self, store: AttachmentStore, digest: bytes, size: int, path: Path, reserved: int
+        self,
+        store: AttachmentStore,
+        digest: bytes,
+        size: int,
+        path: Path,
+        reserved: tuple[bytes, int],
     ) -> None:
-        """Use `AttachmentStore.writer`."""
+        """Use `AttachmentStore.writer`. `reserved` is for whom, and how many bytes."""
         self._store = store
         self._digest = digest
         self._size = size
         self._path = path
-        self._reserved = reserved
+        self._owner, self._reserved = reserved
         self._written = 0
         self._running = sha256()
         self._file: DiskFile | None = store._disk.open(path, create=True)  # noqa: SLF001
@@ -507,11 +512,11 @@ class AttachmentWriter:
         if self._size < LARGE_BYTES_MIN:
             raw = self._file.read_at(0, self._size)
             self._give_back()
-            self._store.put(self._digest, raw)
+            self._store.put(self._digest, raw, self._owner)
             return
         self._file.sync()
         self._give_back()
-        self._store._adopt(self._digest, self._size, self._path)  # noqa: SLF001
+        self._store._adopt(self._digest, self._size, self._path, self._owner)  # noqa: SLF001
 
     def close(self) -> None:
         """Throws away what was not finished."""
@@ -522,9 +527,5 @@ class AttachmentWriter:
             self._store._disk.remove(self._path)  # noqa: SLF001
 
     def _give_back(self) -> None:
-        self._store._release(self._reserved)  # noqa: SLF001
+        self._store._release(self._owner, self._reserved)  # noqa: SLF001
         self._reserved = 0
-
-
-def _pending_entry(pending: PendingAttachment) -> tuple[bytes, bytes]:
-    return keyspace.PENDING + pending.hash, _PENDING.pack(pending.arrived_ms, pending.size)

@@ -13,7 +13,7 @@ from msgspec import Meta
 from chain.block import BLOCK, BLOCK_TRANSACTIONS_MAX, HEADER, Block, Header, Result
 from chain.certificate import CERTIFICATE, Certificate
 from chain.codec import Codec, Record
-from chain.receipt import LineageStep
+from chain.lineage import LineageStep
 from chain.transaction import SIGNED
 from storage import keyspace
 from storage.errors import StoreDamaged

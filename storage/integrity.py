@@ -36,11 +36,11 @@ def create_store(
     directory: Path,
     buckets: int = BUCKETS_DEFAULT,
     *,
-    compression: Compression = "snappy",
+    compression: Compression = None,
     cache_bytes: int = BLOCK_CACHE_BYTES,
     disk: Disk | None = None,
 ) -> LedgerStore:
-    """A new store with its mark. Only `init` calls it; `StoreExists` where there is one.
+    """A new store with its mark, for a node that has none; `StoreExists` where there is one.
 
     A mark left by a database that was deleted is replaced: the new one starts from nothing.
     """
@@ -64,7 +64,7 @@ def open_store(
     directory: Path,
     genesis_hash: bytes,
     *,
-    compression: Compression = "snappy",
+    compression: Compression = None,
     cache_bytes: int = BLOCK_CACHE_BYTES,
     disk: Disk | None = None,
     blocks: int = CHECKED_BLOCKS_DEFAULT,

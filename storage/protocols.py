@@ -10,8 +10,8 @@ from typing import NamedTuple, Protocol
 
 from chain.block import Block, Header, Result
 from chain.certificate import Certificate
-from chain.receipt import LineageStep
-from storage.proof import StateProof
+from chain.lineage import LineageStep
+from chain.state_proof import StateProof
 
 
 class StoredTip(NamedTuple):

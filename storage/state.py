@@ -1,6 +1,6 @@
 """The state's Merkle tree: hash buckets in the key-value store, the digests above in memory.
 
-Only what a block wrote is computed again. `storage.proof` says what is hashed and how. Must not
+Only what a block wrote is computed again. `chain.state_proof` says what is hashed and how. Must not
 know what keys and values mean.
 """
 
@@ -8,9 +8,7 @@ from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from typing import Final
 
-from storage import keyspace
-from storage.errors import StoreDamaged
-from storage.proof import (
+from chain.state_proof import (
     ARITY,
     ARITY_BITS,
     DIGEST_BYTES,
@@ -19,6 +17,8 @@ from storage.proof import (
     StateProof,
     bucket_index,
 )
+from storage import keyspace
+from storage.errors import StoreDamaged
 from storage.protocols import KeyValueReader
 
 _EMPTY_BUCKET: Final = sha256(b"\0").digest()

@@ -12,11 +12,11 @@ from typing import Final
 from chain.block import ZERO_HASH, Block, Header, Result
 from chain.certificate import Certificate
 from chain.codec import FORMAT_VERSION
+from chain.state_proof import DIGEST_BYTES, PAIR_BYTES
 from storage import keyspace
 from storage.blocks import BlockReader, Changes, block_changes
 from storage.errors import StoreDamaged, StoreExists, StoreTooNew
 from storage.marks import HighWaterMark, Mark
-from storage.proof import DIGEST_BYTES, PAIR_BYTES
 from storage.protocols import KeyValueReader, KeyValues, Proven, StagedState, StoredTip
 from storage.state import StagedTree, StateTree, find_pair
 

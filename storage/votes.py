@@ -3,28 +3,36 @@
 Two slots are written in turns, each with a sequence number and a checksum; a high-water mark, in a
 file of its own, rises after the slot is durable. So a torn write costs a record that was never
 acknowledged, and anything older than the mark is recognised. `create` is for `init` alone: a store
-that is gone must never come back empty. Must not know what a record means.
+that is gone must never come back empty. A small block lies in the slot, a large one in a file of
+its own. Must not know what a record means.
 """
 
-import struct
 from collections.abc import Collection, Mapping
 from hashlib import sha256
 from pathlib import Path
-from typing import Final, Literal, NamedTuple
+from typing import Annotated, Final, Literal, NamedTuple
 
+from msgspec import Meta
+
+from chain.codec import Codec, Record
+from chain.errors import InvalidMessage
+from chain.types import BlockHash
 from storage.disk import RealDisk
 from storage.errors import StoreDamaged, StoreExists, StoreMissing
 from storage.marks import NOTE_BYTES, HighWaterMark, Mark
 from storage.protocols import Disk
 
 RECORD_BYTES_MAX: Final = 64 << 20
-_MAGIC: Final = b"MLVOTE\0\1"
-_HEAD: Final = struct.Struct(">8sQIQ")
-"""Magic, sequence number, how many blocks are named, bytes of the record."""
+BLOCK_BYTES_INLINE_MAX: Final = 32 << 10
+"""Up to this size a block costs no file, and no sync, of its own."""
+BLOCKS_MAX: Final = 1_024
 _HASH_BYTES: Final = 32
 _SLOTS: Final = ("slot-0", "slot-1")
 _MARK: Final = "mark"
 _BLOCKS: Final = "blocks"
+_OVERRIDE: Final = "override-"
+_UNFINISHED: Final = ".new"
+OVERRIDE_BYTES_MAX: Final = 4_096
 
 Condition = Literal["ok", "missing", "behind", "corrupt"]
 
@@ -41,10 +49,25 @@ class StoredVotes(NamedTuple):
     condition: Condition
 
 
-class _Slot(NamedTuple):
-    sequence: int
-    names: tuple[bytes, ...]
-    record: bytes | None
+class _Small(Record, frozen=True):
+    """A block that lies in the slot."""
+
+    name: BlockHash
+    raw: Annotated[bytes, Meta(max_length=BLOCK_BYTES_INLINE_MAX)]
+
+
+class _Slot(Record, frozen=True):
+    """`names` are of blocks in files. `record` is None where none was saved yet."""
+
+    sequence: Annotated[int, Meta(ge=0)]
+    record: Annotated[bytes, Meta(max_length=RECORD_BYTES_MAX)] | None
+    small: Annotated[tuple[_Small, ...], Meta(max_length=BLOCKS_MAX)]
+    names: Annotated[tuple[BlockHash, ...], Meta(max_length=BLOCKS_MAX)]
+
+
+_SLOT: Final = Codec[_Slot](
+    _Slot, name="slot", bytes_max=RECORD_BYTES_MAX + BLOCKS_MAX * (BLOCK_BYTES_INLINE_MAX + 128)
+)
 
 
 class VoteStore:
@@ -55,6 +78,7 @@ class VoteStore:
         self._disk: Disk = disk or RealDisk()
         self._mark: HighWaterMark | None = None
         self._stored: set[bytes] = set()
+        self._small: dict[bytes, bytes] = {}
         self._sequence = 0
         self._usable = False
         self._lost = False
@@ -72,7 +96,7 @@ class VoteStore:
     def _create(self) -> None:
         self._disk.make_directory(self.directory / _BLOCKS)
         for sequence, name in enumerate(_SLOTS):
-            self._write(self.directory / name, _encode(_Slot(sequence, (), None)))
+            self._write(self.directory / name, _encode(_Slot(sequence, None, (), ())))
         HighWaterMark.create(self._disk, self.directory / _MARK, _mark(1)).close()
         self._disk.sync_directory(self.directory)
         self._disk.sync_directory(self.directory.parent)
@@ -106,7 +130,8 @@ class VoteStore:
         self._usable = True
         self._stored = {bytes.fromhex(name) for name in self._disk.names(self._blocks)}
         self._forget_blocks_except(newest.names)
-        return StoredVotes(newest.record, whole, "ok")
+        self._small = {each.name: each.raw for each in newest.small}
+        return StoredVotes(newest.record, whole | self._small, "ok")
 
     @property
     def lost(self) -> bool:
@@ -130,6 +155,37 @@ class VoteStore:
         self._lost = False
         assert self.load().condition == "ok", "just created"
 
+    def accept_loss(self, note: bytes) -> None:
+        """The operator's override: keeps `note` for good, then starts an empty store in place of a
+        lost one; both durable at return.
+
+        Nothing is left behind that would excuse the next loss. A crash in between leaves the note
+        and the loss: the override was said, and has to be said again.
+        """
+        assert self._lost, "votes that are there must never be forgotten"
+        assert len(note) <= OVERRIDE_BYTES_MAX
+        self._disk.make_directory(self.directory)
+        names = self._override_names()
+        number = 1 + (int(names[-1].removeprefix(_OVERRIDE)) if names else 0)
+        path = self.directory / f"{_OVERRIDE}{number:06}"
+        unfinished = path.with_name(path.name + _UNFINISHED)
+        self._write(unfinished, note)
+        self._disk.replace(unfinished, path)
+        self._disk.sync_directory(self.directory)
+        self.renew()
+
+    def overrides(self) -> tuple[bytes, ...]:
+        """The notes of all overrides, the latest last."""
+        found = (self._read(self.directory / name) for name in self._override_names())
+        return tuple(raw for raw in found if raw is not None)
+
+    def _override_names(self) -> list[str]:
+        return [
+            name
+            for name in self._disk.names(self.directory)
+            if name.startswith(_OVERRIDE) and name.removeprefix(_OVERRIDE).isdecimal()
+        ]
+
     def save(
         self, record: bytes, blocks: Mapping[bytes, bytes], keep: Collection[bytes] = ()
     ) -> None:
@@ -142,15 +198,24 @@ class VoteStore:
         assert self._usable, "load said ok, and no write has failed"
         assert self._mark is not None
         assert len(record) <= RECORD_BYTES_MAX
-        names = tuple(sorted({*blocks, *keep}))
-        assert self._stored.union(blocks).issuperset(names), "a block to keep was never stored"
+        every = sorted({*blocks, *keep})
+        assert len(every) <= BLOCKS_MAX
+        known = {**self._small, **blocks}
+        assert self._stored.union(known).issuperset(every), "a block to keep was never stored"
+        small = {
+            name: known[name]
+            for name in every
+            if name in known and len(known[name]) <= BLOCK_BYTES_INLINE_MAX
+        }
+        names = tuple([name for name in every if name not in small])
         self._usable = False
-        self._save_blocks(blocks)
+        self._save_blocks({name: blocks[name] for name in names if name in blocks})
         sequence = self._sequence + 1
-        slot = _encode(_Slot(sequence, names, record))
+        inline = tuple([_Small(name, raw) for name, raw in small.items()])
+        slot = _encode(_Slot(sequence, record, inline, names))
         self._write(self.directory / _SLOTS[sequence % 2], slot)
         self._mark.rise(_mark(sequence))
-        self._sequence = sequence
+        self._sequence, self._small = sequence, small
         self._forget_blocks_except(names)
         self._usable = True
 
@@ -175,6 +240,7 @@ class VoteStore:
                 file.sync()
             finally:
                 file.close()
+        self._disk.make_directory(self._blocks)
         self._disk.sync_directory(self._blocks)
 
     def _save_blocks(self, blocks: Mapping[bytes, bytes]) -> None:
@@ -228,20 +294,15 @@ def _mark(sequence: int) -> Mark:
 
 
 def _encode(slot: _Slot) -> bytes:
-    """A record that was never saved has the length 2^64-1."""
-    size = (1 << 64) - 1 if slot.record is None else len(slot.record)
-    head = _HEAD.pack(_MAGIC, slot.sequence, len(slot.names), size)
-    body = b"".join((head, *slot.names, slot.record or b""))
+    body = _SLOT.encode(slot)
     return body + sha256(body).digest()
 
 
 def _decode(raw: bytes) -> _Slot | None:
     body, check = raw[:-_HASH_BYTES], raw[-_HASH_BYTES:]
-    if len(body) < _HEAD.size or sha256(body).digest() != check:
+    if sha256(body).digest() != check:
         return None
-    magic, sequence, count, size = _HEAD.unpack_from(body)
-    if magic != _MAGIC:
+    try:
+        return _SLOT.decode(body)
+    except InvalidMessage:
         return None
-    start = _HEAD.size + count * _HASH_BYTES
-    names = tuple(body[i : i + _HASH_BYTES] for i in range(_HEAD.size, start, _HASH_BYTES))
-    return _Slot(sequence, names, None if size == (1 << 64) - 1 else body[start:])

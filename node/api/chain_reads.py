@@ -62,9 +62,16 @@ def _block(store: Store, wanted: int | bytes | None) -> BlockDocument | None:
 
 def _plain(store: Store, key: bytes) -> StateEntry:
     with store.snapshot() as state:
-        return StateEntry(key, state.get(key), state.header, None, None)
+        return StateEntry(key, state.get(key), state.header, None, None, None)
 
 
 def _proven(store: Store, key: bytes) -> StateEntry:
     header, value, proof = store.prove(key)
-    return StateEntry(key, value, header, proof, store.certificate(header.height))
+    return StateEntry(
+        key,
+        value,
+        header,
+        proof,
+        store.certificate(header.height),
+        store.lineage_steps(header.height),
+    )

@@ -7,6 +7,8 @@ from msgspec import Meta
 from chain.block import Header, Result
 from chain.certificate import Certificate
 from chain.codec import Record
+from chain.lineage import Lineage
+from chain.state_proof import StateProof
 from chain.transaction import SignedTransaction
 from chain.types import (
     HEX,
@@ -21,7 +23,6 @@ from chain.types import (
 )
 from chain.validators import VALIDATORS_MAX
 from ledger.entries import CategoryEntry, OrganizationEntry, PrincipalEntry, RecordEntry
-from storage.proof import StateProof
 
 HexBytes = Annotated[bytes, Meta(extra=HEX)]
 
@@ -95,7 +96,8 @@ class StateEntry(Record, frozen=True):
     """`value` is null where the key is absent, which `proof` then proves.
 
     The proof leads to `header.state_root`; `certificate` is the quorum's word on that header, null
-    at genesis. Both are null unless asked for.
+    at genesis; `lineage` shows how its validators follow from those of genesis. All three are null
+    unless asked for.
     """
 
     key: HexBytes
@@ -103,6 +105,7 @@ class StateEntry(Record, frozen=True):
     header: Header
     proof: StateProof | None
     certificate: Certificate | None
+    lineage: Lineage | None
 
 
 class MemberPage(Record, frozen=True):

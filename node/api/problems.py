@@ -27,7 +27,6 @@ _STATUS: Final = {
     "transaction.attachments_too_large": 413,
     "transaction.committed": 409,
 }
-_ECHOING: Final = ("Invalid enum value", "Invalid value")
 
 
 class Problem(Exception):  # noqa: N818 - RFC 9457's word
@@ -147,18 +146,13 @@ async def answer_problems(
         return problem.response()
 
 
-def without_echo(cause: str) -> str:
-    """`cause` unless it quotes a value, as msgspec does for values that no literal allows."""
-    return "a value with no meaning here" if cause.startswith(_ECHOING) else cause
-
-
 def _of_invalid(error: InvalidMessage) -> Problem:
     explained = INVALID.get(error.code)
     rule = explained.rule if explained else "not what an honest sender makes"
     return Problem(
         _STATUS.get(error.code, 400),
         error.code,
-        without_echo(error.cause) or rule,
+        error.cause or rule,
         field=error.field,
         fix=explained.fix if explained else "see the schema in /openapi.json",
     )

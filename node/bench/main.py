@@ -9,7 +9,7 @@ from typing import Any, Final
 from chain.genesis import Parameters
 from node.bench.load import Author, open_author
 from node.bench.machine import cores, verifications_per_s
-from node.bench.measures import catch_up, failover_s, latency_ms, throughput
+from node.bench.measures import GROWTH_FROM, catch_up, failover_s, growth, latency_ms, throughput
 from node.testnet.making import Settings, make_testnet
 from node.testnet.network import await_ready, start, stop_all
 from node.testnet.state import Testnet
@@ -22,6 +22,7 @@ LATENCY_MS: Final = {"p50": 15.0, "p99": 50.0}
 FAILOVER_SLACK_S: Final = 0.5
 CATCH_UP_FACTOR: Final = 2.0
 MEMORY_MB: Final = 250.0
+GROWTH_FACTOR: Final = 1.3
 
 Say = Callable[[str], None]
 
@@ -44,8 +45,11 @@ class Figure:
         return asdict(self) | {"met": met}
 
 
-async def measure(scale: float, say: Say) -> dict[str, Any]:
-    """The report. `scale` multiplies the sizes of the loads: 1 takes about two minutes."""
+async def measure(scale: float, grow_to: int | None, say: Say) -> dict[str, Any]:
+    """The report. `scale` multiplies the sizes of the loads: 1 takes about half a minute.
+
+    `grow_to` adds the cost of a transaction on a chain of that many: 1,000,000 take ten minutes.
+    """
     say("measuring the machine")
     rate, processors = verifications_per_s(), cores()
     bound = processors * rate / VALIDATORS
@@ -59,6 +63,8 @@ async def measure(scale: float, say: Say) -> dict[str, Any]:
             figures += await _latency(testnet, author, scale, say)
             figures += await _throughput(testnet, author, scale, bound, say)
             figures += await _recovery(testnet, author, scale, say)
+            if grow_to is not None:
+                figures += await _growth(testnet, author, grow_to, say)
         finally:
             stop_all(testnet)
     return {
@@ -114,4 +120,13 @@ async def _recovery(testnet: Testnet, author: Author, scale: float, say: Say) ->
     return [
         Figure("first commit after kill -9 of the primary", elapsed, "s", aim, at_most=True),
         Figure("catch-up, times the network's pace", behind / network, "×", CATCH_UP_FACTOR),
+    ]
+
+
+async def _growth(testnet: Testnet, author: Author, upto: int, say: Say) -> list[Figure]:
+    early, late = await growth(testnet, author, upto, say)
+    name = f"cost of a transaction after {upto:,}, times that after {GROWTH_FROM:,}"
+    return [
+        Figure(f"processor time of all nodes, after {GROWTH_FROM:,}", early, "µs/transaction"),
+        Figure(name, late / early, "×", GROWTH_FACTOR, at_most=True),
     ]

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -10,7 +10,7 @@ from typing import Any, Final
 from client.api import Api
 from client.transport import Call
 from node.bench.load import Author, bodies, post_batches
-from node.bench.machine import resident_mb
+from node.bench.machine import processor_s, resident_mb
 from node.errors import OperatorError
 from node.testnet import processes
 from node.testnet.network import await_agreement, look, operating, start
@@ -18,18 +18,22 @@ from node.testnet.state import Testnet
 
 POLL_S: Final = 0.02
 WAIT_S: Final = 120.0
+GROWTH_FROM: Final = 10_000
+GROWTH_STEP: Final = 10_000
 _COMMITTED: Final = b'medlock_transactions_committed_total{result="ok"} '
 
 
 @dataclass(frozen=True, slots=True)
 class Throughput:
-    """`blocks_per_s` is the network's own pace, for the catch-up figure."""
+    """`blocks_per_s` is the network's own pace, for the catch-up figure; `processor_us` what all
+    nodes together spend on one transaction."""
 
     transactions_per_s: float
     records_per_s: float
     blocks_per_s: float
     bytes_per_transaction: float
     resident_mb: float
+    processor_us: float
 
 
 async def throughput(testnet: Testnet, author: Author, count: int, actions: int) -> Throughput:
@@ -40,6 +44,7 @@ async def throughput(testnet: Testnet, author: Author, count: int, actions: int)
     before = await committed(testnet, names[0])
     height = await height_of(testnet, names[0])
     disk = _disk_bytes(testnet, names[0])
+    spent_s = sum(processor_s(pid) for pid in _pids(testnet))
     started = time.perf_counter()
 
     async def post(name: str, share: Sequence[bytes]) -> None:
@@ -59,7 +64,23 @@ async def throughput(testnet: Testnet, author: Author, count: int, actions: int)
         blocks / elapsed,
         (_disk_bytes(testnet, names[0]) - disk) / count,
         max(resident_mb(pid) for pid in _pids(testnet)),
+        (sum(processor_s(pid) for pid in _pids(testnet)) - spent_s) / count * 1e6,
     )
+
+
+async def growth(
+    testnet: Testnet, author: Author, upto: int, say: Callable[[str], None]
+) -> tuple[float, float]:
+    """What a transaction costs all nodes together, in µs of processor time, on a chain of
+    `GROWTH_FROM` transactions and on one of `upto`. Fills the chain on the way."""
+    names = [node.name for node in testnet.nodes]
+    costs: list[float] = []
+    for size in (GROWTH_FROM, upto):
+        while (there := await committed(testnet, names[0])) < size:
+            say(f"filling the chain: {there:,} of {upto:,} transactions")
+            await throughput(testnet, author, min(GROWTH_STEP, size - there), 1)
+        costs.append((await throughput(testnet, author, GROWTH_STEP, 1)).processor_us)
+    return costs[0], costs[1]
 
 
 async def latency_ms(testnet: Testnet, author: Author, count: int) -> list[float]:

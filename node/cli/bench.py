@@ -15,12 +15,17 @@ from node.cli.output import json_option, print_document, say, table
     show_default=True,
     help="Size of loads.",
 )
+@click.option(
+    "--grow-to",
+    type=click.IntRange(20_000),
+    help="Also measure on a chain of that many transactions; 1,000,000 take ten minutes.",
+)
 @json_option
-def bench(*, scale: float) -> None:
+def bench(*, scale: float, grow_to: int | None) -> None:
     """Measure a fresh network of four nodes on this machine."""
     from node.bench.main import measure  # noqa: PLC0415 - help must be instant
 
-    report = asyncio.run(measure(scale, say))
+    report = asyncio.run(measure(scale, grow_to, say))
     rows = [
         (
             each["name"],

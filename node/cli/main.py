@@ -35,6 +35,7 @@ OPERATOR: Final = {
     "peers": Place("watch", "peers", "Whom a node is connected with, and since when."),
     "why-stalled": Place("watch", "why_stalled", "Why nothing commits: which votes are missing."),
     "config": Place("configuration", "config", "Show or check a node's configuration."),
+    "votes": Place("votes", "votes", "Decide about a node's lost vote record."),
     "inspect": Place("inspect", "inspect", "Look into the store of a stopped node, read-only."),
 }
 DEVELOPER: Final = {

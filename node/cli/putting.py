@@ -1,24 +1,36 @@
-"""Putting a bundle on the chain: what `record put` and a test network's samples have in common."""
+"""Putting a bundle on the chain: what `record put` and a test network's samples have in common.
+
+What is sent is on disk before (`client.intent`), and every put first finishes what earlier ones of
+the same wallet left open: it asks for their transactions by id, sends them again under the same id,
+or, where they have expired, once more with a later expiry.
+"""
 
 import os
 import time
+from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
 
-from client.api import Api
+from chain.transaction import BODY
+from client.api import Api, Submitted
 from client.builder import Network
 from client.bundle import read_bundle
 from client.errors import ApiError
+from client.intent import Intent, IntentFile, intent_of
 from client.submission import BundleSubmission, prepare_bundle
-from client.wallet import MODERATE, Wallet, save_wallet, update_wallet
+from client.vault import MODERATE
+from client.wallet import Wallet, load_wallet, save_wallet, update_wallet
 from node.cli.blame import explain
+from node.cli.output import say
 from node.cli.reach import Reach
 from node.errors import Exit, OperatorError
 from node.keys import RANDOM_PASSPHRASE
 
 VALIDITY_MS: Final = 30 * 60 * 1_000
 """Half of what the default parameters allow, so that clocks may differ."""
+RENEWAL_MS: Final = 60 * 1_000
+"""What has less than this left is sent with a later expiry."""
 REFUSALS: Final = frozenset(
     {
         HTTPStatus.BAD_REQUEST,
@@ -31,6 +43,11 @@ REFUSALS: Final = frozenset(
 """Statuses after which the node holds nothing of the transaction."""
 
 
+def now_ms() -> int:
+    """UTC milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
 async def put_bundle(
     reach: Reach, raw: bytes, patient_wallet: Path | None = None
 ) -> dict[str, Any]:
@@ -38,70 +55,165 @@ async def put_bundle(
 
     A new patient's wallet goes to `patient_wallet` (on a test network, beside the other demo
     wallets), before anything is sent, because his keys exist nowhere else; it goes again where the
-    ledger says no. The author's wallet is written once the ledger has said ok.
+    ledger says no. The author's wallet is written once the ledger has said ok. Where a put of the
+    same bundle was left open, this finishes that one instead of putting it twice.
     """
+    bundle = read_bundle(raw)
     async with reach.connect() as (api, _):
-        status = await api.get_document("/v1/status")
-        network = Network(status["chain_id"], bytes.fromhex(status["genesis_hash"]))
+        desk = await _Desk.open(reach, api)
+        done = await desk.finish_earlier(bundle.digest)
+        if done is not None:
+            return done
+        wallet = load_wallet(desk.path, reach.held.passphrase)
         submission = prepare_bundle(
-            read_bundle(raw),
-            reach.held.wallet,
-            network,
+            bundle,
+            wallet,
+            desk.network,
             await api.members(),
-            time.time_ns() // 1_000_000 + VALIDITY_MS,
+            now_ms() + VALIDITY_MS,
             os.urandom,
         )
-        destination = _destination(reach, submission, patient_wallet)
-        _save_patient(reach, submission, destination)
-        height, refusal = await _commit(api, submission)
-        if refusal is not None:
-            if destination is not None:
-                destination.unlink()
-            raise refusal
-    _keep(reach, submission)
+        place = _destination(reach, submission, patient_wallet)
+        file = IntentFile.beside(desk.path, reach.held.passphrase, submission.transaction.id)
+        intent = intent_of(submission, bundle.digest, wallet, place)
+        file.save(intent, os.urandom)
+        _save_patient(reach, intent)
+        return await desk.finish(file, intent, sent_before=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Fates:
+    """What a node knows of an intent's attempts. `taken` took effect; `undecided` are those that
+    may still commit, because the chain's own time has not passed them."""
+
+    taken: Submitted | None
+    undecided: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Desk:
+    """One wallet's puts through one node."""
+
+    reach: Reach
+    api: Api
+    path: Path
+    network: Network
+
+    @staticmethod
+    async def open(reach: Reach, api: Api) -> "_Desk":
+        assert reach.held.path is not None, "records are put as somebody, with a wallet's file"
+        status = await api.get_document("/v1/status")
+        network = Network(status["chain_id"], bytes.fromhex(status["genesis_hash"]))
+        return _Desk(reach, api, reach.held.path, network)
+
+    async def finish_earlier(self, bundle: bytes) -> dict[str, Any] | None:
+        """Finishes what is open; what came of this very bundle, if it was."""
+        done: dict[str, Any] | None = None
+        for file in IntentFile.all_of(self.path, self.reach.held.passphrase):
+            intent = file.load()
+            if intent is None:
+                continue
+            say("finishing an earlier put first, whose outcome was unknown")
+            try:
+                finished = await self.finish(file, intent, sent_before=True)
+            except OperatorError as error:
+                if file.is_open:
+                    raise
+                say(f"it came to nothing ({error.cause})")
+            else:
+                done = finished if intent.bundle == bundle else done
+        return done
+
+    async def finish(
+        self, file: IntentFile, intent: Intent, *, sent_before: bool
+    ) -> dict[str, Any]:
+        """Has the intent committed, and its author's wallet learn of it; what `record put` prints.
+
+        Raises with the intent kept where its fate stays unknown, and with nothing of it left where
+        it can take no effect any more.
+        """
+        taken = (await self._fates(intent)).taken if sent_before else None
+        if taken is None:
+            intent = self._in_time(file, intent)
+            taken = await self._submit(file, intent, sent_before=sent_before)
+        _save_patient(self.reach, intent)
+        update_wallet(self.path, self.reach.held.passphrase, os.urandom, intent.taught)
+        file.forget()
+        return _printed(intent, taken)
+
+    def _in_time(self, file: IntentFile, intent: Intent) -> Intent:
+        def renewed(kept: Intent) -> Intent:
+            key = self.reach.held.wallet.signing_key
+            return kept.renewed(key, self.network.genesis_hash, now_ms() + VALIDITY_MS)
+
+        if intent.valid_until_ms > now_ms() + RENEWAL_MS:
+            return intent
+        return file.renew(os.urandom, now_ms() + RENEWAL_MS, renewed)
+
+    async def _submit(self, file: IntentFile, intent: Intent, *, sent_before: bool) -> Submitted:
+        """The attempt that took effect."""
+        newest = intent.transactions[0].id
+        try:
+            submitted = await self.api.submit(intent.attempts[-1], intent.attachments)
+        except ApiError as error:
+            if error.status not in REFUSALS:
+                if explain(error).exit_code == Exit.NO_QUORUM:
+                    raise _not_yet(newest) from error
+                raise
+            refusal = explain(error)
+            # What was never sent before, and is refused at once, is nowhere.
+            nowhere = newest if not sent_before and error.attempts == 1 else None
+        else:
+            if submitted.height is None or submitted.result is None:
+                raise _not_yet(newest)
+            if submitted.result.ok:
+                return submitted
+            where = f" at {submitted.result.field}" if submitted.result.field else ""
+            refusal = OperatorError("E033", f"rejected: {submitted.result.code}{where}")
+            nowhere = newest
+        fates = _Fates(None, ()) if nowhere and not sent_before else await self._fates(intent)
+        if fates.taken is not None:
+            return fates.taken
+        if all(each == nowhere for each in fates.undecided):
+            _give_up(file, intent)
+        raise refusal
+
+    async def _fates(self, intent: Intent) -> _Fates:
+        """Asks for the time of the chain first: what is not committed by then, and has expired by
+        it, never will be."""
+        status = await self.api.get_document("/v1/status")
+        undecided = []
+        for signed in intent.transactions:
+            found = await self.api.transaction(signed.id)
+            if found.result is not None and found.result.ok:
+                return _Fates(found, ())
+            is_over = BODY.decode(signed.body).valid_until_ms <= status["timestamp_ms"]
+            if found.result is None and not is_over:
+                undecided.append(signed.id)
+        return _Fates(None, tuple(undecided))
+
+
+def _printed(intent: Intent, taken: Submitted) -> dict[str, Any]:
     return {
-        "transaction": submission.transaction.id.hex(),
-        "height": height,
+        "transaction": taken.id.hex(),
+        "height": taken.height,
         "records": [
             {
                 "id": each.id.hex(),
                 "patient": each.patient.hex() if each.patient else None,
                 "type": each.type,
             }
-            for each in submission.records
+            for each in intent.records
         ],
     }
 
 
-async def _commit(api: Api, submission: BundleSubmission) -> tuple[int, OperatorError | None]:
-    """The height, and why the transaction took no effect, where it did not.
-
-    Raises where its fate is unknown: it may still commit.
-    """
-    transaction = submission.transaction
-    try:
-        submitted = await api.submit(transaction.raw, transaction.attachments)
-    except ApiError as error:
-        if error.status in REFUSALS:
-            return 0, explain(error)
-        if explain(error).exit_code == Exit.NO_QUORUM:
-            raise _not_yet(transaction.id) from error
-        raise
-    if submitted.height is None or submitted.result is None:
-        raise _not_yet(transaction.id)
-    if submitted.result.ok:
-        return submitted.height, None
-    where = f" at {submitted.result.field}" if submitted.result.field else ""
-    refusal = OperatorError("E033", f"rejected: {submitted.result.code}{where}")
-    return submitted.height, refusal
-
-
 def _not_yet(transaction_id: bytes) -> OperatorError:
-    name = transaction_id.hex()
     return OperatorError(
         "E040",
-        f"transaction {name} is not committed in time; it may still be",
-        fix=f"medlock why-stalled says what is missing; then medlock receipt get {name}",
+        f"transaction {transaction_id.hex()} is not committed in time; it may still be",
+        fix="medlock why-stalled says what is missing; then put the same file again, "
+        "which goes on with this transaction",
     )
 
 
@@ -127,25 +239,17 @@ def _destination(
     return path
 
 
-def _save_patient(reach: Reach, submission: BundleSubmission, destination: Path | None) -> None:
-    if submission.patient_wallet is None or destination is None:
+def _give_up(file: IntentFile, intent: Intent) -> None:
+    """Nothing can come of it any more: a patient's wallet that was made for it goes too."""
+    if intent.place is not None:
+        Path(intent.place).unlink(missing_ok=True)
+    file.forget()
+
+
+def _save_patient(reach: Reach, intent: Intent) -> None:
+    """Writes a new patient's wallet, unless an earlier attempt has."""
+    patient: Wallet | None = intent.patient
+    if patient is None or intent.place is None or Path(intent.place).exists():
         return
     limits = RANDOM_PASSPHRASE if reach.held.demo else MODERATE
-    save_wallet(destination, submission.patient_wallet, reach.held.passphrase, os.urandom, limits)
-
-
-def _keep(reach: Reach, submission: BundleSubmission) -> None:
-    held = reach.held
-    if held.path is not None:
-        update_wallet(
-            held.path, held.passphrase, os.urandom, lambda kept: _merge(kept, submission.wallet)
-        )
-
-
-def _merge(kept: Wallet, learnt: Wallet) -> Wallet:
-    """What was learnt goes into the file as it is now: another command may have written it."""
-    for key in learnt.category_keys:
-        kept = kept.with_category_key(key)
-    for link in learnt.links:
-        kept = kept.with_links(link.patient, link.identifier)
-    return kept
+    save_wallet(Path(intent.place), patient, reach.held.passphrase, os.urandom, limits)

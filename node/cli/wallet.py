@@ -13,15 +13,8 @@ from chain.keys import Suite
 from chain.types import PrincipalKind
 from client.files import write_whole
 from client.passphrase import read_passphrase
-from client.wallet import (
-    MODERATE,
-    Wallet,
-    card,
-    encrypt_wallet,
-    new_wallet,
-    save_wallet,
-    show_document,
-)
+from client.vault import MODERATE
+from client.wallet import Wallet, card, encrypt_wallet, new_wallet, save_wallet, show_document
 from node.cli.output import json_option, print_document, say
 from node.cli.reach import Asked, find_testnet, hold
 from node.directory import unusable

@@ -210,14 +210,16 @@ def run_guarded(seed: int, **arguments: Any) -> Outcome:
     try:
         with _alarm(SEED_S_MAX):
             return run_seed(seed, **arguments)
+    except _Late as late:
+        return Outcome(seed, harness=str(late))
     except Exception as error:
         if os.environ.get("MEDLOCK_DEBUG"):
             raise
         return Outcome(seed, harness=f"{type(error).__name__}: {error}")
 
 
-class _Late(Exception):  # noqa: N818 - what happened
-    """A run took too long."""
+class _Late(SystemExit):
+    """A run took too long. Of a kind that asyncio lets out of a task."""
 
 
 @contextmanager

@@ -5,7 +5,7 @@ node, from its start to its end.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextvars import Context, copy_context
 from functools import partial
 from hashlib import sha256
@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from chain.block import ZERO_HASH
 from chain.genesis import Genesis
-from chain.keys import SigningKey
+from chain.keys import Domain, SigningKey
+from consensus.messages import MESSAGE, Message
 from consensus.votes import VOTE_RECORD, VoteRecord
 from node.assembly import assemble, begin_chain
 from node.desk import Desk
@@ -32,9 +33,10 @@ from node.simulator.power import Power, PowerCut
 from storage import keyspace
 from storage.attachments import AttachmentStore
 from storage.blocks import BlockReader
+from storage.errors import StoreMissing
 from storage.integrity import create_over, mark_path, open_over
 from storage.protocols import Store
-from storage.votes import StoredVotes, VoteStore
+from storage.votes import BLOCK_BYTES_INLINE_MAX, StoredVotes, VoteStore
 
 if TYPE_CHECKING:
     from node.simulator.byzantine import Adversary
@@ -47,7 +49,7 @@ VOTES: Final = ROOT / "votes"
 DATA: Final = ROOT / "data"
 ATTACHMENTS: Final = ROOT / "attachments"
 MEMPOOL: Final = MempoolLimits(bytes_max=1 << 20, transactions_max=2_000)
-_HASH_BYTES: Final = 32
+_RESTORE: Final = "put them back, or delete the data as well"
 
 
 class Watch:
@@ -55,6 +57,9 @@ class Watch:
 
     def persisted(self, machine: "Machine", record: VoteRecord, *, durable: bool) -> None:
         """A vote record was saved."""
+
+    def signed(self, machine: "Machine", message: Message) -> None:
+        """The node signed a message, Status aside; it may never be sent."""
 
     def committed(self, machine: "Machine", committed: Committed) -> None:
         """A block is durable."""
@@ -78,15 +83,34 @@ class _WatchedVotes(VoteStore):
         self._machine.stored_record = VOTE_RECORD.decode(record) if record is not None else None
         return stored
 
-    def save(self, record: bytes, blocks: Mapping[bytes, bytes], keep: object = ()) -> None:
+    def save(
+        self, record: bytes, blocks: Mapping[bytes, bytes], keep: Collection[bytes] = ()
+    ) -> None:
         """See `VoteStore.save`."""
-        assert keep == (), "the engine names every block"
-        super().save(record, blocks)
+        super().save(record, blocks, keep)
         self._watch.persisted(
             self._machine,
             VOTE_RECORD.decode(record),
             durable=self._machine.has_durable_votes(blocks),
         )
+
+
+class _WatchedKey(SigningKey):
+    """The member's key, which tells what it signs."""
+
+    __slots__ = ("_machine", "_watch")
+
+    def __init__(self, machine: "Machine", watch: Watch) -> None:
+        super().__init__(machine.key.seed)
+        self._machine = machine
+        self._watch = watch
+
+    def sign(self, genesis_hash: bytes, domain: Domain, canonical: bytes) -> bytes:
+        """See `SigningKey.sign`."""
+        signature = super().sign(genesis_hash, domain, canonical)
+        if domain is not Domain.STATUS:
+            self._watch.signed(self._machine, MESSAGE.decode(canonical))
+        return signature
 
 
 class Life:
@@ -164,7 +188,11 @@ class Machine:
     def has_durable_votes(self, blocks: Mapping[bytes, bytes]) -> bool:
         """True where no loss of power can take what was saved."""
         paths = [VOTES / name for name in ("slot-0", "slot-1", "mark")]
-        paths += [VOTES / "blocks" / name.hex() for name in blocks]
+        paths += [
+            VOTES / "blocks" / name.hex()
+            for name, raw in blocks.items()
+            if len(raw) > BLOCK_BYTES_INLINE_MAX
+        ]
         return all(map(self.platter.is_durable, paths))
 
     def boot(self, network: Network, metrics: Metrics) -> Life:
@@ -196,7 +224,7 @@ class Machine:
             metrics,
         )
         life.endpoint.slowness = self.slowness
-        life.node = life.events.node = assemble(parts, self.key, votes)
+        life.node = life.events.node = assemble(parts, _WatchedKey(self, self._watch), votes)
         life.desk = Desk(life.node)
 
     def _open_store(self, power: Power, disk: MachineDisk) -> Store:
@@ -215,6 +243,11 @@ class Machine:
     def _open_attachments(self, power: Power, disk: MachineDisk) -> AttachmentStore:
         pairs = MachineKeyValues(self.index, power)
         if not disk.names(ATTACHMENTS):
+            if self.tip[0] > 0:
+                # As the daemon: attachments of committed blocks would never be asked for.
+                raise StoreMissing(
+                    "attachments.missing", "attachments are gone, blocks are there", _RESTORE
+                )
             AttachmentStore.create(ATTACHMENTS, self.clock.wall_ms, disk=disk, pairs=pairs).close()
         return AttachmentStore.open(ATTACHMENTS, self.clock.wall_ms, disk=disk, pairs=pairs)
 

@@ -162,7 +162,14 @@ def heal_core(world: World) -> list[str]:
 
 
 def demand_liveness(world: World, core: list[str], views: DecisionViews) -> None:
-    """The core commits a new transaction, within f+2 view changes of where it stood."""
+    """The core commits a new transaction, within f+2 view changes of where it stood once its last
+    member had caught up."""
+    _await(
+        world,
+        lambda: len({world.height(name) for name in core}) == 1,
+        core[0],
+        "the healed core does not converge",
+    )
     stood = {name: (world.height(name) + 1, world.view(name)) for name in core}
     views.reset()
     submission = world.submit(core[0])

@@ -126,7 +126,9 @@ def load_scenario(path: Path) -> Scenario:
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise InputFault(f"{path}: {error}") from None
+        place = re.search(r"at line (\d+)", str(error))
+        line = place.group(1) if place else max(1, text.count("\n"))
+        raise InputFault(f"{path}:{line}: {error}") from None
     return _Reader(path, text).scenario(document)
 
 

@@ -14,7 +14,7 @@ pass. The first broken promise is raised from them as a `Violation`.
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
@@ -24,7 +24,7 @@ from typing import Final, Literal
 
 from chain.errors import InvalidMessage, Rejected
 from chain.genesis import Parameters
-from consensus.messages import Packet, ViewChange
+from consensus.messages import Message, Packet, ViewChange
 from consensus.votes import VoteRecord
 from node.backend import Busy
 from node.backend import Committed as Place
@@ -48,7 +48,7 @@ SAMPLE_S: Final = 1.0
 """How often what grows is looked at."""
 WAIT_S: Final = 120.0
 """How long `until` waits unless told otherwise."""
-ANSWER_S: Final = 600.0
+ANSWER_S: Final = 3_000.0
 """How long a simulated client waits for its receipt."""
 SubmissionState = Literal["pending", "acknowledged", "refused", "unknown"]
 
@@ -254,6 +254,7 @@ class World:
         """SIGCONT."""
         self.loop.resume(self._life(name).owner)
         self.note("resume", name)
+        self.network.dial_all()
 
     def slow(self, name: str, factor: float) -> None:
         """Everything that `name` does takes `factor` times as long; 1 ends it."""
@@ -471,6 +472,10 @@ class World:
         except (InvalidMessage, Rejected, Busy) as refusal:
             submission.state, submission.refusal = "refused", refusal.code
             return
+        except (OSError, StoreProblem) as problem:
+            # What the API answers with status 500: the node's disk, and no fault of the client.
+            submission.state, submission.refusal = "refused", str(problem)
+            return
         place = await desk.committed(submission.id, ANSWER_S)
         if place is not None:
             submission.state, submission.place = "acknowledged", place
@@ -525,7 +530,8 @@ class World:
             try:
                 reached = self.loop.run_until(stop_us, is_over)
             except Stuck as stuck:
-                raise Violation("stuck", "", -1, str(stuck)) from stuck
+                self.report(Violation("stuck", "", -1, str(stuck)))
+                reached = False
             self._check()
             if reached:
                 return True
@@ -614,7 +620,7 @@ class World:
             return
         life.spoken.add(signed.signature)
         message = signed.message
-        if isinstance(message, ViewChange):
+        if isinstance(message, ViewChange) and machine.honest:
             at = (message.height, message.view)
             if self._views.get(machine.name, (0, 0)) < at:
                 self._views[machine.name] = at
@@ -636,7 +642,8 @@ class World:
             if machine.life is not None:
                 machine.life.power.on = False
                 self._over(machine, "stop", "the world ends")
-        self.loop.run_until(self.loop.now_us)
+        with suppress(Stuck):  # it was reported when it came
+            self.loop.run_until(self.loop.now_us)
         self._closing.close()
         self.loop.close()
 
@@ -670,6 +677,23 @@ class _WorldWatch(Watch):
         )
         for observer in world.observers:
             observer.persisted(machine, record, durable=durable)
+
+    def signed(self, machine: Machine, message: Message) -> None:
+        """To the trace and all observers."""
+        world, block_hash = self._world, getattr(message, "block_hash", b"")
+        world.trace.add(
+            Event(
+                world.loop.now_us,
+                "sign",
+                machine.name,
+                what=str(type(message).__struct_config__.tag),
+                height=message.height,
+                view=message.view,
+                block=block_hash.hex()[:8],
+            )
+        )
+        for observer in world.observers:
+            observer.signed(machine, message)
 
     def committed(self, machine: Machine, committed: Committed) -> None:
         """To the trace and all observers."""

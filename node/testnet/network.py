@@ -63,7 +63,7 @@ class Seen:
 def start(testnet: Testnet, names: Sequence[str]) -> dict[str, "subprocess.Popen[bytes]"]:
     """Starts those of `names` that do not run; their processes."""
     started = {
-        name: spawn(testnet.directory(name))
+        name: spawn(testnet.directory(name), testnet.launcher_of(name))
         for name in names
         if testnet.directory(name).running() is None
     }
@@ -220,15 +220,28 @@ async def _cut(testnet: Testnet, name: str, others: Sequence[str]) -> None:
         return
     body = json.dumps({"cut": sorted(others)}).encode()
     headers = {"Content-Type": "application/json"}
-    async with operating(testnet, name) as transport:
-        await transport.call(Call("POST", "/v1/dev/links", {}, body, headers))
+    await _develop(testnet, name, Call("POST", "/v1/dev/links", {}, body, headers))
 
 
 async def _heal(testnet: Testnet, name: str) -> None:
     if process_state(testnet.directory(name))[0] != "running":
         return
-    async with operating(testnet, name) as transport:
-        await transport.call(Call("DELETE", "/v1/dev/links"))
+    await _develop(testnet, name, Call("DELETE", "/v1/dev/links"))
+
+
+async def _develop(testnet: Testnet, name: str, call: Call) -> None:
+    """A command that exists on development nodes only: elsewhere its path is unknown."""
+    try:
+        async with operating(testnet, name) as transport:
+            await transport.call(call)
+    except ApiError as error:
+        if error.code != "http.no_such_path":
+            raise
+        raise OperatorError(
+            "E019",
+            f"{name} takes no development commands: development is false",
+            fix=f"set development = true in {testnet.directory(name).config_path} and restart it",
+        ) from None
 
 
 def _failed(testnet: Testnet, name: str, returncode: int) -> OperatorError:

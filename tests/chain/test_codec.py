@@ -142,3 +142,10 @@ def test_every_mutation_of_a_transaction_is_itself_or_refused(data: st.DataObjec
     except InvalidMessage:
         return
     assert BODY.encode(value) == raw
+
+
+@pytest.mark.parametrize("value", [["MARISOL", 1, []], ["leaf", 1, ["MARISOL"] * 4], "MARISOL"])
+def test_a_refusal_never_repeats_what_was_sent(value: object) -> None:
+    refused = refusal(bytes([FORMAT_VERSION]) + msgpack.packb(value))
+    assert "MARISOL" not in f"{refused} {refused.cause} {refused.field}"
+    assert refused.cause

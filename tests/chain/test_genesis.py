@@ -8,7 +8,7 @@ from chain_world import World
 
 from chain.document import from_document, schema, to_document
 from chain.errors import InvalidMessage
-from chain.genesis import GENESIS, Genesis, check_genesis
+from chain.genesis import GENESIS, Genesis, Member, check_genesis
 
 
 def test_document_and_bytes_are_the_same_genesis(world: World) -> None:
@@ -24,7 +24,7 @@ def test_document_and_bytes_are_the_same_genesis(world: World) -> None:
     ("path", "value", "code", "field"),
     [
         (("members", 0, "role"), "spa", "document.wrong_value", "members[0].role"),
-        (("members", 0, "colour"), 1, "document.unknown_field", "members[0]"),
+        (("members", 0, "colour"), 1, "document.unknown_field", "members[0].*"),
         (("members", 0, "id"), "A", "document.wrong_value", "members[0].id"),
         (("members", 1, "node", "consensus_key"), "zz", "document.wrong_value",
          "members[1].node.consensus_key"),
@@ -43,6 +43,28 @@ def test_a_bad_document_is_refused_at_the_field(
     with pytest.raises(InvalidMessage) as caught:
         from_document(Genesis, document)
     assert (caught.value.code, caught.value.field) == (code, field)
+
+
+def test_a_document_is_refused_without_repeating_it(world: World) -> None:
+    honest = json.dumps(to_document(world.genesis))
+    for old, new in (
+        ('"hospital"', '"MARISOL"'),
+        ('"role"', '"MARISOL"'),
+        ('"chain_id": "net"', '"chain_id": "MARISOL VASQUEZ"'),
+    ):
+        with pytest.raises(InvalidMessage) as caught:
+            from_document(Genesis, json.loads(honest.replace(old, new, 1)))
+        assert "MARISOL" not in f"{caught.value} {caught.value.cause} {caught.value.field}"
+        assert caught.value.cause
+
+
+def test_an_unknown_field_is_counted_and_the_known_ones_named(world: World) -> None:
+    document = to_document(world.genesis.members[0]) | {"colour": 1}
+    with pytest.raises(InvalidMessage) as caught:
+        from_document(Member, document)
+    assert caught.value.field == "*"
+    assert caught.value.cause.startswith(f"field number {len(document)} has no meaning here")
+    assert "encryption_key" in caught.value.cause
 
 
 def replace_member(genesis: Genesis, **changes: object) -> Genesis:

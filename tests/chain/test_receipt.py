@@ -5,7 +5,8 @@ import pytest
 from chain_world import NAMES, World
 
 from chain.errors import InvalidMessage
-from chain.receipt import RECEIPT, LineageStep, verify_receipt
+from chain.lineage import LineageStep
+from chain.receipt import RECEIPT, verify_receipt
 from chain.validators import ValidatorSet
 
 
@@ -107,4 +108,4 @@ def test_a_receipt_without_its_lineage_is_refused(world: World) -> None:
     three = ValidatorSet(world.genesis.validators.validators[:3])
     receipt = msgspec.structs.replace(with_lineage(world, three, NAMES[:3]), lineage=())  # type: ignore[type-var]
     code = refused(lambda: verify_receipt(receipt, world.genesis))  # type: ignore[arg-type]
-    assert code == "receipt.other_validators"
+    assert code == "lineage.other_validators"

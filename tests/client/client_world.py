@@ -4,7 +4,7 @@ The node is as small as its wire: one process, one block a transaction, the real
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -23,12 +23,14 @@ from chain.keys import SigningKey, Suite, verify
 from chain.transaction import check_approvals, signing_payload
 from client.builder import Network
 from client.sealing import PrivateKey, Random, new_private_key
-from client.wallet import KdfLimits, Wallet, card, new_wallet
+from client.vault import KdfLimits
+from client.wallet import Wallet, card, new_wallet
 from client.wire import SUBMISSION, to_base64url
 from ledger import queries
 from ledger.execute import BlockContext, execute
 from ledger.genesis import genesis_writes
 from ledger.prepare import prepare
+from tests.ledger.ledger_world import DictState
 
 FAST = KdfLimits(1, 8_192)
 NOW_MS = 1_800_000_000_000
@@ -69,22 +71,16 @@ def _member(name: str, role: str, key: PrivateKey, wallets: list[Wallet], seed: 
     return Member(name, name.title(), role, key.public, cards, node)  # type: ignore[arg-type]
 
 
-class Ledger:
+class Ledger(DictState):
     """The real rules on a dict: a state reader with attachments beside it."""
 
     def __init__(self, genesis: Genesis) -> None:
+        super().__init__(genesis_writes(genesis))
         self.genesis = genesis
-        self.entries: dict[bytes, bytes] = dict(genesis_writes(genesis))
         self.attachments: dict[bytes, bytes] = {}
         self.committed: dict[bytes, tuple[int, Result]] = {}
-
-    def get(self, key: bytes) -> bytes | None:
-        return self.entries.get(key)
-
-    def scan(self, prefix: bytes, after: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
-        for key in sorted(self.entries):
-            if key.startswith(prefix) and key > after:
-                yield key, self.entries[key]
+        self.now_ms = NOW_MS
+        self.tip_ms = NOW_MS
 
     def commit(self, raw: bytes, attachments: tuple[bytes, ...]) -> Result:
         """Checks every signature and every attachment as a node does, then executes a block."""
@@ -94,18 +90,14 @@ class Ledger:
         transaction = prepared.transaction
         check_approvals(transaction, self.genesis.hash)
         covered = signing_payload(prepared.signed, self.genesis.hash)
-        keys = queries.sender_keys(self, transaction.sender, NOW_MS)
+        keys = queries.sender_keys(self, transaction.sender, self.now_ms)
         assert any(verify(key, prepared.signature, covered) for key in keys)
         self.attachments |= {sha256(each).digest(): each for each in attachments}
         for each in transaction.attachments:
             assert len(self.attachments[each.hash]) == each.size
         height = len(self.committed) + 1
-        execution = execute(self, BlockContext(height, NOW_MS), [prepared])
-        for key, value in execution.writes.items():
-            if value is None:
-                self.entries.pop(key, None)
-            else:
-                self.entries[key] = value
+        execution = execute(self, BlockContext(height, self.now_ms), [prepared])
+        self.apply(execution.writes)
         self.committed[prepared.id] = (height, execution.results[0])
         return execution.results[0]
 
@@ -186,8 +178,17 @@ class Node:
         answer = {"access_token": token, "token_type": "bearer", "scope": ""}
         return web.json_response(answer | {"expires_in": self.token_life_s})
 
-    def _route(self, request: web.Request, parts: list[str]) -> web.StreamResponse:  # noqa: C901, PLR0911 - one visible table
+    def _route(self, request: web.Request, parts: list[str]) -> web.StreamResponse:  # noqa: C901, PLR0911, PLR0912 - one visible table
         match request.method, parts:
+            case "GET", ["status"]:
+                ledger = self.ledger
+                return web.json_response(
+                    {
+                        "chain_id": ledger.genesis.chain_id,
+                        "genesis_hash": ledger.genesis.hash.hex(),
+                        "timestamp_ms": ledger.tip_ms,
+                    }
+                )
             case "POST", ["transactions"]:
                 return self._submit(self.bodies[-1])
             case "GET", ["transactions", text]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from client.sealing import Random
-from client.wallet import KdfLimits
+from client.vault import KdfLimits
 from tests.client.client_world import FAST, Consortium, Ledger, found_consortium
 
 FHIR = Path(__file__).parents[3] / "shared" / "data" / "fhir"

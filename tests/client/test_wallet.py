@@ -14,8 +14,8 @@ from chain.keys import SigningKey, Suite
 from client.category import CategoryKey, CategoryName
 from client.errors import WalletError
 from client.sealing import PrivateKey, Random, new_private_key
+from client.vault import KdfLimits
 from client.wallet import (
-    KdfLimits,
     Wallet,
     card,
     decrypt_wallet,
@@ -80,7 +80,7 @@ def test_files_that_are_no_wallet_are_refused(cut: bytes) -> None:
 def test_a_file_cannot_ask_for_all_of_the_memory(
     wallet: Wallet, chance: Random, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("client.wallet._derive", lambda passphrase, header: bytes(32))
+    monkeypatch.setattr("client.vault._derive", lambda passphrase, header: bytes(32))
     greedy = encrypt_wallet(wallet, PASSPHRASE, KdfLimits(1, 2 << 30), chance)
     assert refused(greedy).code == "wallet.malformed"
     slow = encrypt_wallet(wallet, PASSPHRASE, KdfLimits(1_000, 8_192), chance)

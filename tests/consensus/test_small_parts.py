@@ -1,15 +1,26 @@
 """The parts beside the replica: relaying, evidence, the watch on censorship."""
 
+from msgspec.structs import replace
+
 from chain.certificate import Commit
 from chain.validators import faults_max, quorum
 from consensus.abstention import statuses_needed
 from consensus.ballots import Ballots
 from consensus.censorship import WATCHED_TRANSACTIONS_MAX, CensorshipWatch, CommittedBlock
 from consensus.evidence import EVIDENCE_MAX, MESSAGES_PER_AUTHOR_MAX, EvidenceLog
-from consensus.messages import NewView, Prepare, PrePrepare, Signed, Status, ViewChange
+from consensus.messages import (
+    NewView,
+    Prepare,
+    PreparedCertificate,
+    PrePrepare,
+    Signed,
+    Status,
+    ViewChange,
+)
 from consensus.relay import RELAYED_MESSAGES_MAX, RelayTable
-from consensus.timing import Backoff
-from tests.consensus.cluster import block_on, genesis_tip, nested, new_view, seal, validators_of
+from consensus.standing import Standing
+from consensus.timing import Backoff, Timing
+from tests.consensus.forms import block_on, genesis_tip, nested, new_view, seal, validators_of
 
 X, Y = b"x" * 32, b"y" * 32
 
@@ -36,6 +47,17 @@ def test_a_back_off_doubles_up_to_its_cap() -> None:
     backoff = Backoff(next_at=1.0, interval_s=1.0)
     asked = [tick for tick in range(40) if backoff.passed(float(tick), 8.0)]
     assert asked == [1, 3, 7, 15, 23, 31, 39]
+
+
+def test_what_the_record_names_is_kept_even_where_no_copy_is_in_memory() -> None:
+    standing = Standing("b", genesis_tip(4), 1_000, Timing(), lambda effect: None)
+    held, stored = block_on(standing.tip, "a", b"x"), block_on(standing.tip, "b", b"y")
+    prepared = PreparedCertificate(0, stored.header.hash, ())
+    proposal = said("b", PrePrepare(1, 1, held.header.hash))
+    standing.record = replace(standing.record, prepared=prepared, proposal=proposal)
+    standing.candidates.add(held)
+    persist = standing.persist()
+    assert (persist.blocks, persist.keep) == ((held,), (stored.header.hash,))
 
 
 class TestBallots:
@@ -178,8 +200,13 @@ class TestEvidence:
         assert len(log._authors["a"]) == MESSAGES_PER_AUTHOR_MAX
 
 
-def block_of(*transactions: bytes, room: int = 0, proposer: str = "a") -> CommittedBlock:
-    return CommittedBlock(proposer, transactions, room, room, room)
+def block_of(
+    *transactions: bytes,
+    room: int = 0,
+    proposer: str = "a",
+    received_s: dict[int, float] | None = None,
+) -> CommittedBlock:
+    return CommittedBlock(proposer, transactions, received_s or {}, room, room, room)
 
 
 class TestCensorship:
@@ -210,16 +237,15 @@ class TestCensorship:
         for lane, overtakes in ((0, False), (1, True), (2, True)):
             watch = self.watch()
             for number in (5, 6):
-                watch.hold(b"%d" % number, lane, 10, 10, float(number))
-                watch.committed(block_of(b"%d" % number), float(number))
+                young = {lane: float(number)}
+                watch.committed(block_of(b"%d" % number, received_s=young), float(number))
             assert (watch.suspect(10.0) == "a") is overtakes
 
     def test_r33_what_came_a_moment_later_here_may_have_come_earlier_there(self) -> None:
         watch = self.watch()
         for number in range(100):
-            watch.hold(b"%d" % number, 1, 10, 10, number / 21)
-        for number in range(100):
-            watch.committed(block_of(b"%d" % number), float(number))
+            young = {1: number / 21}
+            watch.committed(block_of(b"%d" % number, received_s=young), float(number))
             assert watch.suspect(float(number)) is None
 
     def test_r33_a_backlog_of_minutes_in_order_is_not_censorship(self) -> None:
@@ -228,7 +254,8 @@ class TestCensorship:
         for at, name in enumerate(names):
             watch.hold(name, 1, 10, 10, at / 1_000)
         for at in range(0, 1_000, 5):
-            watch.committed(block_of(*names[at : at + 5]), float(at))
+            young = {1: (at + 4) / 1_000}
+            watch.committed(block_of(*names[at : at + 5], received_s=young), float(at))
             assert watch.suspect(float(at)) is None
 
     def test_what_is_too_large_for_the_room_was_not_passed_over(self) -> None:

@@ -103,7 +103,7 @@ TRANSACTIONS: dict[str, tuple[Bad, str, str]] = {
     "too large": (
         lambda: with_raw_action(plain("record.retract", bytes(4_096), 2)),
         "transaction.too_large",
-        "",
+        "transaction",
     ),
     "too many attachments": (
         lambda: with_attachments(*[AttachmentRef(digest(str(i)), 1) for i in range(5)]),

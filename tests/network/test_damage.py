@@ -57,6 +57,25 @@ async def test_a_damaged_store_is_named_and_the_node_does_not_start(
     assert inspected["votes"]["whole"]
 
 
+async def test_a_wiped_store_is_learnt_again_and_wiped_attachments_alone_are_not(
+    whole: Testnet,
+) -> None:
+    height = await whole.commit("hospital-a")
+    directory = whole.path / DAMAGED
+    whole.testnet("kill", DAMAGED)
+    shutil.rmtree(directory / "attachments")
+    said = medlock("run", "--dir", directory, exit_code=7)
+    assert "error[E051]" in said.err
+    assert "attachments is gone" in said.err
+    assert not (directory / "attachments").exists()
+    shutil.rmtree(directory / "data")
+    whole.testnet("restart", DAMAGED)
+    await whole.agreement(height)
+    assert (await whole.ask(DAMAGED))["phase"] != "abstaining", "its votes were kept"
+    whole.testnet("kill", "manufacturer")
+    await whole.commit("hospital-a")
+
+
 async def test_a_node_with_a_damaged_vote_record_keeps_silent(whole: Testnet) -> None:
     await whole.agreement(await whole.commit("hospital-a"))
     whole.testnet("kill", DAMAGED)

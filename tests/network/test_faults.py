@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from pathlib import Path
 
 import pytest
 
@@ -68,6 +69,25 @@ async def test_a_network_in_two_halves_commits_nothing_and_says_why(whole: Testn
     whole.testnet("heal")
     await until(committed, timeout_s=2.0)
     await whole.agreement(before["height"] + 1)
+
+
+async def test_a_bundle_put_without_a_quorum_is_finished_by_the_next_put(
+    whole: Testnet, fhir: Path
+) -> None:
+    before = set((whole.path / "wallets").glob("patient-*"))
+    whole.testnet("partition", "hospital-a,hospital-b/manufacturer,wholesaler")
+    put = ("put", fhir / "Buster_Hoeger.json", "--as", "hospital-a", "--json")
+    said = whole.member("record", *put, "--timeout", 2, exit_code=6)
+    error = json.loads(said.err.splitlines()[-1])["error"]
+    assert error["code"] == "E040"
+    (wallet,) = set((whole.path / "wallets").glob("patient-*")) - before
+    whole.testnet("heal")
+    done = whole.member("record", *put).document
+    assert done["transaction"] in error["cause"]
+    assert {f"patient-{each['patient']}" for each in done["records"]} == {wallet.stem}
+    again = whole.member("record", *put).document
+    assert {each["patient"] for each in again["records"]} == {done["records"][0]["patient"]}
+    assert set((whole.path / "wallets").glob("patient-*")) - before == {wallet}
 
 
 async def test_three_go_on_without_the_fourth_and_it_catches_up(whole: Testnet) -> None:

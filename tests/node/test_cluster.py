@@ -1,6 +1,8 @@
 """Whole nodes agree, survive and explain themselves; no socket and no process involved."""
 
 import asyncio
+import shutil
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -10,8 +12,13 @@ from chain.block import Block
 from chain.errors import InvalidMessage, Rejected
 from chain.keys import Domain
 from chain.receipt import RECEIPT, verify_receipt
+from consensus.effects import Persist
 from consensus.messages import MESSAGE, PACKET, Packet, Prepare, Signed
+from consensus.votes import VoteRecord
+from node.backend import Busy
 from node.engine import Certified
+from node.overrides import VoteOverride, accept_loss
+from storage.votes import VoteStore
 
 
 async def test_four_nodes_commit_one_block(tmp_path: Path) -> None:
@@ -134,6 +141,64 @@ async def test_a_node_without_its_vote_record_abstains_and_then_votes(tmp_path: 
         assert place is not None, "its vote counts again: without it there is no quorum"
 
 
+async def test_a_block_that_the_vote_record_still_names_is_not_deleted(tmp_path: Path) -> None:
+    async with cluster(tmp_path) as four:
+        desk = four.nodes["hospital-a"].desk
+        assert await desk.committed(await desk.submit(four.transaction(), ()), 10)
+        block = desk.store.block(1)
+        assert block is not None
+        engine = four.nodes["hospital-a"].node.engine
+        engine._save(Persist(VoteRecord(2, 0), (block,), ()))
+        engine._save(Persist(VoteRecord(2, 1), (), (block.header.hash,)))
+        path = tmp_path / "hospital-a" / "votes"
+        assert list(VoteStore(path).load().blocks) == [block.header.hash]
+        engine._save(Persist(VoteRecord(2, 2), (), ()))
+        assert not VoteStore(path).load().blocks
+
+
+async def test_where_too_few_vote_the_operators_override_is_the_way_out(tmp_path: Path) -> None:
+    async with cluster(tmp_path) as four:
+        desk = four.nodes["hospital-a"].desk
+        place = await desk.committed(await desk.submit(four.transaction(), ()), 10)
+        assert place is not None
+        await four.height(place.height)
+        lost = ("wholesaler", "manufacturer")
+        for name in lost:
+            await four.stop(name)
+            shutil.rmtree(tmp_path / name / "votes" / "blocks")
+            for slot in ("slot-0", "slot-1", "mark"):
+                (tmp_path / name / "votes" / slot).unlink()
+            four.start(name)
+        waiting = await desk.submit(four.transaction(), ())
+
+        def gave_up(name: str) -> bool:
+            return four.nodes[name].node.engine.replica.view > 0
+
+        await four.until(lambda: gave_up("hospital-a") and gave_up("hospital-b"))
+        phases = {four.nodes[name].node.engine.replica.phase for name in lost}
+        assert phases == {"abstaining"}
+        assert await desk.committed(waiting, 0) is None
+
+        await four.stop("wholesaler")
+        votes = VoteStore(tmp_path / "wholesaler" / "votes")
+        condition = votes.load().condition
+        override = VoteOverride(1, "Ada", "two records lost", condition, place.height)
+        accept_loss(votes, override)
+        votes.close()
+        overridden = four.start("wholesaler").desk
+        assert override.sentence() in overridden.why_stalled()["explanation"]
+        assert await desk.committed(waiting, 20) is not None
+        assert overridden.status()["vote_override"] == override.document()
+        assert desk.status()["vote_override"] is None
+        for _ in range(3):
+            place = await desk.committed(await desk.submit(four.transaction(), ()), 20)
+            assert place is not None
+            await four.height(place.height)
+        manufacturer = four.nodes["manufacturer"].node.engine.replica
+        assert manufacturer.phase != "abstaining", "it got past its loss by itself"
+        assert override.sentence() not in overridden.why_stalled()["explanation"]
+
+
 async def test_a_primary_with_a_wrong_clock_is_replaced(tmp_path: Path) -> None:
     async with cluster(tmp_path, {"hospital-a": 11_000}) as four:
         assert four.nodes["hospital-b"].node.engine.replica.primary == "hospital-a"
@@ -207,3 +272,32 @@ async def test_another_body_under_a_certified_header_costs_its_sender_and_stops_
         assert not victim.task.done()
         four.board.heal()
         await four.height(place.height)
+
+
+async def test_no_room_for_attachments_is_the_nodes_own_affair(tmp_path: Path) -> None:
+    async with cluster(tmp_path) as four:
+        full = four.nodes["wholesaler"]
+        full.node.parts.attachments._pending._bytes_max = 10
+        with pytest.raises(Busy) as caught:
+            await full.desk.submit(four.sealed(b"s" * 100), (b"s" * 100,))
+        assert caught.value.code == "attachment.quota"
+        desk = four.nodes["hospital-a"].desk
+        transaction_id = await desk.submit(four.sealed(b"t" * 100), (b"t" * 100,))
+        place = await desk.committed(transaction_id, 10)
+        assert place is not None
+        await four.height(place.height)
+        digest = sha256(b"t" * 100).digest()
+        await four.until(lambda: full.node.parts.attachments.has(digest))
+
+
+async def test_what_was_erased_is_refused_and_harms_nobody(tmp_path: Path) -> None:
+    async with cluster(tmp_path) as four:
+        digest = sha256(b"gone" * 25).digest()
+        four.nodes["hospital-a"].node.parts.attachments.erase([digest])
+        with pytest.raises(InvalidMessage) as caught:
+            await four.nodes["hospital-a"].desk.submit(four.sealed(b"gone" * 25), (b"gone" * 25,))
+        assert caught.value.code == "attachment.erased"
+        place = await four.nodes["hospital-a"].desk.committed(
+            await four.nodes["hospital-a"].desk.submit(four.transaction(), ()), 10
+        )
+        assert place is not None

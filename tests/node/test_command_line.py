@@ -1,8 +1,10 @@
 """The command line: usage, errors, JSON, and the commands that need no running node."""
 
+import io
 import itertools
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,8 +15,10 @@ import pytest
 from node_command import Terminal
 
 from client.wallet import decrypt_wallet
+from node.assembly import begin_chain
 from node.cli.main import PLACES, cli
 from node.directory import Directory, read_card, read_genesis
+from storage.integrity import create_store
 
 ROOT = Path(__file__).parents[2]
 
@@ -75,7 +79,7 @@ def test_every_command_reports_usage_errors_as_json(
 
 def test_the_names_that_tools_call_are_there() -> None:
     wanted = """
-        init run stop status peers why-stalled inspect
+        init run stop status peers why-stalled inspect votes.accept-loss
         genesis.create config.show config.validate
         testnet.up testnet.ps testnet.logs testnet.kill testnet.pause testnet.resume
         testnet.restart testnet.partition testnet.heal testnet.down bench
@@ -247,6 +251,70 @@ def test_inspect_of_a_node_that_has_not_run(medlock: Terminal, tmp_path: Path) -
     (a / "votes" / "slot-1").write_bytes(b"")
     damaged = medlock.run("inspect", "--dir", a, "--json")
     assert (damaged.code, damaged.document["votes"]["condition"]) == (7, "corrupt")
+
+
+def accepting(path: Path, *options: str) -> tuple[str, ...]:
+    why = ("--operator", "Ada", "--reason", "two disks died")
+    return ("votes", "accept-loss", "--dir", str(path), *why, *options)
+
+
+def test_a_lost_vote_record_is_given_up_on_a_persons_word_only(
+    medlock: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a = member(medlock, tmp_path / "a", "hospital-a")
+    medlock.run("genesis", "create", a / "card.json", "-o", a / "genesis.json")
+    refused = medlock.run(*accepting(a, "--yes", "--json"))
+    assert (refused.code, refused.error["code"]) == (1, "E054"), "nothing is lost"
+    for slot in ("slot-0", "slot-1"):
+        (a / "votes" / slot).write_bytes(b"")
+    lost = sorted((path.name, path.stat().st_size) for path in (a / "votes").rglob("*"))
+    assert medlock.run(*accepting(a, "--json")).error["code"] == "E070", "machines say --yes"
+    for answer in ("n\n", ""):
+        monkeypatch.setattr("sys.stdin", io.StringIO(answer))
+        unsaid = medlock.run(*accepting(a))
+        assert unsaid.code == 130
+        assert "may have voted already at any height" in unsaid.err
+    assert lost == sorted((path.name, path.stat().st_size) for path in (a / "votes").rglob("*"))
+    monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
+    assert "By override of Ada this node votes" in medlock.run(*accepting(a)).out
+    assert medlock.run("inspect", "--dir", a, "--json").document["votes"]["condition"] == "ok"
+    assert medlock.run(*accepting(a, "--yes", "--json")).error["code"] == "E054", "it is used up"
+    shutil.rmtree(a / "votes")
+    again = medlock.run(*accepting(a, "--yes", "--json")).document
+    assert (again["operator"], again["reason"]) == ("Ada", "two disks died")
+    assert (again["condition"], again["tip_height"], again["risky_to"]) == ("missing", None, None)
+
+
+def test_an_override_names_the_heights_that_it_risks(medlock: Terminal, tmp_path: Path) -> None:
+    a = member(medlock, tmp_path / "a", "hospital-a")
+    medlock.run("genesis", "create", a / "card.json", "-o", a / "genesis.json")
+    genesis = read_genesis(a / "genesis.json")
+    store = create_store(a / "data", genesis.parameters.state_buckets)
+    begin_chain(store, genesis)
+    store.close()
+    shutil.rmtree(a / "votes")
+    done = medlock.run(*accepting(a, "--yes"))
+    assert done.code == 0, done.err
+    assert "voted already at heights up to 1" in done.err
+    (a / "votes" / "mark").unlink()
+    data = a / "data" / "CURRENT"
+    data.unlink()
+    damaged = medlock.run(*accepting(a, "--yes", "--json"))
+    assert (damaged.code, damaged.error["code"]) == (7, "E051"), "the store first"
+
+
+def test_an_override_needs_a_stopped_node_and_words(medlock: Terminal, tmp_path: Path) -> None:
+    a = member(medlock, tmp_path / "a", "hospital-a")
+    shutil.rmtree(a / "votes")
+    with Directory(a).lock("http://127.0.0.1:1"):
+        running = medlock.run(*accepting(a, "--yes", "--json"))
+    assert running.error["code"] == "E014"
+    for words in ("", " ", "x" * 201):
+        said = medlock.run(*accepting(a, "--yes", "--json", "--reason", words))
+        assert (said.code, said.error["code"]) == (2, "E070")
+    b = member(medlock, tmp_path / "b", "pharmacy", "--no-node")
+    assert medlock.run(*accepting(b, "--yes", "--json")).error["code"] == "E070"
+    assert not (a / "votes").exists()
 
 
 def test_config_show_tells_origins(

@@ -10,7 +10,7 @@ import pytest
 from chain.errors import InvalidMessage
 from chain.genesis import Genesis
 from client.genesis_file import save_genesis, save_member
-from client.wallet import KdfLimits
+from client.vault import KdfLimits
 from node.config import NodeConfig
 from node.directory import Directory, read_card, read_genesis
 from node.errors import OperatorError

@@ -16,11 +16,11 @@ from pathlib import Path
 
 from chain.block import OK, ZERO_HASH, Block, Header
 from chain.certificate import Certificate
+from chain.state_proof import STATE_PROOF
 from chain.transaction import SIGNED, SignedTransaction
 from storage.attachments import AttachmentStore
 from storage.integrity import create_store
 from storage.leveldb import LevelKeyValues
-from storage.proof import STATE_PROOF
 from storage.store import LedgerStore
 from storage.votes import VoteStore
 

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chain.errors import InvalidMessage
+from chain.state_proof import ARITY, PAIR_BYTES, STATE_PROOF, StateProof, verify_state_proof
 from storage.errors import StoreDamaged
 from storage.memory import MemoryKeyValues
-from storage.proof import ARITY, PAIR_BYTES, STATE_PROOF, StateProof, verify_state_proof
 from storage.state import StateTree
 
 KEYS = st.sampled_from([b"key %d" % i for i in range(40)])
@@ -48,7 +48,7 @@ class Twin:
 
 
 def root_by_definition(model: Mapping[bytes, bytes], buckets: int) -> bytes:
-    """The root from scratch, as `storage.proof` defines it."""
+    """The root from scratch, as `chain.state_proof` defines it."""
     digests = sorted((sha256(k).digest(), sha256(v).digest()) for k, v in model.items())
     grouped: list[bytes] = [b""] * buckets
     for key, value in digests:

@@ -59,6 +59,17 @@ def copies(directory: Path) -> Iterator[Path]:
         yield copy
 
 
+@pytest.fixture(autouse=True, params=["small blocks", "large blocks"])
+def size(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every promise holds for blocks in the slot and for blocks in files."""
+    if request.param == "large blocks":
+        files_only(monkeypatch)
+
+
+def files_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("storage.votes.BLOCK_BYTES_INLINE_MAX", 0)
+
+
 def test_a_new_store_is_empty_and_well(directory: Path) -> None:
     assert loaded(directory) == (None, {}, "ok")
 
@@ -68,7 +79,27 @@ def test_the_last_record_comes_back_with_its_blocks(directory: Path) -> None:
     assert loaded(directory) == (b"", {A: b"block a", B: b"block b"}, "ok")
 
 
-def test_blocks_are_written_once_and_go_when_no_record_names_them(directory: Path) -> None:
+def test_small_blocks_need_no_files(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("storage.votes.BLOCK_BYTES_INLINE_MAX", 8)
+    store = VoteStore(directory)
+    store.load()
+    store.save(b"one", {A: b"small", B: b"much too large"})
+    store.save(b"two", {C: b"small c"}, keep=[A, B])
+    assert [path.name for path in (directory / "blocks").iterdir()] == [B.hex()]
+    store.close()
+    assert loaded(directory).blocks == {A: b"small", B: b"much too large", C: b"small c"}
+    store = VoteStore(directory)
+    store.load()
+    store.save(b"three", {}, keep=[A])
+    store.close()
+    assert loaded(directory) == (b"three", {A: b"small"}, "ok")
+    assert not list((directory / "blocks").iterdir())
+
+
+def test_blocks_are_written_once_and_go_when_no_record_names_them(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files_only(monkeypatch)
     store = VoteStore(directory)
     store.load()
     store.save(b"one", {A: b"block a", B: b"block b"})
@@ -125,8 +156,8 @@ def test_no_cut_and_no_flipped_bit_brings_back_an_older_record(directory: Path) 
     saved(directory, (b"one", {}), (b"two", {A: b"block a"}), (b"three", {A: b"block a"}))
     newest = (b"three", {A: b"block a"}, "ok")
     refusals = 0
-    for name in ("slot-0", "slot-1", "mark", f"blocks/{A.hex()}"):
-        path = directory / name
+    for path in [each for each in directory.rglob("*") if each.is_file()]:
+        name = path.name
         whole = path.read_bytes()
         places = [i for i in range(len(whole)) if name != "mark" or i % 4096 < 96]
         for place in places:
@@ -204,8 +235,11 @@ def test_a_record_that_was_read_once_is_acknowledged(directory: Path) -> None:
     assert loaded(directory).condition == "behind"
 
 
-def test_nothing_is_acknowledged_before_it_is_synced(directory: Path) -> None:
+def test_nothing_is_acknowledged_before_it_is_synced(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The order on the disk: block, its name, slot, mark; each synced before the next begins."""
+    files_only(monkeypatch)
     steps: list[str] = []
 
     class Watched(RealDisk):
@@ -230,3 +264,67 @@ def test_nothing_is_acknowledged_before_it_is_synced(directory: Path) -> None:
         *("write block", "sync block", "sync blocks"),
         *("write slot", "sync slot", "write mark", "sync mark"),
     ]
+
+
+def test_an_accepted_loss_is_kept_and_excuses_no_later_one(directory: Path) -> None:
+    saved(directory, (b"one", {A: b"block a"}))
+    for number, note in enumerate((b"first", b"second"), start=1):
+        for slot in ("slot-0", "slot-1"):
+            (directory / slot).write_bytes(b"rotten")
+        assert loaded(directory).condition == "corrupt"
+        store = VoteStore(directory)
+        store.load()
+        store.accept_loss(note)
+        assert store.overrides() == (b"first", b"second")[:number]
+        store.save(b"voted again", {})
+        store.close()
+        assert loaded(directory).record == b"voted again"
+
+
+def test_a_loss_of_the_whole_directory_can_be_accepted(directory: Path) -> None:
+    shutil.rmtree(directory)
+    store = VoteStore(directory)
+    assert store.load().condition == "missing"
+    store.accept_loss(b"all of it")
+    store.close()
+    assert loaded(directory) == (None, {}, "ok")
+
+
+def test_votes_that_are_there_are_not_given_up(directory: Path) -> None:
+    saved(directory, (b"one", {}))
+    store = VoteStore(directory)
+    store.load()
+    with pytest.raises(AssertionError, match="never be forgotten"):
+        store.accept_loss(b"no need")
+    assert store.overrides() == ()
+    store.close()
+    assert loaded(directory).record == b"one"
+
+
+def test_a_crash_while_a_loss_is_accepted_never_leaves_votes_without_the_note(
+    directory: Path, failing_disk: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files_only(monkeypatch)
+    saved(directory, (b"old", {A: b"block a"}))
+    (directory / "blocks" / A.hex()).write_bytes(b"rotten")
+    fail_at, conditions = 0, set()
+    while True:
+        copy = next(copies(directory))
+        disk = failing_disk()
+        store = VoteStore(copy, disk)
+        assert store.load().condition == "corrupt"
+        disk.fail_at = disk.operations + fail_at
+        try:
+            store.accept_loss(b"note")
+        except OSError:
+            store.close()
+        else:
+            store.close()
+            break
+        after = loaded(copy)
+        conditions.add(after.condition)
+        assert after.record is None
+        assert after.condition != "ok" or VoteStore(copy).overrides() == (b"note",)
+        fail_at += 1
+    assert loaded(copy) == (None, {}, "ok")
+    assert "corrupt" in conditions

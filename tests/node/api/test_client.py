@@ -29,9 +29,11 @@ async def use_every_call(node: Node, api: Api) -> None:
     assert await api.category(*named) == category
     assert len(await api.members()) == 3
     assert (await api.principal(patient.principal)).kind == "patient"
-    found = await api.state(principal_key(patient.principal))
+    found = await api.state(principal_key(patient.principal), node.solo.genesis)
     assert found.value is not None
-    assert found.certificate is not None
+    assert found.header.height == 1
+    nobody = await api.state(principal_key(bytes(16)), node.solo.genesis)
+    assert nobody.value is None
     assert (await api.get_document("/v1/status"))["height"] == 1
     digest = await api.put_attachment(b"large")
     assert await api.attachment(digest) == b"large"

@@ -8,9 +8,9 @@ import msgspec
 from chain.block import Header
 from chain.certificate import Certificate, check_certificate
 from chain.document import from_document
+from chain.state_proof import StateProof, verify_state_proof
 from ledger.entries import CategoryEntry, OrganizationEntry, PrincipalEntry, RecordEntry
 from ledger.keyspace import principal_key
-from storage.proof import StateProof, verify_state_proof
 from tests.node.api.conftest import Node
 from tests.node.api.solo import digest_of
 

@@ -63,7 +63,7 @@ def test_r10_a_sole_validator_restarts_and_goes_on(perturbation: Perturbation) -
     with Stage(perturbation, 1) as stage:
         stage.start()
         stage.commit()
-        for effects in range(perturbation.seed % 5, 30, 5):
+        for effects in range(perturbation.seed % 2, 30, 2):
             stage.crash_after("a", effects)
             stage.submit("a")
             stage.advance(1)
