@@ -4,20 +4,20 @@ The tag is the name of the kind in LEDGER's vocabulary ("record.put"). Shapes ca
 limits; rules that need the state are the handlers'. Nothing clinical has a field here: content is
 an attachment, named by the hash of its ciphertext.
 
-To add a group of actions: its shapes here and in `Action`, their lane in `ledger.lanes`, their
-handlers in a module of their own, one case each in `ledger.execute`.
+To add a group of actions: its shapes in a module of their own and in `Action`, their attachments
+here, their weight in `ledger.weights`, their lane in `ledger.lanes`, their rules in a module of
+their own, one case each in `ledger.execute`.
 """
 
-from typing import Annotated, Final, Literal, TypeAlias, assert_never, get_args
+from typing import Final, Literal, TypeAlias, assert_never, get_args
 
-from msgspec import Meta, msgpack
+from msgspec import msgpack
 
 from chain.codec import Codec, Record, field_pointer
 from chain.errors import InvalidMessage
 from chain.keys import EncryptionKey
 from chain.transaction import ACTION_BYTES_MAX
 from chain.types import (
-    HEX,
     CategoryId,
     Hash,
     Milliseconds,
@@ -26,15 +26,37 @@ from chain.types import (
     RecordId,
     Unsigned,
 )
+from ledger.care_actions import (
+    CarePlanPropose,
+    CarePlanRespond,
+    CarePlanRevise,
+    EmergencyClose,
+    EmergencyOpen,
+    EmergencyReview,
+    ErasureApprove,
+    ErasureAttest,
+    ErasureRequest,
+    GoalReport,
+    HoldPlace,
+    HoldRelease,
+)
+from ledger.consent_actions import (
+    AccessDecide,
+    AccessDispute,
+    AccessLog,
+    AccessRequest,
+    AccessResolve,
+    CategoryRotate,
+    ConsentGrant,
+    ConsentRevoke,
+    KeyRelease,
+    ProxyAppoint,
+    ProxyRevoke,
+)
+from ledger.fields import KeyCommitment, Version
 
 StaffKind = Literal["administrator", "clinician", "device", "service", "auditor"]
 """Kinds that an administrator enrols. Patients are registered; proxies are appointed by them."""
-
-Version = Annotated[int, Meta(ge=1, le=2**32 - 1)]
-"""A record's versions count from 1."""
-
-KeyCommitment = Annotated[bytes, Meta(min_length=32, max_length=32, extra=HEX)]
-"""BLAKE2b(record ‖ version, key=DEK): binds an author to one content for all readers."""
 
 
 class PrincipalEnrol(Record, frozen=True, tag="principal.enrol"):
@@ -118,10 +140,33 @@ Action: TypeAlias = (
     RecordPut
     | RecordAmend
     | RecordRetract
+    | AccessLog
+    | KeyRelease
     | CategoryOpen
+    | CategoryRotate
     | PatientRegister
     | PrincipalEnrol
     | KeyRotate
+    | ProxyAppoint
+    | ProxyRevoke
+    | ConsentGrant
+    | ConsentRevoke
+    | AccessRequest
+    | AccessDecide
+    | AccessDispute
+    | AccessResolve
+    | EmergencyOpen
+    | EmergencyClose
+    | EmergencyReview
+    | CarePlanPropose
+    | CarePlanRevise
+    | CarePlanRespond
+    | GoalReport
+    | ErasureRequest
+    | ErasureApprove
+    | ErasureAttest
+    | HoldPlace
+    | HoldRelease
 )
 
 ACTION: Final = Codec[Action](Action, name="action", bytes_max=ACTION_BYTES_MAX)
@@ -155,9 +200,43 @@ def attachments_of(action: Action) -> tuple[tuple[str, bytes], ...]:
     match action:
         case RecordPut() | RecordAmend():
             return (("ciphertext", action.ciphertext),)
-        case CategoryOpen() | PatientRegister():
+        case CategoryOpen() | PatientRegister() | CategoryRotate():
             return (("seals", action.seals),)
-        case RecordRetract() | PrincipalEnrol() | KeyRotate():
+        case KeyRelease():
+            return (("sealed", action.sealed),)
+        case ConsentGrant():
+            return tuple(
+                (f"standing[{index}].sealed", key.sealed)
+                for index, key in enumerate(action.standing)
+            )
+        case (
+            AccessRequest()
+            | AccessDispute()
+            | AccessResolve()
+            | EmergencyOpen()
+            | EmergencyReview()
+            | CarePlanRespond()
+            | HoldPlace()
+        ):
+            return () if action.note is None else (("note", action.note),)
+        case (
+            RecordRetract()
+            | PrincipalEnrol()
+            | KeyRotate()
+            | ProxyAppoint()
+            | ProxyRevoke()
+            | ConsentRevoke()
+            | AccessDecide()
+            | AccessLog()
+            | EmergencyClose()
+            | CarePlanPropose()
+            | CarePlanRevise()
+            | GoalReport()
+            | ErasureRequest()
+            | ErasureApprove()
+            | ErasureAttest()
+            | HoldRelease()
+        ):
             return ()
         case _:
             assert_never(action)

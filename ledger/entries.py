@@ -18,7 +18,7 @@ from chain.types import (
     Role,
     Unsigned,
 )
-from ledger.actions import KeyCommitment, Version
+from ledger.fields import KeyCommitment, Version
 
 SIGNING_KEYS_MAX: Final = 4
 """Signing keys of one principal that are valid at once: the newest, and old ones that overlap."""

@@ -11,7 +11,20 @@ from typing import assert_never
 from chain.block import OK, Result
 from chain.errors import InvalidMessage, Rejected
 from chain.genesis import Parameters
-from ledger import patients, principals, records
+from chain.transaction import AttachmentRef
+from ledger import (
+    accesses,
+    careplans,
+    categories,
+    consents,
+    emergencies,
+    erasures,
+    holds,
+    patients,
+    principals,
+    proxies,
+    records,
+)
 from ledger.actions import (
     Action,
     CategoryOpen,
@@ -22,8 +35,36 @@ from ledger.actions import (
     RecordPut,
     RecordRetract,
 )
+from ledger.care_actions import (
+    CarePlanPropose,
+    CarePlanRespond,
+    CarePlanRevise,
+    EmergencyClose,
+    EmergencyOpen,
+    EmergencyReview,
+    ErasureApprove,
+    ErasureAttest,
+    ErasureRequest,
+    GoalReport,
+    HoldPlace,
+    HoldRelease,
+)
+from ledger.care_entries import TOMBSTONE
+from ledger.consent_actions import (
+    AccessDecide,
+    AccessDispute,
+    AccessLog,
+    AccessRequest,
+    AccessResolve,
+    CategoryRotate,
+    ConsentGrant,
+    ConsentRevoke,
+    KeyRelease,
+    ProxyAppoint,
+    ProxyRevoke,
+)
 from ledger.entries import PRINCIPAL
-from ledger.keyspace import principal_key
+from ledger.keyspace import principal_key, tombstone_key
 from ledger.prepare import Prepared, check_limits
 from ledger.queries import parameters, sender_keys
 from ledger.request import BlockContext, Request
@@ -122,6 +163,7 @@ def _execute_one(
         transaction.approvals,
     )
     try:
+        _check_erased(overlay, transaction.attachments)
         _apply_all(request, prepared.actions)
         request.judge_approvals()
     except Rejected as refusal:
@@ -129,6 +171,13 @@ def _execute_one(
         return Result(refusal.code, refusal.field)
     overlay.keep()
     return OK
+
+
+def _check_erased(overlay: Overlay, attachments: Sequence[AttachmentRef]) -> None:
+    """What was erased is never named again: no member could store it."""
+    for index, attachment in enumerate(attachments):
+        if overlay.read(tombstone_key(attachment.hash), TOMBSTONE) is not None:
+            raise Rejected("attachment.erased", f"attachments[{index}].hash")
 
 
 def _apply_all(request: Request, actions: Sequence[Action]) -> None:
@@ -139,7 +188,7 @@ def _apply_all(request: Request, actions: Sequence[Action]) -> None:
             raise Rejected(refusal.code, f"actions[{index}].{refusal.field}") from None
 
 
-def _apply(request: Request, action: Action) -> None:
+def _apply(request: Request, action: Action) -> None:  # noqa: C901, PLR0912, PLR0915 - one visible match
     match action:
         case RecordPut():
             records.put(request, action)
@@ -147,13 +196,59 @@ def _apply(request: Request, action: Action) -> None:
             records.amend(request, action)
         case RecordRetract():
             records.retract(request, action)
+        case AccessLog():
+            accesses.log(request, action)
+        case KeyRelease():
+            categories.release(request, action)
         case CategoryOpen():
-            patients.open_category(request, action)
+            categories.open_category(request, action)
+        case CategoryRotate():
+            categories.rotate(request, action)
         case PatientRegister():
             patients.register(request, action)
         case PrincipalEnrol():
             principals.enrol(request, action)
         case KeyRotate():
             principals.rotate(request, action)
+        case ProxyAppoint():
+            proxies.appoint(request, action)
+        case ProxyRevoke():
+            proxies.revoke(request, action)
+        case ConsentGrant():
+            consents.grant(request, action)
+        case ConsentRevoke():
+            consents.revoke(request, action)
+        case AccessRequest():
+            accesses.ask(request, action)
+        case AccessDecide():
+            accesses.decide_request(request, action)
+        case AccessDispute():
+            accesses.dispute(request, action)
+        case AccessResolve():
+            accesses.resolve(request, action)
+        case EmergencyOpen():
+            emergencies.open_emergency(request, action)
+        case EmergencyClose():
+            emergencies.close(request, action)
+        case EmergencyReview():
+            emergencies.review(request, action)
+        case CarePlanPropose():
+            careplans.propose(request, action)
+        case CarePlanRevise():
+            careplans.revise(request, action)
+        case CarePlanRespond():
+            careplans.respond(request, action)
+        case GoalReport():
+            careplans.report_goal(request, action)
+        case ErasureRequest():
+            erasures.ask(request, action)
+        case ErasureApprove():
+            erasures.approve(request, action)
+        case ErasureAttest():
+            erasures.attest(request, action)
+        case HoldPlace():
+            holds.place(request, action)
+        case HoldRelease():
+            holds.release(request, action)
         case _:
             assert_never(action)

@@ -8,7 +8,9 @@ from chain.genesis import MEMBERS_MAX
 
 OWNER_BYTES: Final = 16
 RANDOM_BYTES: Final = 16
+TIME_BYTES: Final = 8
 _ORGANIZATION: Final = b"organization"
+_EMERGENCY_SUMMARY: Final = b"emergency summary"
 
 
 @lru_cache(maxsize=MEMBERS_MAX)
@@ -28,5 +30,34 @@ def new_record_id(owner: bytes, random: bytes) -> bytes:
 
 
 def owner_of(record: bytes) -> bytes:
-    """Whose record it is: the first half of its id."""
+    """Whose it is: an id of a record, a consent or a case begins with its owner."""
     return record[:OWNER_BYTES]
+
+
+def emergency_summary(patient: bytes) -> bytes:
+    """The category of a patient's emergency summary: the only one whose id says what it is, since
+    a rule of the ledger has to know it. Every other id is random."""
+    return sha256(_EMERGENCY_SUMMARY + patient).digest()[:OWNER_BYTES]
+
+
+def new_case_id(patient: bytes, random: bytes) -> bytes:
+    """The id of a new request, access, emergency, care plan, erasure or hold."""
+    return new_record_id(patient, random)
+
+
+def new_consent_id(patient: bytes, grantee: bytes, random: bytes) -> bytes:
+    """The id of a new consent; `grantee` is a clinician's id or an `organization_owner`."""
+    assert len(grantee) == OWNER_BYTES
+    return patient + grantee + random
+
+
+def grantee_of(consent: bytes) -> bytes:
+    """To whom a consent speaks: the second third of its id."""
+    return consent[OWNER_BYTES : 2 * OWNER_BYTES]
+
+
+def access_id(access: bytes, logged_ms: int) -> bytes:
+    """Under which id an `access.log` stands that a block of time `logged_ms` committed."""
+    return b"".join(
+        (access[:OWNER_BYTES], logged_ms.to_bytes(TIME_BYTES, "big"), access[OWNER_BYTES:])
+    )

@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Final
 
 from ledger.actions import Action
+from ledger.care_actions import EmergencyClose, EmergencyOpen, ErasureApprove, ErasureAttest
 
 
 class Lane(IntEnum):
@@ -16,7 +17,14 @@ class Lane(IntEnum):
     BULK = 2
 
 
-LANES: Final[Mapping[type[Action], Lane]] = MappingProxyType({})
+LANES: Final[Mapping[type[Action], Lane]] = MappingProxyType(
+    {
+        EmergencyOpen: Lane.URGENT,
+        EmergencyClose: Lane.URGENT,
+        ErasureApprove: Lane.BULK,
+        ErasureAttest: Lane.BULK,
+    }
+)
 """The kinds that do not go in the normal lane."""
 
 

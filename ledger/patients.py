@@ -1,9 +1,9 @@
-"""Rules for patients and for the category keys under which content about them is sealed."""
+"""Rules for patients: who registers them, and about whom one may write."""
 
 from typing import Final
 
 from chain.errors import Rejected
-from ledger.actions import CategoryOpen, PatientRegister
+from ledger.actions import PatientRegister
 from ledger.entries import (
     CATEGORY,
     ORGANIZATION,
@@ -19,7 +19,7 @@ from ledger.keyspace import (
     organization_owner_key,
     principal_key,
 )
-from ledger.principals import STAFF_KINDS, check_new
+from ledger.principals import check_new
 from ledger.request import Request
 
 REGISTRAR_KINDS: Final = ("administrator", "clinician", "service")
@@ -49,17 +49,6 @@ def _check_registrar(request: Request) -> None:
     assert organization is not None, "principals belong to members"
     if sender.kind not in REGISTRAR_KINDS or organization.role not in REGISTRAR_ROLES:
         raise Rejected("patient.not_registrar", "patient")
-
-
-def open_category(request: Request, action: CategoryOpen) -> None:
-    """The first epoch of a category key between an owner and the sender as author."""
-    if request.organization is not None and request.principal.kind not in STAFF_KINDS:
-        raise Rejected("category.not_author", "owner")
-    check_owner(request, action.owner, "owner")
-    key = category_key(action.owner, action.category, request.author)
-    if request.state.read(key, CATEGORY) is not None:
-        raise Rejected("category.already_open", "category")
-    request.state.write(key, CATEGORY, CategoryEntry(FIRST_EPOCH, action.seals))
 
 
 def check_owner(request: Request, owner: bytes, field: str) -> None:

@@ -3,41 +3,14 @@
 Whatever fails here is malformed: no block holds it.
 """
 
-from collections.abc import Mapping
-from types import MappingProxyType
-from typing import Final
-
 from chain.codec import Value
 from chain.errors import InvalidMessage
 from chain.genesis import Parameters
-from chain.keys import check_encryption_key, check_public_key
 from chain.transaction import BODY, SIGNED, SignedTransaction, Transaction, check_shape
-from ledger.actions import (
-    Action,
-    CategoryOpen,
-    KeyRotate,
-    PatientRegister,
-    PrincipalEnrol,
-    RecordAmend,
-    RecordPut,
-    RecordRetract,
-    attachments_of,
-    decode_action,
-)
+from ledger.actions import Action, attachments_of, decode_action
 from ledger.lanes import Lane, lane_of
-
-WEIGHTS: Final[Mapping[type[Action], int]] = MappingProxyType(
-    {
-        PrincipalEnrol: 1,
-        KeyRotate: 1,
-        PatientRegister: 2,
-        CategoryOpen: 1,
-        RecordPut: 1,
-        RecordAmend: 2,
-        RecordRetract: 2,
-    }
-)
-"""The state writes that an action of each kind may cause."""
+from ledger.weights import weight_of
+from ledger.wellformed import check_action
 
 
 class Prepared(Value, frozen=True, eq=False):
@@ -72,7 +45,7 @@ def prepare(raw: bytes, parameters: Parameters) -> Prepared:
         [_decode_action(action, index) for index, action in enumerate(transaction.actions)]
     )
     _check_attachments(transaction, actions)
-    weight = sum([WEIGHTS[type(action)] for action in actions])
+    weight = sum([weight_of(action) for action in actions])
     _check_weight(weight, parameters)
     return Prepared(raw, signed, transaction, signed.id, actions, lane_of(actions), weight)
 
@@ -125,21 +98,8 @@ def _check_counts(transaction: Transaction, parameters: Parameters) -> None:
 def _decode_action(raw: bytes, index: int) -> Action:
     field = f"actions[{index}]"
     action = decode_action(raw, field)
-    match action:
-        case PrincipalEnrol() | PatientRegister() | KeyRotate():
-            _check_keys(action, field)
-        case _:
-            pass
+    check_action(action, field)
     return action
-
-
-def _check_keys(action: PrincipalEnrol | PatientRegister | KeyRotate, field: str) -> None:
-    if action.signing_key is None and action.encryption_key is None:
-        raise InvalidMessage("key.nothing_new", f"{field}.signing_key", "rotates no key")
-    if action.signing_key is not None:
-        check_public_key(action.signing_key, f"{field}.signing_key")
-    if action.encryption_key is not None:
-        check_encryption_key(action.encryption_key, f"{field}.encryption_key")
 
 
 def _check_attachments(transaction: Transaction, actions: tuple[Action, ...]) -> None:

@@ -9,6 +9,7 @@ from ledger.ids import owner_of
 from ledger.keyspace import category_key, record_key, record_version_key
 from ledger.patients import check_owner
 from ledger.request import Request
+from ledger.scopes import check_fresh, check_open, is_record_erased
 
 WRITER_KINDS: Final = ("clinician", "device", "service", "patient")
 FIRST_VERSION: Final = 1
@@ -50,6 +51,7 @@ def _current(request: Request, action: RecordAmend | RecordRetract) -> RecordEnt
         raise Rejected("record.unknown", "record")
     if not _is_author(request, action.record, entry):
         raise Rejected("record.not_author", "record")
+    _check_not_erased(request, action.record, entry)
     if entry.retracted:
         raise Rejected("record.retracted", "record")
     if action.version != entry.version + 1:
@@ -64,14 +66,25 @@ def _is_author(request: Request, record: bytes, entry: RecordEntry) -> bool:
     return request.organization == entry.organization
 
 
+def _check_not_erased(request: Request, record: bytes, entry: RecordEntry) -> None:
+    if request.organization is not None and owner_of(record) == request.author:
+        return  # An organisation's own records: no patient asks to erase them.
+    if is_record_erased(request.state, record):
+        raise Rejected("scope.erased", "record")
+    categories = () if entry.content is None else (entry.content.category,)
+    check_open(request.state, owner_of(record), categories, "record")
+
+
 def _content(request: Request, action: RecordPut | RecordAmend) -> RecordContent:
     """The content that `action` names, under the current epoch of the sender's category key."""
-    key = category_key(owner_of(action.record), action.category, request.author)
-    category = request.state.read(key, CATEGORY)
+    owner, author = owner_of(action.record), request.author
+    category = request.state.read(category_key(owner, action.category, author), CATEGORY)
     if category is None:
         raise Rejected("category.not_open", "category")
     if category.epoch != action.epoch:
         raise Rejected("category.epoch_not_current", "epoch")
+    if owner != author or request.organization is None:
+        check_fresh(request.state, owner, action.category, author, action.epoch)
     return RecordContent(action.category, action.epoch, action.ciphertext, action.key_commitment)
 
 

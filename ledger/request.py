@@ -68,6 +68,11 @@ class Request:
                 return
         raise Rejected("approval.missing", field)
 
+    def require_approval(self, principal: bytes, field: str) -> None:
+        """Demands that `principal` co-signed; `judge_approvals` says with which keys it may."""
+        if all(approval.principal != principal for approval in self._approvals):
+            raise Rejected("approval.missing", field)
+
     def judge_approvals(self) -> None:
         """Demands of every other approval a key that is its principal's at this block's time.
 

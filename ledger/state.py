@@ -28,6 +28,14 @@ class StateReader(Protocol):
         ...
 
 
+class EntryReader(Protocol):
+    """A state read entry by entry: a `DecodedState`, or the `Overlay` of a block at work."""
+
+    def read(self, key: bytes, codec: Codec[T]) -> T | None:
+        """The entry under `key`; None where there is none."""
+        ...
+
+
 class DecodedState:
     """A `StateReader` that remembers what it decoded.
 
@@ -87,9 +95,33 @@ class Overlay:
         entry: T | None = change[1]
         return entry
 
-    def write(self, key: bytes, codec: Codec[T], entry: T) -> None:
-        """Puts `entry` under `key`, for the transaction at hand."""
+    def write(self, key: bytes, codec: Codec[T], entry: T | None) -> None:
+        """Puts `entry` under `key`, for the transaction at hand; None deletes."""
         self._pending[key] = (codec, entry)
+
+    def scan(self, prefix: bytes, codec: Codec[T], after: bytes = b"") -> Iterator[tuple[bytes, T]]:
+        """Entries whose keys begin with `prefix`, in the order of keys, changes included.
+
+        Where `after` (a whole key) is given, only keys above it. Costs a look at every change of
+        the block: the weight of the actions that scan pays for it.
+        """
+        changes = {
+            key: change[1]
+            for layer in (self._kept, self._pending)
+            for key, change in layer.items()
+            if key.startswith(prefix) and key > after
+        }
+        ahead = sorted(changes, reverse=True)
+        for key, raw in self._base.scan(prefix, after):
+            while ahead and ahead[-1] < key:
+                yield from _present(ahead[-1], changes[ahead.pop()])
+            if key in changes:
+                ahead.pop()
+                yield from _present(key, changes[key])
+            else:
+                yield key, codec.decode(raw)
+        while ahead:
+            yield from _present(ahead[-1], changes[ahead.pop()])
 
     def keep(self) -> None:
         """The transaction at hand took effect."""
@@ -101,6 +133,14 @@ class Overlay:
         self._pending.clear()
 
     def encoded(self) -> dict[bytes, bytes | None]:
-        """All that was kept, as writes to a store (None would delete), in the order of first
-        writing, which is the same on every node."""
-        return {key: codec.encode(entry) for key, (codec, entry) in self._kept.items()}
+        """All that was kept, as writes to a store (None deletes), in the order of first writing,
+        which is the same on every node."""
+        return {
+            key: None if entry is None else codec.encode(entry)
+            for key, (codec, entry) in self._kept.items()
+        }
+
+
+def _present(key: bytes, entry: T | None) -> Iterator[tuple[bytes, T]]:
+    if entry is not None:
+        yield key, entry

@@ -42,6 +42,11 @@ class InvalidBlock(Exception):  # noqa: N818 - the verdict, as `InvalidMessage` 
         self.code = code
         self.cause = cause
 
+    @property
+    def words(self) -> str:
+        """Code and cause, neither of which repeats what was proposed."""
+        return str(self)
+
 
 class Executor:
     """Executes on top of the store's tip. Changes nothing; `Store.commit` does."""

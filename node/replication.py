@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
 
+from consensus.occupancy import Occupancy
 from node.requests import Requests
 from node.workers import Workers
 from p2p.mesh import Channel, Mesh
@@ -53,13 +54,16 @@ class Replication:
         requests: Requests,
         workers: Workers,
         arrived: Callable[[], None],
+        bytes_max: Callable[[], int],
     ) -> None:
-        """`arrived` is called when something that was wanted is held."""
+        """`arrived` is called when something that was wanted is held; `bytes_max` is what no
+        attachment may exceed, whatever a peer says of its size."""
         self._mesh = mesh
         self._attachments = attachments
         self._requests = requests
         self._workers = workers
         self._arrived = arrived
+        self._bytes_max = bytes_max
         self._wanted: dict[bytes, asyncio.Event] = {}
         self._queue: asyncio.Queue[tuple[bytes, bytes]] = asyncio.Queue()
         self._offers: asyncio.Queue[tuple[str, AttachmentOffer]] = asyncio.Queue()
@@ -70,6 +74,14 @@ class Replication:
     def missing(self) -> int:
         """How many attachments are still to be fetched."""
         return len(self._wanted)
+
+    def occupancy(self) -> tuple[Occupancy, ...]:
+        """What is remembered here beside what no peer makes it exceed."""
+        peers = len(self._mesh.peers())
+        return (
+            Occupancy("holdings of attachments", len(self._holders), HOLDINGS_MAX),
+            Occupancy("offers of attachments", self._offers.qsize(), OFFERS_MEMBER_MAX * peers),
+        )
 
     def want(self, hashes: Sequence[bytes], owner: bytes = NOBODY) -> None:
         """Fetches these in the background, on the account of whoever named them."""
@@ -112,11 +124,11 @@ class Replication:
         """Offers all peers what a client has just put here."""
         self._mesh.broadcast(Channel.BULK, *encode(AttachmentOffer(attachment, size)))
 
-    def offered(self, member: str, offer: AttachmentOffer, bytes_max: int) -> None:
+    def offered(self, member: str, offer: AttachmentOffer) -> None:
         """`member` holds an attachment that no transaction names yet; it is fetched from there,
         unless it is larger than any may be."""
         self.announced(member, AttachmentHave((offer.hash,)))
-        if offer.size <= bytes_max and self._offered[member] < OFFERS_MEMBER_MAX:
+        if offer.size <= self._bytes_max() and self._offered[member] < OFFERS_MEMBER_MAX:
             self._offered[member] += 1
             self._offers.put_nowait((member, offer))
 
@@ -186,6 +198,9 @@ class Replication:
         first = await self._chunk(member, wanted, 0)
         size = None if first is None else first.size
         if first is None or size is None or announced_bytes not in {None, size}:
+            return False
+        if size > self._bytes_max():
+            self._mesh.punish(member, FAULT_POINTS, "attachment.too_large")
             return False
         try:
             writer = await self._workers.run(lambda: self._attachments.writer(wanted, size, owner))

@@ -1,7 +1,9 @@
 """The HTTP port: TLS, or loopback only. Bounded in connections, header bytes and patience."""
 
 import asyncio
+import datetime as dt
 import functools
+import logging
 import socket as sockets
 import ssl
 from collections.abc import Iterable
@@ -29,6 +31,8 @@ from node.api.problems import Problem
 from node.errors import OperatorError
 
 _LOOPBACK_NAMES: Final = ("localhost", "127.0.0.1", "[::1]")
+_LOG: Final = logging.getLogger("medlock.api")
+_RENEW_BEFORE: Final = dt.timedelta(days=14)
 _HTTPS_PORT: Final = 443
 _BACKLOG: Final = 512
 
@@ -192,6 +196,7 @@ def _server_context(tls: TlsFiles) -> ssl.SSLContext:
     context.set_alpn_protocols(["http/1.1"])
     try:
         context.load_cert_chain(tls.certificate, tls.key)
+        _check_dates(tls.certificate)
     except (OSError, ssl.SSLError):
         raise OperatorError(
             "E004",
@@ -199,6 +204,21 @@ def _server_context(tls: TlsFiles) -> ssl.SSLContext:
             fix="give PEM files; the key must belong to the certificate",
         ) from None
     return context
+
+
+def _check_dates(path: Path) -> None:
+    """An ended certificate keeps clients away, not peers: the node votes on, and says so."""
+    certificate = x509.load_pem_x509_certificate(path.read_bytes())
+    now = dt.datetime.now(dt.UTC)
+    begins, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    if now < begins:
+        _LOG.error(
+            "the certificate of the API is not valid yet", extra={"from": begins.isoformat()}
+        )
+    elif now >= ends:
+        _LOG.error("the certificate of the API has expired", extra={"on": ends.isoformat()})
+    elif now >= ends - _RENEW_BEFORE:
+        _LOG.warning("the certificate of the API expires soon", extra={"on": ends.isoformat()})
 
 
 def _certificate_names(tls: TlsFiles) -> list[str]:

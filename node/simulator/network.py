@@ -161,6 +161,15 @@ class Network:
         self._blocked.difference_update(list(self._blocked) if pairs is None else pairs)
         self.dial_all()
 
+    def end_late_connections(self) -> None:
+        """Ends connections whose frames would come later than today's weather allows, such as a
+        slow machine's that is slow no longer: what is on their way is lost, they are made again."""
+        latest_us = self._loop.now_us + int(self.weather.delay_ms_max * 1_000)
+        late = [key for key, at_us in self._last_us.items() if at_us > latest_us]
+        for source, target, _ in late:
+            self._break(source, target, "late")
+        self.dial_all()
+
     def set_apart(self, pairs: Collection[frozenset[str]]) -> None:
         """Endpoints that have no connection at all: a twin that others do not see. Replaces what
         was set before."""
@@ -257,6 +266,8 @@ class Network:
         one, other = connection.one, connection.other
         for endpoint, peer in ((one, other), (other, one)):
             del endpoint.links[peer.member]
+            for channel in Channel:
+                self._last_us.pop((endpoint.name, peer.name, channel), None)
             if endpoint.power.on:
                 self._tell("disconnect", endpoint, peer, reason)
                 for channel in Channel:

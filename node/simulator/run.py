@@ -154,6 +154,7 @@ def heal_core(world: World) -> list[str]:
             machine.life.power.disarm()
             if machine.life.owner.paused:
                 world.resume(name)
+    world.network.end_late_connections()
     world.heal()
     for name in core:
         if world.machines[name].platter.faults.broken:
@@ -201,6 +202,10 @@ def demand_liveness(world: World, core: list[str], views: DecisionViews) -> None
         for name in core:
             if not world.has_transaction(name, acknowledged.id):
                 sentence = f"a transaction acknowledged by {acknowledged.node} is lost"
+                raise Violation("live", name, place.height, sentence)
+            found = world.place(name, acknowledged.id)
+            if found != (place.height, place.index):
+                sentence = f"acknowledged by {acknowledged.node} at another place than {found}"
                 raise Violation("live", name, place.height, sentence)
 
 

@@ -89,8 +89,10 @@ class World:
         invariants: Iterable[Callable[[], Observer]] = INVARIANTS,
         keep_trace: bool = False,
         real_signatures: bool = False,
+        first: str = "a",
     ) -> None:
-        """`byzantine` names the members that lie, and how. `keep_trace` keeps every event."""
+        """`byzantine` names the members that lie, and how. `keep_trace` keeps every event. `first`
+        is the primary of the first height."""
         self._closing = ExitStack()
         self._closing.enter_context(keyed_hashes(wanted=not real_signatures))
         self.seed = seed
@@ -101,7 +103,7 @@ class World:
         self.network.weather = weather or Weather()
         self.network.on_send = self._sent
         self.network.on_punish = self._punished
-        self.consortium = Consortium(n, parameters)
+        self.consortium = Consortium(n, parameters, first)
         self.genesis = self.consortium.genesis
         self.machines: dict[str, Machine] = {}
         self.submissions: list[Submission] = []
@@ -110,7 +112,6 @@ class World:
         self._metrics = Metrics()
         self._watch = _WorldWatch(self)
         self._views: dict[str, tuple[int, int]] = {}
-        self._clearing: list[asyncio.Task[None]] = []
         self._loss: dict[str, Loss] = {}
         self._sampled_us = 0
         self.observers: list[Observer] = [*(make() for make in invariants), *observers]
@@ -286,7 +287,6 @@ class World:
             for task in life.tasks:
                 # Later, for this may be one of them.
                 self.loop.call_soon(task.cancel)
-            self._clearing += life.tasks
         for observer in self.observers:
             observer.ended(machine, reason)
 
@@ -451,6 +451,7 @@ class World:
             attachments = (content,)
         elif raw is None:
             raw = self.consortium.transaction(sender, now_ms)
+        self.consortium.signed.add(raw)
         submission = Submission(node, raw, attachments)
         self.submissions.append(submission)
         self.note("submit", node, note=sha256(raw).hexdigest()[:8])
@@ -589,8 +590,12 @@ class World:
 
     def has_transaction(self, name: str, transaction_id: bytes) -> bool:
         """True where `name` is up and holds the transaction in a block."""
+        return self.place(name, transaction_id) is not None
+
+    def place(self, name: str, transaction_id: bytes) -> tuple[int, int] | None:
+        """Height and index of the transaction, where `name` is up and holds it in a block."""
         life = self.machines[name].life
-        return life is not None and life.store.find_transaction(transaction_id) is not None
+        return life.store.find_transaction(transaction_id) if life is not None else None
 
     def exported(self, name: str) -> bytes:
         """A digest of the whole state and the tip of a running node, by the shipped store."""
@@ -648,8 +653,8 @@ class World:
         self.loop.close()
 
     def leftovers(self) -> list[str]:
-        """Tasks of ended lives that still run: leaks."""
-        return [task.get_name() for task in self._clearing if not task.done()]
+        """Tasks that still run when every life has ended, whoever began them: leaks."""
+        return sorted(task.get_name() for task in asyncio.all_tasks(self.loop))
 
     def __enter__(self) -> "World":
         return self

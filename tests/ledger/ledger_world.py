@@ -17,9 +17,12 @@ from chain.transaction import (
 )
 from chain.types import PrincipalKind, Role
 from ledger.actions import ACTION, Action, CategoryOpen, PatientRegister, RecordPut, attachments_of
+from ledger.consent_entries import SUSPENSION, SuspensionEntry
 from ledger.execute import BlockContext, Execution, execute
 from ledger.genesis import genesis_writes
 from ledger.ids import new_record_id, organization_owner
+from ledger.keyspace import POLICIES_KEY, suspension_key
+from ledger.policies import POLICIES, Policies
 from ledger.prepare import Prepared, prepare
 
 START_MS = 1_700_000_000_000
@@ -75,7 +78,8 @@ def member(name: str, role: Role, *principals: GenesisPrincipal) -> Member:
 
 
 def members() -> tuple[Member, ...]:
-    """Two hospitals and a wholesaler; "admin-b" is hospital B's administrator."""
+    """Two hospitals, a wholesaler and a regulator without a node; "admin-b" is hospital B's
+    administrator."""
     return (
         member(
             "hospital-a",
@@ -93,6 +97,20 @@ def members() -> tuple[Member, ...]:
             "hospital",
             principal("admin-b", "administrator"),
             principal("doctor-b", "clinician"),
+            principal("nurse-b", "clinician"),
+            principal("gateway-b", "service"),
+            principal("auditor-b", "auditor"),
+        ),
+        Member(
+            "regulator",
+            "Regulator",
+            "regulator",
+            ENCRYPTION,
+            (
+                principal("admin-r", "administrator"),
+                principal("auditor-r", "auditor"),
+            ),
+            None,
         ),
         member(
             "wholesaler",
@@ -172,6 +190,15 @@ class World:
         self.state.apply(execution.writes)
         self.height, self.timestamp_ms = block.height, block.timestamp_ms
         return execution
+
+    def obey(self, policies: Policies) -> None:
+        """Puts the consortium's policies into the state, as a vote would."""
+        self.state.entries[POLICIES_KEY] = POLICIES.encode(policies)
+
+    def suspend(self, subject: bytes) -> None:
+        """Suspends a principal, or an organisation by its owner id, as a vote would."""
+        entry = SuspensionEntry(self.timestamp_ms)
+        self.state.entries[suspension_key(subject)] = SUSPENSION.encode(entry)
 
     def pass_time(self, ms: int) -> None:
         """The next block comes `ms` later than it would have."""

@@ -4,16 +4,23 @@ import pytest
 
 from ledger import lanes
 from ledger.actions import RecordPut, RecordRetract
+from ledger.care_actions import EmergencyOpen, ErasureApprove, ErasureAttest
 from ledger.lanes import Lane, lane_of
-from tests.ledger.ledger_world import opening, person, put, record_of
+from tests.ledger.ledger_world import digest, opening, person, put, record_of
 
 PUT = put(record_of("anna", "x"))
 RETRACT = RecordRetract(record_of("anna", "x"), 2)
 OPEN = opening(person("anna"))
 
 
-def test_every_kind_that_there_is_yet_goes_in_the_normal_lane() -> None:
+def test_records_and_their_keys_go_in_the_normal_lane() -> None:
     assert lane_of([PUT]) == lane_of([OPEN, PUT, RETRACT]) == Lane.NORMAL
+
+
+def test_broken_glass_goes_first_and_erasure_last() -> None:
+    case = record_of("anna", "case")
+    assert lane_of([EmergencyOpen(case, (), digest("reason"))]) == Lane.URGENT
+    assert lane_of([ErasureApprove(case)]) == lane_of([ErasureAttest(case)]) == Lane.BULK
 
 
 def test_nothing_travels_in_an_urgent_actions_company(monkeypatch: pytest.MonkeyPatch) -> None:

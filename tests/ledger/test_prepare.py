@@ -14,8 +14,22 @@ from chain.genesis import Parameters
 from chain.keys import EncryptionKey
 from chain.transaction import BODY, SIGNED, AttachmentRef, SignedTransaction, Transaction
 from ledger.actions import ACTION, Action, KeyRotate, PrincipalEnrol, RecordAmend, RecordRetract
+from ledger.consent_actions import ProxyKeys
+from ledger.fields import Period, StandingKey
 from ledger.lanes import Lane
-from ledger.prepare import WEIGHTS, Prepared, prepare
+from ledger.prepare import Prepared, prepare
+from ledger.weights import WEIGHTS, weight_of
+from tests.ledger.consent_world import (
+    HOSPITAL_A,
+    access,
+    appointment,
+    consent_of,
+    emergency,
+    erasure,
+    grant,
+    release,
+    request,
+)
 from tests.ledger.ledger_world import (
     ENCRYPTION,
     GENERAL,
@@ -39,6 +53,8 @@ PARAMETERS = Parameters(
 )
 RECORD = record_of("anna", "x-ray")
 RETRACTION = RecordRetract(RECORD, 2)
+CONSENT = consent_of("anna", "hospital-b")
+STANDING = StandingKey(GENERAL, HOSPITAL_A, 0, digest("standing"))
 ENROLMENT = PrincipalEnrol(person("new"), "clinician", key("new").public, ENCRYPTION)
 
 
@@ -260,6 +276,135 @@ TRANSACTIONS: dict[str, tuple[Bad, str, str]] = {
         "key.wrong_length",
         "actions[0].encryption_key.public",
     ),
+    "a proxy's signing key of small order": (
+        lambda: with_actions(
+            msgspec.structs.replace(appointment("carol"), keys=ProxyKeys(SMALL_ORDER, ENCRYPTION))
+        ),
+        "key.invalid_point",
+        "actions[0].keys.signing_key",
+    ),
+    "powers that repeat": (
+        lambda: with_actions(
+            msgspec.structs.replace(appointment("carol"), powers=("read", "read"))
+        ),
+        "action.not_in_order",
+        "actions[0].powers",
+    ),
+    "an appointment to nothing": (
+        lambda: with_actions(msgspec.structs.replace(appointment("carol"), powers=())),
+        "codec.wrong_type",
+        "actions[0].powers",
+    ),
+    "categories out of order": (
+        lambda: with_actions(
+            msgspec.structs.replace(grant(CONSENT), categories=(b"b" * 16, b"a" * 16))
+        ),
+        "action.not_in_order",
+        "actions[0].categories",
+    ),
+    "more categories than a consent names": (
+        lambda: with_actions(grant(CONSENT, categories=[bytes([i]) * 16 for i in range(17)])),
+        "codec.wrong_type",
+        "actions[0].categories",
+    ),
+    "a purpose that HL7 does not know": (
+        lambda: with_actions(msgspec.structs.replace(grant(CONSENT), purposes=("GOSSIP",))),
+        "codec.wrong_type",
+        "actions[0].purposes[0]",
+    ),
+    "purposes out of order": (
+        lambda: with_actions(msgspec.structs.replace(grant(CONSENT), purposes=("TREAT", "HRESCH"))),
+        "action.not_in_order",
+        "actions[0].purposes",
+    ),
+    "a data period that ends before it begins": (
+        lambda: with_actions(grant(CONSENT, data_period=Period(2, 2))),
+        "action.empty_period",
+        "actions[0].data_period",
+    ),
+    "a consent id without a grantee": (
+        lambda: with_actions(grant(CONSENT[:32])),
+        "codec.wrong_type",
+        "actions[0].consent",
+    ),
+    "a standing key that is no attachment": (
+        lambda: msgspec.structs.replace(
+            with_actions(grant(CONSENT, standing=(STANDING,))), attachments=()
+        ),
+        "transaction.missing_attachment",
+        "actions[0].standing[0].sealed",
+    ),
+    "a released key that is no attachment": (
+        lambda: msgspec.structs.replace(with_actions(release(bytes(40))), attachments=()),
+        "transaction.missing_attachment",
+        "actions[0].sealed",
+    ),
+    "an emergency without its sealed reason": (
+        lambda: msgspec.structs.replace(with_actions(emergency("crash")), attachments=()),
+        "transaction.missing_attachment",
+        "actions[0].note",
+    ),
+    "an access of nothing": (
+        lambda: with_actions(
+            msgspec.structs.replace(access("a", cited=CONSENT), category=None, author=None)
+        ),
+        "access.unclear_target",
+        "actions[0].records",
+    ),
+    "an access of a category without its author": (
+        lambda: with_actions(msgspec.structs.replace(access("a", cited=CONSENT), author=None)),
+        "access.unclear_target",
+        "actions[0].records",
+    ),
+    "an access of records and a category": (
+        lambda: with_actions(
+            msgspec.structs.replace(access("a", cited=CONSENT), records=(RECORD,))
+        ),
+        "access.unclear_target",
+        "actions[0].records",
+    ),
+    "an access of another patient's record": (
+        lambda: with_actions(access("a", record_of("ben", "x"), cited=CONSENT)),
+        "access.foreign_record",
+        "actions[0].records",
+    ),
+    "an access that names a record twice": (
+        lambda: with_actions(access("a", RECORD, RECORD, cited=CONSENT)),
+        "action.not_in_order",
+        "actions[0].records",
+    ),
+    "a consent that is not cited": (
+        lambda: with_actions(access("a", RECORD)),
+        "access.unclear_basis",
+        "actions[0].cited",
+    ),
+    "an author who cites a consent": (
+        lambda: with_actions(access("a", RECORD, basis="author", cited=CONSENT)),
+        "access.unclear_basis",
+        "actions[0].cited",
+    ),
+    "a request without a purpose": (
+        lambda: with_actions(msgspec.structs.replace(request("please"), purposes=())),
+        "codec.wrong_type",
+        "actions[0].purposes",
+    ),
+    "an emergency with categories out of order": (
+        lambda: with_actions(
+            msgspec.structs.replace(emergency("crash"), categories=(b"b" * 16, b"a" * 16))
+        ),
+        "action.not_in_order",
+        "actions[0].categories",
+    ),
+    "an erasure of a record and a category": (
+        lambda: with_actions(erasure(category=GENERAL, record=RECORD)),
+        "erasure.unclear_scope",
+        "actions[0].record",
+    ),
+    "an erasure of another patient's record": (
+        lambda: with_actions(erasure(record=record_of("ben", "x"))),
+        "erasure.unclear_scope",
+        "actions[0].record",
+    ),
     "a rotation of nothing": (
         lambda: with_actions(rotation(False, None)),
         "key.nothing_new",
@@ -337,6 +482,12 @@ def test_one_changed_byte_is_refused_or_another_transaction(data: st.DataObject)
         return
     again = SignedTransaction(BODY.encode(prepared.transaction), prepared.signature)
     assert SIGNED.encode(again) == bytes(raw)
+
+
+def test_what_names_many_weighs_more() -> None:
+    records = [record_of("anna", str(number)) for number in range(100)]
+    assert weight_of(access("a", *records, cited=CONSENT)) == weight_of(access("a")) + 100
+    assert weight_of(grant(CONSENT, standing=(STANDING,))) == weight_of(grant(CONSENT)) + 1
 
 
 def test_every_kind_has_a_weight() -> None:

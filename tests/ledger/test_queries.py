@@ -36,6 +36,7 @@ def test_genesis_stands_in_the_first_state(world: World) -> None:
     assert [entry.id for entry in queries.members(world.state)] == [
         "hospital-a",
         "hospital-b",
+        "regulator",
         "wholesaler",
     ]
     for member in start.members:

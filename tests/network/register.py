@@ -13,6 +13,7 @@ from client.api import Api
 from client.builder import BuiltTransaction, TransactionBuilder
 from client.errors import ApiError
 from client.wallet import card, new_wallet
+from client.wire import from_base64url
 from ledger.entries import PRINCIPAL
 from ledger.keyspace import principal_key
 from tests.network.history import History, OnChain, Read, Write
@@ -77,15 +78,24 @@ class Register:
                     self.history.reads.append(Read(node, begun_s, time.monotonic(), height, value))
 
     async def look(self, api: Api) -> tuple[int, bytes]:
-        """The height, and the register there."""
-        answer = await api.state(principal_key(self.clinician), proof=False)
-        assert answer.value is not None
-        entry = PRINCIPAL.decode(answer.value)
-        return answer.header.height, entry.encryption_key.public
+        """The height, and the register there: the node's word, which is what is on trial."""
+        key = principal_key(self.clinician).hex()
+        answer = await api.get_document(f"/v1/state/{key}")
+        entry = PRINCIPAL.decode(from_base64url(answer["value"], "value"))
+        return answer["header"]["height"], entry.encryption_key.public
 
-    async def chain(self, node: str) -> list[OnChain]:
-        """Every transaction there is, as `node` tells it."""
-        tip = (await self.network.ask(node))["height"]
+    async def check(self) -> None:
+        """Once all nodes stand at one block: they have one chain, and it explains the history.
+
+        What nobody has acknowledged may be committed while this looks, above that block.
+        """
+        tip = (await self.network.agreement())["height"]
+        chains = [await self.chain(name, tip) for name in NODES]
+        assert all(each == chains[0] for each in chains)
+        assert self.history.violations(chains[0]) == []
+
+    async def chain(self, node: str, tip: int) -> list[OnChain]:
+        """Every transaction up to `tip`, as `node` tells it."""
         found = []
         async with self.network.api(node) as api:
             for height in range(1, tip + 1):

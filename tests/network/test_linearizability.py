@@ -11,7 +11,7 @@ from tests.network.register import Register, register
 from tests.network.world import NODES, Testnet, until
 
 pytestmark = pytest.mark.network
-PROGRESS = 12
+PROGRESS = 6
 """Acknowledged writes between two faults."""
 Fault = Callable[[Register, random.Random], Awaitable[None]]
 
@@ -98,11 +98,7 @@ async def test_a_register_stays_linearizable_through_faults(whole: Testnet) -> N
                 await progress(seen)
                 await fault(seen, chance)
         await progress(seen)
-    height = max(each.place[0] for each in seen.history.acknowledged if each.place)
-    await whole.agreement(height)
-    chains = [await seen.chain(name) for name in NODES]
-    assert all(each == chains[0] for each in chains)
-    assert seen.history.violations(chains[0]) == []
+    await seen.check()
     assert {each.node for each in seen.history.reads} == set(NODES)
     assert {each.node for each in seen.history.acknowledged} == set(NODES)
     assert [await whole.proofs_of_equivocation(name) for name in NODES] == [0] * len(NODES)

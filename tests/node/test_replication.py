@@ -104,6 +104,21 @@ async def test_an_offer_that_lies_about_its_size_or_is_too_large_is_not_kept(
         assert not node.parts.attachments.has(digest)
 
 
+async def test_a_peer_that_states_an_impossible_size_is_not_read_and_another_one_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with cluster(tmp_path) as four:
+        digest = sha256(LARGE).digest()
+        for name in ("hospital-a", "hospital-b"):
+            store(four, name).put(digest, LARGE)
+        most = four.nodes["wholesaler"].node.parameters.attachment_bytes_max
+        monkeypatch.setattr(store(four, "hospital-a"), "size", lambda _: most + 1)
+        node = four.nodes["wholesaler"].node
+        node.replication.want([digest])
+        await four.until(lambda: node.parts.attachments.has(digest))
+        assert ("wholesaler", "hospital-a", "attachment.too_large") in four.board.punished
+
+
 async def test_a_peer_that_offers_without_end_is_heard_up_to_a_limit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -135,7 +150,7 @@ async def test_a_vote_waits_for_its_attachments_though_the_list_of_wanted_ones_i
         desk = four.nodes["hospital-a"].desk
         place = await desk.committed(await desk.submit(four.sealed(small), ()), 20)
         assert place is not None
-        await four.height(place.height, ("wholesaler",))
+        await four.height(place.height, ("wholesaler", "hospital-b"))
         assert store(four, "wholesaler").read(digest) == small
         certificate = four.nodes["hospital-b"].node.engine.tip.certificate
         assert certificate is not None

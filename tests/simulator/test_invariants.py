@@ -95,6 +95,18 @@ def test_s2_another_parent(world: World) -> None:
     assert found(world) == "S2"
 
 
+def test_s2_a_block_no_younger_than_its_parent(world: World) -> None:
+    committed = last(world)
+    header = committed.block.header
+    commit(
+        world,
+        committed._replace(
+            block=changed(committed.block, height=header.height + 1, parent_hash=header.hash)
+        ),
+    )
+    assert found(world) == "S2"
+
+
 def test_s2_durable_blocks_that_are_gone(world: World) -> None:
     world.crash("a")
     world.machines["a"].wipe_data()
@@ -130,6 +142,18 @@ def test_s4_holds_across_restarts(world: World) -> None:
     world.start("a")
     persist(world, vote(3, 0, B))
     say(world, Prepare(3, 0, B))
+    assert found(world) == "S4"
+
+
+def asked(height: int, view: int) -> VoteRecord:
+    message = ViewChange(height, view, None)
+    return VoteRecord(height, view, view_change=Signed("a", message, bytes(64)))
+
+
+def test_s4_a_vote_in_a_view_that_was_left(world: World) -> None:
+    persist(world, asked(3, 2))
+    say(world, ViewChange(3, 2, None))
+    say(world, Prepare(3, 1, A))
     assert found(world) == "S4"
 
 
@@ -245,6 +269,15 @@ def test_s8_a_transaction_twice_in_a_block(world: World) -> None:
                 world.machines["b"], committed._replace(block=block, transaction_ids=[A, A])
             )
     assert found(world) == "S8"
+
+
+def test_a_transaction_that_nobody_signed(world: World) -> None:
+    committed = last(world)
+    world.consortium.signed.discard(committed.block.transactions[0])
+    for observer in world.observers:
+        if isinstance(observer, invariants.OnlySigned):
+            observer.committed(world.machines["b"], committed)
+    assert found(world) == "valid"
 
 
 def test_s9_a_table_that_outgrows_its_limit(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -208,3 +208,16 @@ def test_a_node_that_never_lets_time_pass_is_stuck(monkeypatch: pytest.MonkeyPat
         with pytest.raises(Violation, match="livelock") as caught:
             world.advance(1)
         assert caught.value.invariant == "stuck"
+
+
+def test_what_a_slow_machine_sent_does_not_hold_up_a_network_that_healed() -> None:
+    with World(2, weather=Weather(delay_ms_max=200.0)) as world:
+        world.start()
+        world.advance(1)
+        world.slow("b", 100)
+        submission = world.submit("b")
+        world.advance(0.5)
+        world.slow("b", 1)
+        world.network.weather = Weather()
+        world.network.end_late_connections()
+        world.until(lambda: answered(submission), within_s=4)

@@ -28,7 +28,8 @@ async def solo(consortium: Consortium, tmp_path: Path) -> AsyncIterator[Solo]:
     solo.close()
 
 
-def certificate_for(directory: Path, *names: str) -> TlsFiles:
+def certificate_for(directory: Path, *names: str, days: tuple[int, int] = (-1, 1)) -> TlsFiles:
+    """A self-signed one for `names`, valid between two days counted from today."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "node")])
     now = dt.datetime.now(dt.UTC)
@@ -42,8 +43,8 @@ def certificate_for(directory: Path, *names: str) -> TlsFiles:
         .issuer_name(subject)
         .public_key(key.public_key())
         .serial_number(1)
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
+        .not_valid_before(now + dt.timedelta(days=days[0]))
+        .not_valid_after(now + dt.timedelta(days=days[1]))
         .add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
         .sign(key, hashes.SHA256())
     )

@@ -1,0 +1,39 @@
+"""What the consortium decides about care and privacy, as numbers in the state.
+
+They stand under a key of their own, not among genesis's parameters, so that a network from before
+these rules keeps its genesis hash and its roots. Where the key is absent, the defaults hold.
+"""
+
+from typing import Annotated, Final
+
+from msgspec import Meta
+
+from chain.codec import Codec, Record
+from chain.genesis import Positive
+from chain.types import Unsigned
+from ledger.consent_entries import CONSENTS_IN_FORCE_MAX
+from ledger.keyspace import POLICIES_KEY
+from ledger.state import EntryReader
+
+HOUR_MS: Final = 3_600_000
+DAY_MS: Final = 24 * HOUR_MS
+
+
+class Policies(Record, frozen=True):
+    """Durations are in block time. `retention_ms` is how long what an organisation wrote is kept
+    from erasure; 0 where no law asks for that."""
+
+    emergency_ms: Positive = 4 * HOUR_MS
+    emergency_review_ms: Positive = 7 * DAY_MS
+    emergency_beyond_summary: bool = False
+    retention_ms: Unsigned = 0
+    consents_in_force_max: Annotated[int, Meta(ge=1, le=CONSENTS_IN_FORCE_MAX)] = 64
+
+
+POLICIES: Final = Codec[Policies](Policies, name="policies", bytes_max=4_096)
+_DEFAULTS: Final = Policies()
+
+
+def policies(state: EntryReader) -> Policies:
+    """What holds on `state`."""
+    return state.read(POLICIES_KEY, POLICIES) or _DEFAULTS

@@ -1,0 +1,96 @@
+"""Weights: what an action may cost, known before it is executed, in state writes.
+
+An action that reads much more than it writes counts its reads as well, a dozen to a write.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from ledger.actions import (
+    Action,
+    CategoryOpen,
+    KeyRotate,
+    PatientRegister,
+    PrincipalEnrol,
+    RecordAmend,
+    RecordPut,
+    RecordRetract,
+)
+from ledger.care_actions import (
+    CarePlanPropose,
+    CarePlanRespond,
+    CarePlanRevise,
+    EmergencyClose,
+    EmergencyOpen,
+    EmergencyReview,
+    ErasureApprove,
+    ErasureAttest,
+    ErasureRequest,
+    GoalReport,
+    HoldPlace,
+    HoldRelease,
+)
+from ledger.consent_actions import (
+    AccessDecide,
+    AccessDispute,
+    AccessLog,
+    AccessRequest,
+    AccessResolve,
+    CategoryRotate,
+    ConsentGrant,
+    ConsentRevoke,
+    KeyRelease,
+    ProxyAppoint,
+    ProxyRevoke,
+)
+
+WEIGHTS: Final[Mapping[type[Action], int]] = MappingProxyType(
+    {
+        PrincipalEnrol: 1,
+        KeyRotate: 1,
+        PatientRegister: 2,
+        CategoryOpen: 2,
+        RecordPut: 1,
+        RecordAmend: 2,
+        RecordRetract: 2,
+        ProxyAppoint: 2,
+        ProxyRevoke: 1,
+        CategoryRotate: 3,
+        KeyRelease: 4,
+        ConsentGrant: 8,
+        ConsentRevoke: 3,
+        AccessRequest: 2,
+        AccessDecide: 1,
+        AccessLog: 4,
+        AccessDispute: 2,
+        AccessResolve: 2,
+        EmergencyOpen: 8,
+        EmergencyClose: 2,
+        EmergencyReview: 4,
+        CarePlanPropose: 1,
+        CarePlanRevise: 2,
+        CarePlanRespond: 2,
+        GoalReport: 1,
+        ErasureRequest: 1,
+        ErasureApprove: 96,
+        ErasureAttest: 1,
+        HoldPlace: 3,
+        HoldRelease: 2,
+    }
+)
+"""What an action of each kind costs at least."""
+
+
+def weight_of(action: Action) -> int:
+    """What `action` may cost."""
+    weight = WEIGHTS[type(action)]
+    match action:
+        case RecordPut():
+            return weight
+        case AccessLog():
+            return weight + len(action.records)
+        case ConsentGrant():
+            return weight + len(action.standing)
+        case _:
+            return weight
