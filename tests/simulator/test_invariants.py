@@ -281,7 +281,7 @@ def test_a_transaction_that_nobody_signed(world: World) -> None:
 
 
 def test_s9_a_table_that_outgrows_its_limit(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("consensus.replica.HEIGHTS_AHEAD_MAX", -1)
+    monkeypatch.setattr("consensus.occupancy.HEIGHTS_AHEAD_MAX", -1)
     with pytest.raises(Violation, match="future votes holds 0") as caught:
         world.advance(2)
     assert caught.value.invariant == "S9"

@@ -19,7 +19,7 @@ from node.simulator.adversaries import Equivocator
 from node.simulator.byzantine import Adversary
 from node.simulator.invariants import Violation
 from node.simulator.network import Frame
-from tests.consensus.cluster import genesis_tip, signed
+from tests.consensus.forms import genesis_tip, signed
 from tests.consensus.seat import Seat, finalized
 from tests.simulator.regressions.stage import Perturbation, Stage, rival_block
 

@@ -25,7 +25,7 @@ from consensus.votes import VoteRecord
 from node.simulator.byzantine import Adversary
 from node.simulator.network import Frame
 from p2p.mesh import Channel
-from tests.consensus.cluster import signed
+from tests.consensus.forms import signed
 from tests.consensus.seat import Seat
 from tests.simulator.regressions.stage import Perturbation, Stage, rival_block
 
