@@ -53,6 +53,8 @@ def _type_info(shape: Any) -> inspect.Type:
 
 
 def _is_hex(kind: inspect.Type) -> bool:
+    if isinstance(kind, inspect.UnionType):  # bytes, or nothing
+        return any(map(_is_hex, kind.types))
     extra = kind.extra if isinstance(kind, inspect.Metadata) else None
     return bool(extra and extra.get("form") == "hex")
 

@@ -1,9 +1,11 @@
 """Whether a primary leaves out a transaction that it could have taken.
 
 The shell tells which transactions are admissible here and what was committed. A transaction is
-passed over by a block that had room for it, or that carries one received later, here, and of no
-higher priority. Two blocks of one primary, and `patience_s` after the first of them, are reason to
-ask for another primary, once for each transaction and primary: a backlog is not censorship.
+passed over by a block that had room for it, or that carries one of no higher priority which was
+received here at least `patience_s` later: a few moments say nothing, for transactions reach members
+in different orders, and in a backlog those moments become minutes. Two blocks of one primary, and
+`patience_s` after the first of them, are reason to ask for another primary, once for each
+transaction and primary: a backlog is not censorship.
 """
 
 from collections.abc import Mapping, Sequence
@@ -73,7 +75,8 @@ class CensorshipWatch:
             lane = watched.lane
             if lane not in overtaker:
                 overtaker[lane] = _latest_from(lane, block.received_s)
-            if overtaker[lane] > watched.received_at or _fits(watched, block):
+            later_s = overtaker[lane] - watched.received_at
+            if later_s >= self._patience_s or _fits(watched, block):
                 self._pass_over(transaction_id, watched, block.proposer, now)
 
     def suspect(self, now: float) -> str | None:

@@ -15,12 +15,10 @@ from msgspec.structs import replace
 from chain.block import Block
 from chain.certificate import Certificate, Commit
 from consensus.abstention import Abstention
-from consensus.ballots import BALLOTS_PER_VALIDATOR_MAX
 from consensus.effects import Broadcast, CatchUp, Effect, Finalize, Regossip, Send, SendDecided
 from consensus.explain import Explanation, explain
-from consensus.future import HEIGHTS_AHEAD_MAX, FutureVotes
+from consensus.future import FutureVotes
 from consensus.messages import (
-    DOMAINS,
     VIEW_MAX,
     Message,
     NewView,
@@ -33,6 +31,7 @@ from consensus.messages import (
     Status,
     ViewChange,
 )
+from consensus.occupancy import Occupancy, occupancy
 from consensus.peers import Peers
 from consensus.standing import Proposal, ProposalDue, Standing
 from consensus.timing import Backoff, Timing, is_due
@@ -40,8 +39,6 @@ from consensus.tip import Tip
 from consensus.view_change import highest_prepared, is_sound, new_view_holds
 from consensus.votes import Accepted, VoteRecord
 
-OWN_CANDIDATES_MAX: Final = 4
-"""Proposed, accepted, prepared, certified: the blocks that a replica itself may name."""
 _RESENT: Final = (PrePrepare, NewView, ViewChange, Prepare, Commit)
 
 
@@ -118,16 +115,9 @@ class Replica:
     @property
     def phase(self) -> Phase:
         """How far this replica has come at (height, view)."""
-        here = self._here
         if self._abstention is not None:
             return "abstaining"
-        if self._is_below_record or (here.certificate is not None and not here.finalizing):
-            return "syncing"
-        if here.is_prepared:
-            return "prepared"
-        if here.accepted is not None:
-            return "accepted"
-        return "view_change" if ViewChange in here.own else "new"
+        return "syncing" if self._is_below_record else self._here.phase
 
     @property
     def deadline(self) -> float | None:
@@ -162,14 +152,9 @@ class Replica:
             abstains_until=self._abstention.ends_at if self._abstention is not None else None,
         )
 
-    def occupancy(self) -> tuple[tuple[str, int, int], ...]:
-        """What this replica holds: name, count, and the count that no input may exceed."""
-        here, n = self._here, self.tip.validators.n
-        return (
-            ("ballots", len(here.ballots), BALLOTS_PER_VALIDATOR_MAX * n),
-            ("candidate blocks", len(here.candidates), 2 * n + OWN_CANDIDATES_MAX),
-            ("future votes", len(self._future), HEIGHTS_AHEAD_MAX * len(DOMAINS) * n),
-        )
+    def occupancy(self) -> tuple[Occupancy, ...]:
+        """What this replica holds beside what no input may exceed."""
+        return occupancy(self._here, self._future)
 
     # Inputs.
 
@@ -258,6 +243,8 @@ class Replica:
         self._peers.connect(member)
         for packet in (self._status(), *self._packets_again()):
             self._emit(Send(member, packet))
+        soon = now + self._timing.links_status_s
+        self._status_at = soon if self._status_at is None else min(self._status_at, soon)
         return self._conclude(now)
 
     def disconnected(self, member: str, now: float) -> list[Effect]:

@@ -16,6 +16,7 @@ from consensus.messages import (
     Message,
     NewView,
     Packet,
+    Phase,
     Prepare,
     PrePrepare,
     Signed,
@@ -91,6 +92,17 @@ class Standing:
         """The proposal of the current view that this replica voted for."""
         accepted = self.record.accepted
         return accepted if accepted is not None and accepted.view == self.view else None
+
+    @property
+    def phase(self) -> Phase:
+        """How far this replica has come at (height, view), where it votes."""
+        if self.certificate is not None and not self.finalizing:
+            return "syncing"
+        if self.is_prepared:
+            return "prepared"
+        if self.accepted is not None:
+            return "accepted"
+        return "view_change" if ViewChange in self.own else "new"
 
     @property
     def is_prepared(self) -> bool:

@@ -16,7 +16,8 @@ class Timing:
     with nothing to do. `retransmit_s` spaces own messages without progress (rule 11) and is the
     first interval of what backs off, up to `backoff_s_max`. `answer_s` spaces answers about one
     decided height to one peer (rule 10). A primary tells that it lives every `primary_status_s`,
-    the others every `status_s`.
+    the others every `status_s`, all of them `links_status_s` after a new link: until they say that
+    they hear somebody, everyone relays to them.
     """
 
     base_s: float = 1.0
@@ -27,6 +28,7 @@ class Timing:
     answer_s: float = 1.0
     primary_status_s: float = 1.0
     status_s: float = 3.0
+    links_status_s: float = 0.2
 
     def view_timeout_s(self, view: int) -> float:
         """How long `view` may last: the base doubled for each view, capped (PBFT §4.5.2)."""

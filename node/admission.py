@@ -7,6 +7,7 @@ keeps what nobody commits for a while only.
 
 from collections.abc import Callable, Container, Sequence
 from hashlib import sha256
+from typing import Final
 
 from chain.codec import Value
 from chain.errors import InvalidMessage, Rejected
@@ -19,8 +20,10 @@ from ledger.request import BlockContext
 from ledger.state import DecodedState, decoded
 from node.backend import Busy
 from storage.attachments import AttachmentStore
-from storage.errors import AttachmentErased, QuotaExceeded
+from storage.errors import AttachmentErased, QuotaExceeded, ShareExceeded
 from storage.protocols import Store
+
+SHARE_IS_FULL: Final = "this sender's share of the room for attachments in waiting is full"
 
 
 class Offered(Value, frozen=True):
@@ -74,15 +77,23 @@ class Admission:
         self._wall_ms = wall_ms
 
     def admit(
-        self, offered: Sequence[Offered], parameters: Parameters, *, strict: bool
+        self,
+        offered: Sequence[Offered],
+        parameters: Parameters,
+        *,
+        strict: bool,
+        block_ms: int | None = None,
     ) -> list[Outcome]:
         """One outcome for each of `offered`, in order.
+
+        `block_ms` is the timestamp of the block that carries them: what is in a block is judged by
+        its time, whatever this node's clock says. Else it is the present time that counts.
 
         `strict` is for a sender who listens: every attachment must be there, and what the ledger
         would reject at the tip is refused now. Gossip is lenient: order on the way is nobody's
         fault.
         """
-        context = self._context()
+        context = self._context(block_ms)
         # One memory of decoded entries for the batch: most senders come more than once.
         state = decoded(self._store.state)
         believed: list[_Believed | OnChain | InvalidMessage | Rejected] = []
@@ -93,12 +104,11 @@ class Admission:
                 believed.append(refusal)
         return self._keep(believed)
 
-    def _context(self) -> BlockContext:
+    def _context(self, block_ms: int | None) -> BlockContext:
         tip = self._store.tip()
         assert tip is not None, "a running node has a genesis block"
-        return BlockContext(
-            tip.header.height + 1, max(self._wall_ms(), tip.header.timestamp_ms + 1)
-        )
+        time_ms = self._wall_ms() if block_ms is None else block_ms
+        return BlockContext(tip.header.height + 1, max(time_ms, tip.header.timestamp_ms + 1))
 
     def _judge(
         self,
@@ -153,7 +163,9 @@ class Admission:
         by one, so that each sender hears of its own."""
         batch = [each for each in believed if isinstance(each, _Believed)]
         try:
-            fresh = self._attachments.put_many(item for each in batch for item in each.came.items())
+            fresh = self._attachments.put_many(
+                (item for each in batch for item in each.came.items()), _owners(batch)
+            )
         except (AttachmentErased, QuotaExceeded):
             return [
                 self._keep_one(each) if isinstance(each, _Believed) else each for each in believed
@@ -164,13 +176,21 @@ class Admission:
 
     def _keep_one(self, believed: _Believed) -> Outcome:
         try:
-            return _admitted(believed, self._attachments.put_many(believed.came.items()))
+            fresh = self._attachments.put_many(believed.came.items(), _owners([believed]))
+            return _admitted(believed, fresh)
         except AttachmentErased:
             return InvalidMessage(
                 "attachment.erased", "attachments", "erased for good; it is never taken again"
             )
+        except ShareExceeded:
+            return Busy("attachment.sender_share", SHARE_IS_FULL)
         except QuotaExceeded:
             return Busy("attachment.quota", "the room for attachments in waiting is full")
+
+
+def _owners(batch: Sequence[_Believed]) -> dict[bytes, bytes]:
+    """On whose account what came along waits: its sender's."""
+    return {each: one.prepared.transaction.sender for one in batch for each in one.came}
 
 
 def _admitted(believed: _Believed, fresh: Container[bytes]) -> Admitted:

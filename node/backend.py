@@ -73,6 +73,10 @@ class Backend(Protocol):
         """Heights as they are committed, from `after` + 1 on, without a gap; never ends."""
         ...
 
+    def uploaded(self, attachment: bytes, size: int) -> None:
+        """A client's upload is complete: other nodes may copy it."""
+        ...
+
     async def in_thread(self, work: Callable[[], T]) -> T:
         """Runs storage or crypto work off the event loop."""
         ...

@@ -23,6 +23,7 @@ from node.api.listener import TlsFiles, serve
 from node.assembly import assemble, begin_chain
 from node.clock import SystemClock
 from node.config import NodeConfig, split_address
+from node.descriptors import Shares, raise_limit, share_out
 from node.desk import Desk
 from node.directory import Directory
 from node.errors import OperatorError
@@ -67,6 +68,7 @@ async def run_node(directory: Directory, config: NodeConfig) -> None:
     # What a node makes by the thousand is in no cycle: looking for some all the time is waste.
     gc.set_threshold(GARBAGE_OBJECTS, 20, 20)
     genesis = directory.genesis()
+    shares = share_out(raise_limit(), len(genesis.validators.members) - 1)
     passphrase = find_passphrase(directory.keys_path, config.keys_passphrase_file)
     keys = load_node_keys(directory.keys_path, passphrase)
     _check_membership(genesis, keys)
@@ -81,9 +83,10 @@ async def run_node(directory: Directory, config: NodeConfig) -> None:
         closing.callback(workers.close)
         closing.callback(door.close)
         opened = _Opened(store, attachments, votes, workers, door)
-        node, network = _assemble(genesis, keys, config, opened)
+        limits = Limits(dial_cap_s=config.dial_cap_s, handshakes_max=shares.handshakes_max)
+        node, network = _assemble(genesis, keys, config, opened, limits)
         gc.freeze()
-        await _run(node, network, config)
+        await _run(node, network, config, shares)
 
 
 def _check_membership(genesis: Genesis, keys: NodeKeys) -> None:
@@ -154,7 +157,7 @@ def _explained(problem: StoreProblem) -> OperatorError:
 
 
 def _assemble(
-    genesis: Genesis, keys: NodeKeys, config: NodeConfig, opened: _Opened
+    genesis: Genesis, keys: NodeKeys, config: NodeConfig, opened: _Opened, limits: Limits
 ) -> tuple[MemberNode, Network]:
     clock = SystemClock(config.clock_offset_ms)
     events = PeerEvents()
@@ -165,7 +168,7 @@ def _assemble(
         split_address(config.p2p_listen),
         clock.monotonic_s,
         random.SystemRandom(),
-        Limits(dial_cap_s=config.dial_cap_s),
+        limits,
         events,
     )
     network.latency_s = config.p2p_latency_ms / 1_000
@@ -207,7 +210,7 @@ def _peer_addresses(store: Store, me: str, config: NodeConfig) -> list[PeerAddre
     ]
 
 
-async def _run(node: MemberNode, network: Network, config: NodeConfig) -> None:
+async def _run(node: MemberNode, network: Network, config: NodeConfig, shares: Shares) -> None:
     stopped = asyncio.Event()
     try:
         await network.start()
@@ -218,10 +221,11 @@ async def _run(node: MemberNode, network: Network, config: NodeConfig) -> None:
         development=config.development,
         clock=lambda: node.parts.clock.wall_ms() / 1_000,
     )
-    runner = await serve(app, config.api_listen, _tls_files(config))
+    runner = await serve(app, config.api_listen, _tls_files(config), shares.connections_max)
     with _signals(stopped):
         try:
             async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(runner.run())
                 running = [
                     tasks.create_task(network.run()),
                     tasks.create_task(node.run()),
@@ -232,6 +236,7 @@ async def _run(node: MemberNode, network: Network, config: NodeConfig) -> None:
                 _LOG.info("stopping")
                 for task in running:
                     task.cancel()
+                await runner.cleanup()
         finally:
             await runner.cleanup()
             await network.stop()

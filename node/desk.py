@@ -139,6 +139,10 @@ class Desk:
         """See `Backend.heights`."""
         return self._node.waiting.heights(after)
 
+    def uploaded(self, attachment: bytes, size: int) -> None:
+        """See `Backend.uploaded`."""
+        self._node.replication.uploaded(attachment, size)
+
     async def in_thread(self, work: Callable[[], T]) -> T:
         """See `Backend.in_thread`."""
         return await self._node.parts.door.run(work)

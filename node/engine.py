@@ -139,6 +139,10 @@ class Surroundings(Protocol):
         """`member` provably signed two messages that no honest validator signs both."""
         ...
 
+    def refused(self, height: int, refusal: InvalidBlock) -> None:
+        """This node will not vote for a proposal of `height`."""
+        ...
+
     async def validate(self, block: Block, *, fresh: bool, certified: bool) -> Executed:
         """Checks and executes; raises `InvalidBlock`. Waits for missing attachments and
         transactions unless `certified`."""
@@ -208,7 +212,6 @@ class Engine:
         self._executed: dict[bytes, Executed] = {}
         self._building: tuple[int, int] | None = None
         self.dropped_inputs = 0
-        self.invalid_proposals = 0
 
     @property
     def waiting_inputs(self) -> int:
@@ -328,8 +331,10 @@ class Engine:
             case Executed() as executed:
                 self._remember(executed)
                 return self.replica.validated(item.block_hash, True, now)
-            case InvalidBlock():
-                self.invalid_proposals += 1
+            case InvalidBlock() as refusal:
+                if self.replica.block(item.block_hash) is not None:
+                    # Otherwise the height was decided meanwhile, and nobody asks any more.
+                    self._around.refused(self.replica.height, refusal)
                 return self.replica.validated(item.block_hash, False, now)
 
     def _on_built(self, item: BlockBuilt, now: float) -> list[Effect]:

@@ -157,6 +157,11 @@ ERRORS: Final[dict[str, Explained]] = {
         "a queue is full, or the node is catching up",
         "try again; the same transaction commits once however often it is sent",
     ),
+    "E024": _config(
+        "too few files may be open",
+        "votes, store and peers need theirs whatever strangers do",
+        "raise the limit: ulimit -n, or LimitNOFILE= of the service",
+    ),
     "E030": Explained(
         Exit.DENIED,
         "the node refuses this caller",

@@ -12,6 +12,7 @@ from typing import Final
 
 from chain.errors import InvalidMessage, Rejected
 from chain.genesis import Parameters
+from consensus.occupancy import Occupancy
 from node.admission import Admission, Admitted, Offered, OnChain
 from node.backend import Busy
 from node.clock import Clock
@@ -55,7 +56,7 @@ class Gossip:
         mempool: Mempool,
         admission: Admission,
         parameters: Callable[[], Parameters],
-        missing: Callable[[Sequence[bytes]], None],
+        missing: Callable[[Sequence[bytes], bytes], None],
         landed: Callable[[Sequence[bytes]], None],
         work_arrived: Callable[[], None],
         clock: Clock,
@@ -79,7 +80,6 @@ class Gossip:
         self._arrived = asyncio.Event()
         self._to_send = asyncio.Event()
         self._admitting = asyncio.Lock()
-        self._asked: dict[bytes, float] = {}
         self.dropped = 0
 
     async def run(self) -> None:
@@ -87,6 +87,16 @@ class Gossip:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._receive())
             tasks.create_task(self._flush())
+
+    def occupancy(self) -> tuple[Occupancy, ...]:
+        """What waits here beside what no peer makes it exceed."""
+        peers = len(self._mesh.peers())
+        return (
+            Occupancy("gossip inbox bytes", self._inbox_bytes, INBOX_BYTES_MAX),
+            Occupancy("refused transactions", len(self._refused), REFUSED_MAX),
+            Occupancy("ids to tell", self._talk.waiting_ids, 2 * LIMITS.waiting_ids_max * peers),
+            Occupancy("ids asked for", self._talk.wanted_ids, LIMITS.asked_ids_max * peers),
+        )
 
     # Out.
 
@@ -233,7 +243,7 @@ class Gossip:
             self._metrics.refused.labels(code=refusal.code).inc()
             return False
         if admitted.missing:
-            self._missing(admitted.missing)
+            self._missing(admitted.missing, admitted.prepared.transaction.sender)
         self._landed(admitted.kept)
         return True
 

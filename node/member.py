@@ -18,6 +18,7 @@ from chain.errors import InvalidMessage
 from chain.genesis import Genesis, Parameters
 from consensus.censorship import WATCHED_TRANSACTIONS_MAX, CensorshipWatch, CommittedBlock
 from consensus.evidence import EVIDENCE_MAX
+from consensus.occupancy import Occupancy
 from consensus.tip import Tip
 from ledger.keyspace import PARAMETERS_KEY
 from ledger.queries import parameters as parameters_of
@@ -33,7 +34,7 @@ from node.engine import (
     PeerDisconnected,
     WorkArrived,
 )
-from node.execution import Executed, Executor
+from node.execution import Executed, Executor, InvalidBlock
 from node.gossip import Gossip
 from node.mempool import Entry, Mempool
 from node.metrics import Metrics
@@ -49,6 +50,7 @@ from p2p.wire import (
     Announce,
     AttachmentChunk,
     AttachmentHave,
+    AttachmentOffer,
     AttachmentRequest,
     BlockByHashRequest,
     BlockRange,
@@ -74,15 +76,6 @@ WATCH_AFTER_S: Final = 1.0
 """How long a transaction waits before it is watched for censorship: a quorum needs far less."""
 PENDING_ATTACHMENT_MS_MAX: Final = 7_200_000
 """How long an attachment may wait to be committed: twice the longest life of a transaction."""
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """How much of something there is, and how much there may be."""
-
-    name: str
-    count: int
-    limit: int
 
 
 @dataclass(frozen=True)
@@ -129,6 +122,7 @@ class MemberNode:
             requests=self.requests,
             workers=parts.workers,
             arrived=self.work_arrived,
+            bytes_max=lambda: self.parameters.attachment_bytes_max,
         )
         self.gossip = Gossip(
             mesh=parts.mesh,
@@ -223,17 +217,19 @@ class MemberNode:
     def _candidate(self, block_hash: bytes) -> Block | None:
         return self.engine.replica.block(block_hash)
 
-    def occupancy(self) -> tuple[Held, ...]:
+    def occupancy(self) -> tuple[Occupancy, ...]:
         """Everything here that could grow, with its limit."""
         mempool, limits = self.parts.mempool, self.parts.mempool.limits
         return (
-            Held("inputs", self.engine.waiting_inputs, INPUTS_MAX + OWN_INPUTS_MAX),
-            Held("evidence", len(self.engine.evidence), EVIDENCE_MAX),
-            Held("errands", self._errands.qsize(), SERVED_MAX),
-            Held("questions", len(self.requests), OUTSTANDING_MAX),
-            Held("mempool transactions", len(mempool), limits.transactions_max),
-            Held("mempool bytes", mempool.bytes, limits.bytes_max),
-            *(Held(*each) for each in self.engine.replica.occupancy()),
+            Occupancy("inputs", self.engine.waiting_inputs, INPUTS_MAX + OWN_INPUTS_MAX),
+            Occupancy("evidence", len(self.engine.evidence), EVIDENCE_MAX),
+            Occupancy("errands", self._errands.qsize(), SERVED_MAX),
+            Occupancy("questions", len(self.requests), OUTSTANDING_MAX),
+            Occupancy("mempool transactions", len(mempool), limits.transactions_max),
+            Occupancy("mempool bytes", mempool.bytes, limits.bytes_max),
+            *self.engine.replica.occupancy(),
+            *self.gossip.occupancy(),
+            *self.replication.occupancy(),
         )
 
     # What the engine asks for.
@@ -256,6 +252,11 @@ class MemberNode:
         """`member` provably signed two messages that no honest validator signs both."""
         self.parts.metrics.evidence.inc()
         _LOG.error("equivocation: %s signed two contradicting messages", member)
+
+    def refused(self, height: int, refusal: InvalidBlock) -> None:
+        """Says why this node does not vote: the proposal may be at fault, or this node's clock."""
+        self.parts.metrics.refused_proposals.labels(refusal.code).inc()
+        _LOG.warning("proposal for height %d refused: %s", height, refusal)
 
     async def validate(self, block: Block, *, fresh: bool, certified: bool) -> Executed:
         """Checks and executes; raises `InvalidBlock`."""
@@ -430,6 +431,8 @@ class MemberNode:
                 self._errand(self.replication.serve, member, request)
             case AttachmentHave() as have:
                 self.replication.announced(member, have)
+            case AttachmentOffer() as offer:
+                self.replication.offered(member, offer)
             case BlockRange() | AttachmentChunk() as answer:
                 self.requests.answered(member, answer)
         return None
@@ -440,6 +443,7 @@ class MemberNode:
             self.engine.offer(PeerConnected(member))
         else:
             self.gossip.greet(member)
+            self._errand(self.replication.greet, member)
 
     def disconnected_from(self, member: str, channel: Channel) -> None:
         """A connection is gone."""

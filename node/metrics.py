@@ -33,6 +33,12 @@ class Metrics:
             ["result"],
             registry=self.registry,
         )
+        self.refused_proposals = Counter(
+            "medlock_proposals_refused_total",
+            "Proposed blocks that this node does not vote for",
+            ["code"],
+            registry=self.registry,
+        )
         self.refused = Counter(
             "medlock_transactions_refused_total",
             "Transactions refused at the door",

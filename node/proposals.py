@@ -135,7 +135,8 @@ class Proposals:
         """The transactions as pool entries; those never seen before are admitted here."""
         found = [self._mempool.find(raw) for raw in block.transactions]
         unknown = [raw for raw, entry in zip(block.transactions, found, strict=True) if not entry]
-        admitted = await self._admit_unknown(unknown, parameters) if unknown else {}
+        block_ms = block.header.timestamp_ms
+        admitted = await self._admit_unknown(unknown, parameters, block_ms) if unknown else {}
         entries = [
             entry or admitted[raw] for raw, entry in zip(block.transactions, found, strict=True)
         ]
@@ -146,14 +147,14 @@ class Proposals:
         return entries
 
     async def _admit_unknown(
-        self, raws: Sequence[bytes], parameters: Parameters
+        self, raws: Sequence[bytes], parameters: Parameters, block_ms: int
     ) -> dict[bytes, Entry]:
         offered = await self._overtake(raws)
         # Some may have been on their way into the mempool.
         entries = {raw: entry for raw in raws if (entry := self._mempool.find(raw)) is not None}
         offered = [each for each in offered if each.raw not in entries]
         outcomes = await self._workers.run(
-            lambda: self._admission.admit(offered, parameters, strict=False)
+            lambda: self._admission.admit(offered, parameters, strict=False, block_ms=block_ms)
         )
         for each, outcome in zip(offered, outcomes, strict=True):
             match outcome:

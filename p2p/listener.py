@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from ssl import SSLContext
-from typing import Final, Literal
+from typing import Final, Literal, cast
 
 from aiohttp import ClientError, web
 
@@ -84,7 +84,7 @@ class Listener:
         assert self._socket is not None, "not open"
         async with asyncio.TaskGroup() as tasks:
             while True:
-                await _readable(self._socket)
+                await readable(self._socket)
                 try:
                     accepted, address = self._socket.accept()
                 except (BlockingIOError, ConnectionAbortedError):
@@ -143,8 +143,8 @@ class Listener:
         finally:
             del self._requests[protocol], self._finished[protocol]
             finished.set_result(response)
-            if isinstance(transport, asyncio.WriteTransport):
-                transport.abort()
+            if transport is not None:  # uvloop's transports are no subclasses of asyncio's
+                cast("asyncio.WriteTransport", transport).abort()
 
     async def _upgraded(
         self, protocol: object, transport: asyncio.BaseTransport, address: str
@@ -175,7 +175,7 @@ class Listener:
         return web.Response(status=400)
 
 
-async def _readable(socket: sockets.socket) -> None:
+async def readable(socket: sockets.socket) -> None:
     """Waits for the next inbound socket without taking it: `sock_accept` loses the one that it
     holds when it is cancelled."""
     loop = asyncio.get_running_loop()

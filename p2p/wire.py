@@ -41,6 +41,7 @@ class Kind(IntEnum):
     ATTACHMENT_REQUEST = 64
     ATTACHMENT_CHUNK = 65
     ATTACHMENT_HAVE = 66
+    ATTACHMENT_OFFER = 67
 
 
 DROPPABLE_KINDS: Final = frozenset({Kind.ANNOUNCE, Kind.ATTACHMENT_HAVE})
@@ -137,6 +138,14 @@ class AttachmentHave(Record, frozen=True):
     hashes: Annotated[tuple[Hash, ...], Meta(min_length=1, max_length=ANNOUNCED_IDS_MAX)]
 
 
+class AttachmentOffer(Record, frozen=True):
+    """An attachment that was just uploaded to the sender, `size` in bytes, for others to copy
+    before a transaction names it."""
+
+    hash: Hash
+    size: Annotated[int, Meta(ge=0, lt=2**48)]
+
+
 BulkMessage = (
     TransactionBatch
     | Announce
@@ -147,6 +156,7 @@ BulkMessage = (
     | AttachmentRequest
     | AttachmentChunk
     | AttachmentHave
+    | AttachmentOffer
 )
 _IDS_BYTES_MAX: Final = ANNOUNCED_IDS_MAX * 34 + 16
 
@@ -162,6 +172,7 @@ CODECS: Final[dict[Kind, Codec[Any]]] = {
         AttachmentChunk, name="attachment_chunk", bytes_max=CHUNK_BYTES_MAX + 64
     ),
     Kind.ATTACHMENT_HAVE: Codec(AttachmentHave, name="attachment_have", bytes_max=_IDS_BYTES_MAX),
+    Kind.ATTACHMENT_OFFER: Codec(AttachmentOffer, name="attachment_offer", bytes_max=64),
 }
 _KINDS: Final[dict[type[Record], Kind]] = {
     TransactionBatch: Kind.TRANSACTIONS,
@@ -173,6 +184,7 @@ _KINDS: Final[dict[type[Record], Kind]] = {
     AttachmentRequest: Kind.ATTACHMENT_REQUEST,
     AttachmentChunk: Kind.ATTACHMENT_CHUNK,
     AttachmentHave: Kind.ATTACHMENT_HAVE,
+    AttachmentOffer: Kind.ATTACHMENT_OFFER,
 }
 
 

@@ -1,13 +1,21 @@
 # Sourced by the other scripts: makes .venv and installs Medlock into it, where that is needed.
-# Needs Python 3.11 or 3.12 on PATH, and the package index once; no root.
+# Needs Python 3.11 or 3.12, and the package index once; no root.
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
+# fits PYTHON: whether it is there, is 3.11 or 3.12, and can make environments.
+fits() {
+    "$1" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info[:2] not in {(3, 11), (3, 12)})' 2>/dev/null
+}
+
+# The PYTHON that was asked for, else what the machine calls python3, else whichever fits, those of
+# pyenv that no directory of PATH leads to included.
 find_python() {
-    local name
-    for name in ${PYTHON:-} python3.11 python3.12 python3; do
-        if "$name" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info[:2] not in {(3, 11), (3, 12)})' 2>/dev/null; then
-            echo "$name"
+    local candidate
+    for candidate in ${PYTHON:+"$PYTHON"} python3 python3.12 python3.11 \
+        "${PYENV_ROOT:-${HOME:-}/.pyenv}"/versions/3.1[12].*/bin/python3; do
+        if fits "$candidate"; then
+            echo "$candidate"
             return
         fi
     done
@@ -19,7 +27,7 @@ find_python() {
 install() {
     local wanted python stamp=.venv/.medlock-installed
     wanted="$(cat pyproject.toml scripts/environment.bash | cksum) $PWD"
-    if [ ! -x .venv/bin/python ] || ! .venv/bin/python -c '' 2>/dev/null; then
+    if ! fits .venv/bin/python; then
         python="$(find_python)"
         echo "Making .venv with $("$python" --version)" >&2
         "$python" -m venv --clear .venv

@@ -5,7 +5,7 @@ index never names bytes that a crash can take. Every whole read checks the hash.
 is in an attachment, nor read a clock.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 from threading import RLock
@@ -18,7 +18,6 @@ from storage.errors import (
     AttachmentErased,
     AttachmentMismatch,
     AttachmentMissing,
-    QuotaExceeded,
     StoreDamaged,
 )
 from storage.leveldb import Compression, LevelKeyValues
@@ -30,7 +29,7 @@ from storage.packs import (
     PackFiles,
     Place,
 )
-from storage.pending import PendingAttachment, PendingAttachments
+from storage.pending import NOBODY, PendingAttachment, PendingAttachments
 from storage.protocols import Disk, DiskFile, KeyValues
 
 PENDING_BYTES_MAX_DEFAULT: Final = 1 << 30
@@ -69,14 +68,12 @@ class AttachmentStore:
         self._files = files
         self._disk = disk
         self._clock_ms = clock_ms
-        self._pending_bytes_max = pending_bytes_max
         self._lock = RLock()
         self._unsynced: dict[bytes, Place] = {}
         self._unsynced_bytes = 0
-        self._pending = PendingAttachments(pairs)
+        self._pending = PendingAttachments(pairs, pending_bytes_max)
         self._awaited: set[bytes] = set()
         self._came: list[bytes] = []
-        self._reserved_bytes = 0
         self._incoming = 0
         self._packs: dict[int, _Pack] = {}
         self._failed = False
@@ -163,40 +160,47 @@ class AttachmentStore:
         if held is not None:
             yield held
 
-    def put(self, digest: bytes, raw: bytes) -> None:
+    def put(self, digest: bytes, raw: bytes, owner: bytes = NOBODY) -> None:
         """`put_many` of one."""
-        self.put_many([(digest, raw)])
+        self.put_many([(digest, raw)], {digest: owner})
 
-    def put_many(self, items: Iterable[tuple[bytes, bytes]]) -> set[bytes]:
+    def put_many(
+        self, items: Iterable[tuple[bytes, bytes]], owners: Mapping[bytes, bytes] | None = None
+    ) -> set[bytes]:
         """Stores (hash, bytes) pairs, unsynced; what is there already is left alone. Returns the
         hashes of the others.
 
-        The caller has checked the hashes. Raises `AttachmentErased` or `QuotaExceeded` and then
-        stores none of them.
+        `owners` tells on whose account (16 bytes) each waits for its block. The caller has checked
+        the hashes. Raises `AttachmentErased` or `QuotaExceeded` and then stores none of them.
         """
+        owners = owners or {}
         with self._lock:
             fresh = {digest: raw for digest, raw in items if self._is_wanted(digest)}
-            self._check_quota(
-                sum(len(raw) for each, raw in fresh.items() if each not in self._awaited)
-            )
+            more: dict[bytes, int] = {}
+            for digest, raw in fresh.items():
+                if digest not in self._awaited:
+                    owner = owners.get(digest, NOBODY)
+                    more[owner] = more.get(owner, 0) + len(raw)
+            self._pending.check(more)
             stored = set(fresh)
             large = [each for each, raw in fresh.items() if len(raw) >= LARGE_BYTES_MIN]
             for digest in large:
-                self._put_large(digest, fresh.pop(digest))
+                self._put_large(digest, fresh.pop(digest), owners.get(digest, NOBODY))
             if fresh:
-                self._put_small(list(fresh.items()))
+                self._put_small(list(fresh.items()), owners)
             self._limit_unsynced()
             return stored
 
-    def writer(self, digest: bytes, size: int) -> "AttachmentWriter":
-        """A stream into the store. Raises `AttachmentErased` or `QuotaExceeded` at once."""
+    def writer(self, digest: bytes, size: int, owner: bytes = NOBODY) -> "AttachmentWriter":
+        """A stream into the store, on the account of `owner`. Raises `AttachmentErased` or
+        `QuotaExceeded` at once."""
         with self._lock:
             reserved = size if self._is_wanted(digest) and digest not in self._awaited else 0
-            self._check_quota(reserved)
-            self._reserved_bytes += reserved
+            self._pending.check({owner: reserved})
+            self._pending.reserve(owner, reserved)
             self._incoming += 1
             path = self._files.incoming / f"{self._incoming:08}"
-            return AttachmentWriter(self, digest, size, path, reserved)
+            return AttachmentWriter(self, digest, size, path, (owner, reserved))
 
     def sync(self) -> None:
         """Everything put so far is durable at return. Costs nothing where nothing is new.
@@ -256,7 +260,7 @@ class AttachmentStore:
     @property
     def pending_bytes(self) -> int:
         """How much of the quota is in use."""
-        return self._pending.bytes + self._reserved_bytes
+        return self._pending.bytes
 
     def drop(self, hashes: Iterable[bytes]) -> None:
         """Overwrites and forgets those of `hashes` that are pending; leaves committed ones alone.
@@ -314,25 +318,21 @@ class AttachmentStore:
             raise AttachmentErased(digest.hex())
         return known is None
 
-    def _check_quota(self, more_bytes: int) -> None:
-        if more_bytes and self.pending_bytes + more_bytes > self._pending_bytes_max:
-            raise QuotaExceeded(f"{self._pending_bytes_max} bytes may wait for a block")
-
-    def _put_small(self, items: list[tuple[bytes, bytes]]) -> None:
+    def _put_small(self, items: list[tuple[bytes, bytes]], owners: Mapping[bytes, bytes]) -> None:
         if self._files.end >= PACK_BYTES_MAX:
             self.sync()
             self._start_pack(self._files.number + 1)
-        self._add(self._files.append(items))
+        self._add(self._files.append(items), owners)
 
-    def _put_large(self, digest: bytes, raw: bytes) -> None:
-        writer = self.writer(digest, len(raw))
+    def _put_large(self, digest: bytes, raw: bytes, owner: bytes) -> None:
+        writer = self.writer(digest, len(raw), owner)
         try:
             writer.write(raw)
             writer.finish()
         finally:
             writer.close()
 
-    def _add(self, places: Sequence[Place]) -> None:
+    def _add(self, places: Sequence[Place], owners: Mapping[bytes, bytes]) -> None:
         """Enters new bytes, unsynced."""
         now_ms = self._clock_ms()
         for place in places:
@@ -344,24 +344,25 @@ class AttachmentStore:
                 self._awaited.discard(place.hash)
                 self._came.append(place.hash)
             else:
-                self._pending.add(PendingAttachment(place.hash, place.size, now_ms))
+                owner = owners.get(place.hash, NOBODY)
+                self._pending.add(PendingAttachment(place.hash, place.size, now_ms, owner))
 
     def _limit_unsynced(self) -> None:
         if self._unsynced_bytes > UNSYNCED_BYTES_MAX:
             self.sync()
 
-    def _adopt(self, digest: bytes, size: int, path: Path) -> None:
+    def _adopt(self, digest: bytes, size: int, path: Path, owner: bytes) -> None:
         """Enters a finished, synced file. Called by a writer."""
         with self._lock:
             place = Place(OWN_FILE, 0, size, digest)
             if self._is_wanted(digest):
                 self._disk.replace(path, self._files.path(place))
-                self._add([place])
+                self._add([place], {digest: owner})
                 self._limit_unsynced()
 
-    def _release(self, reserved: int) -> None:
+    def _release(self, owner: bytes, reserved: int) -> None:
         with self._lock:
-            self._reserved_bytes -= reserved
+            self._pending.release(owner, reserved)
 
     def _destroy(self, hashes: Sequence[bytes], leave: bytes | None) -> None:
         """First the index says so, then the bytes go, then the index forgets the places."""
@@ -457,7 +458,7 @@ class AttachmentStore:
         pack = self._packs[self._files.number]
         for place in self._files.repair_tail(self._files.number, pack.size):
             if self._index.get(keyspace.ATTACHMENT + place.hash) is None:
-                self._add([place])
+                self._add([place], {})
         self._files.append_to(self._files.number)
         self.sync()
 
@@ -477,14 +478,19 @@ class AttachmentWriter:
     """A stream of known hash and size into the store. `close` in any case; `finish` to keep it."""
 
     def __init__(
-        self, store: AttachmentStore, digest: bytes, size: int, path: Path, reserved: int
+        self,
+        store: AttachmentStore,
+        digest: bytes,
+        size: int,
+        path: Path,
+        reserved: tuple[bytes, int],
     ) -> None:
-        """Use `AttachmentStore.writer`."""
+        """Use `AttachmentStore.writer`. `reserved` is for whom, and how many bytes."""
         self._store = store
         self._digest = digest
         self._size = size
         self._path = path
-        self._reserved = reserved
+        self._owner, self._reserved = reserved
         self._written = 0
         self._running = sha256()
         self._file: DiskFile | None = store._disk.open(path, create=True)  # noqa: SLF001
@@ -506,11 +512,11 @@ class AttachmentWriter:
         if self._size < LARGE_BYTES_MIN:
             raw = self._file.read_at(0, self._size)
             self._give_back()
-            self._store.put(self._digest, raw)
+            self._store.put(self._digest, raw, self._owner)
             return
         self._file.sync()
         self._give_back()
-        self._store._adopt(self._digest, self._size, self._path)  # noqa: SLF001
+        self._store._adopt(self._digest, self._size, self._path, self._owner)  # noqa: SLF001
 
     def close(self) -> None:
         """Throws away what was not finished."""
@@ -521,5 +527,5 @@ class AttachmentWriter:
             self._store._disk.remove(self._path)  # noqa: SLF001
 
     def _give_back(self) -> None:
-        self._store._release(self._reserved)  # noqa: SLF001
+        self._store._release(self._owner, self._reserved)  # noqa: SLF001
         self._reserved = 0

@@ -52,3 +52,7 @@ class AttachmentDamaged(Exception):  # noqa: N818 - named for what it is
 
 class QuotaExceeded(Exception):  # noqa: N818 - named for what it is
     """The room for attachments that no block names yet is full."""
+
+
+class ShareExceeded(QuotaExceeded):
+    """One owner's share of that room is full; others may still put."""

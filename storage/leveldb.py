@@ -5,7 +5,9 @@ read a rotten table returns a wrong value; with `create_if_missing` a lost CURRE
 tables. So both checks are on, and only `create` creates.
 """
 
+import errno
 import fcntl
+import os
 import struct
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -32,6 +34,15 @@ _OPEN_HERE: Final[set[Path]] = set()
 """Directories that this process has open. LevelDB's own second attempt at one would release the
 lock against other processes (closing any descriptor of a locked file does)."""
 _OPENING: Final = Lock()
+_REFUSALS: Final = (
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EFBIG,
+    errno.EMFILE,
+    errno.ENFILE,
+    errno.EROFS,
+    errno.EACCES,
+)
 _RESTORE: Final = "restore a backup, or delete the data directory and synchronise again"
 
 
@@ -91,6 +102,8 @@ class LevelKeyValues:
             batch.write()
         except plyvel.CorruptionError as error:
             raise _damaged(self.path, error) from error
+        except plyvel.IOError as error:
+            raise _refused(error) from error
 
     @contextmanager
     def snapshot(self) -> Iterator[KeyValueReader]:
@@ -119,6 +132,8 @@ class _Reader:
             value: bytes | None = self._get(key, verify_checksums=True)
         except plyvel.CorruptionError as error:
             raise _damaged(self._path, error) from error
+        except plyvel.IOError as error:
+            raise _refused(error) from error
         return value
 
     def scan(
@@ -132,6 +147,8 @@ class _Reader:
                 yield from pairs
         except plyvel.CorruptionError as error:
             raise _damaged(self._path, error) from error
+        except plyvel.IOError as error:
+            raise _refused(error) from error
 
 
 def _open(path: Path, compression: Compression, cache_bytes: int, *, create: bool) -> Any:
@@ -163,7 +180,7 @@ def _open_alone(path: Path, compression: Compression, cache_bytes: int, *, creat
             raise _busy(path, f"process {holder}" if holder else "another process") from error
         if "No such file" in str(error):
             raise _damaged(path, error) from error
-        raise
+        raise _refused(error) from error
     except plyvel.Error as error:
         raise _damaged(path, error) from error
 
@@ -185,6 +202,14 @@ def _lock_holder(lock: Path) -> int | None:
     except (OSError, struct.error):
         return None
     return int(pid) if kind != fcntl.F_UNLCK and pid > 0 else None
+
+
+def _refused(error: Exception) -> OSError:
+    """The operating system's refusal, which LevelDB passes on in words: "IO error: FILE: WORDS"."""
+    words = error.args[0].decode(errors="replace") if error.args else ""
+    place, _, reason = words.removeprefix("IO error: ").rpartition(": ")
+    number = next((each for each in _REFUSALS if os.strerror(each) == reason), errno.EIO)
+    return OSError(number, reason or os.strerror(number), place or None)
 
 
 def _damaged(path: Path, error: Exception) -> StoreDamaged:

@@ -5,11 +5,12 @@ to time the log is written anew. Must not write by itself: changes go into the b
 belong to.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from struct import Struct
 from typing import Final, NamedTuple, TypeVar
 
 from storage import keyspace
+from storage.errors import QuotaExceeded, ShareExceeded
 from storage.protocols import KeyValueReader
 
 LOG_KEYS_MAX: Final = 256
@@ -17,27 +18,37 @@ LOG_KEYS_MAX: Final = 256
 KEY_ENTRIES_MAX: Final = 4_096
 _ARRIVED: Final = b"+"
 _DEPARTED: Final = b"-"
-_ARRIVAL: Final = Struct(">32sQQ")
+_ARRIVAL: Final = Struct(">32sQQ16s")
 _HASH_BYTES: Final = 32
+OWNER_BYTES: Final = 16
+NOBODY: Final = bytes(OWNER_BYTES)
+"""Owns what was put on nobody's account: it has no share of its own, only the whole is bounded."""
+SHARE_PERCENT_MAX: Final = 50
+"""What one owner may hold of the room, so that nobody alone fills it."""
 
 T = TypeVar("T")
 Changes = list[tuple[bytes, bytes | None]]
 
 
 class PendingAttachment(NamedTuple):
-    """One that no block names yet. `size` in bytes; `arrived_ms` by the store's clock."""
+    """One that no block names yet. `size` in bytes; `arrived_ms` by the store's clock; `owner` is
+    the principal on whose account it is here."""
 
     hash: bytes
     size: int
     arrived_ms: int
+    owner: bytes = NOBODY
 
 
 class PendingAttachments:
-    """A set of them. The owner's lock guards it."""
+    """A set of them, bounded in bytes, and so is each owner's part. The store's lock guards it."""
 
-    def __init__(self, pairs: KeyValueReader) -> None:
+    def __init__(self, pairs: KeyValueReader, bytes_max: int) -> None:
         """Reads the log in `pairs`."""
         self.bytes = 0
+        """Of all that are here or on their way."""
+        self._bytes_max = bytes_max
+        self._owned: dict[bytes, int] = {}
         self._here: dict[bytes, PendingAttachment] = {}
         self._keys: list[bytes] = []
         stop = keyspace.after_prefix(keyspace.PENDING)
@@ -56,15 +67,40 @@ class PendingAttachments:
     def add(self, each: PendingAttachment) -> None:
         """It waits from now on; `arrivals` makes that durable."""
         self._here[each.hash] = each
-        self.bytes += each.size
+        self.reserve(each.owner, each.size)
 
     def remove(self, digest: bytes) -> bool:
         """It waits no longer; False where it did not. `departures` makes that durable."""
         gone = self._here.pop(digest, None)
         if gone is None:
             return False
-        self.bytes -= gone.size
+        self.release(gone.owner, gone.size)
         return True
+
+    def check(self, more: Mapping[bytes, int]) -> None:
+        """Raises `QuotaExceeded` where there is no room for `more` (bytes for each owner), or none
+        of it left for one of them."""
+        wanted = sum(more.values())
+        if wanted and self.bytes + wanted > self._bytes_max:
+            raise QuotaExceeded(f"{self._bytes_max} bytes may wait for a block")
+        for owner, size in more.items():
+            owned = self._owned.get(owner, 0) + size
+            if size and owner != NOBODY and owned * 100 > self._bytes_max * SHARE_PERCENT_MAX:
+                raise ShareExceeded(f"{SHARE_PERCENT_MAX} % of {self._bytes_max} bytes for one")
+
+    def reserve(self, owner: bytes, size: int) -> None:
+        """Room for what is on its way; the caller has checked."""
+        self.bytes += size
+        self._owned[owner] = self._owned.get(owner, 0) + size
+
+    def release(self, owner: bytes, size: int) -> None:
+        """Gives it back."""
+        self.bytes -= size
+        left = self._owned.get(owner, 0) - size
+        if left:
+            self._owned[owner] = left
+        else:
+            self._owned.pop(owner, None)
 
     def arrivals(self, hashes: Iterable[bytes]) -> Changes:
         """What makes the arrival of those of `hashes` durable that wait.
@@ -93,8 +129,8 @@ class PendingAttachments:
 
     def _replay(self, raw: bytes) -> None:
         if raw[:1] == _ARRIVED:
-            for digest, size, arrived_ms in _ARRIVAL.iter_unpack(raw[1:]):
-                self.add(PendingAttachment(digest, size, arrived_ms))
+            for fields in _ARRIVAL.iter_unpack(raw[1:]):
+                self.add(PendingAttachment(*fields))
         else:
             for start in range(1, len(raw), _HASH_BYTES):
                 self.remove(raw[start : start + _HASH_BYTES])

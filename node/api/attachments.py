@@ -11,6 +11,7 @@ from typing import Final
 from aiohttp import web
 
 from ledger import queries
+from node.admission import SHARE_IS_FULL
 from node.api.bodies import check_stream, too_slow
 from node.api.calls import Call
 from node.api.documents import StoredAttachment
@@ -24,6 +25,7 @@ from storage.errors import (
     AttachmentMismatch,
     AttachmentMissing,
     QuotaExceeded,
+    ShareExceeded,
 )
 
 OCTETS: Final = "application/octet-stream"
@@ -38,7 +40,8 @@ async def put(call: Call) -> web.Response:
     size = await _announced_size(call)
     try:
         known = await call.backend.in_thread(lambda: store.has(digest))
-        writer = await call.backend.in_thread(lambda: store.writer(digest, size))
+        owner = call.authenticated.principal
+        writer = await call.backend.in_thread(lambda: store.writer(digest, size, owner))
         try:
             await _receive(call, writer)
         finally:
@@ -55,10 +58,13 @@ async def put(call: Call) -> web.Response:
             field="body",
             fix="send the whole attachment under SHA-256 of its bytes",
         ) from None
+    except ShareExceeded:
+        raise Busy("attachment.sender_share", SHARE_IS_FULL, QUOTA_RETRY_S) from None
     except QuotaExceeded:
         raise Busy(
             "attachment.quota", "the room for attachments in waiting is full", QUOTA_RETRY_S
         ) from None
+    call.backend.uploaded(digest, size)
     return call.reply(StoredAttachment(digest, size), status=200 if known else 201)
 
 

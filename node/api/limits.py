@@ -4,6 +4,8 @@ from typing import Final
 
 # Connections
 CONNECTIONS_MAX: Final = 1_024
+HANDSHAKE_S_MAX: Final = 10.0
+"""TLS, from the accepted socket on."""
 IDLE_S_MAX: Final = 30.0
 """From connecting, or from the last answer, until a request's headers are complete."""
 HEADER_LINE_BYTES_MAX: Final = 8_190

@@ -1,6 +1,10 @@
 """The HTTP port: TLS, or loopback only. Bounded in connections, header bytes and patience."""
 
 import asyncio
+import datetime as dt
+import functools
+import logging
+import socket as sockets
 import ssl
 from collections.abc import Iterable
 from contextlib import suppress
@@ -14,6 +18,7 @@ from cryptography import x509
 
 from client.wire import TOKEN_PATH
 from node.api.dispatch import API
+from node.api.door import Door
 from node.api.limits import (
     CONNECTIONS_MAX,
     HEADER_LINE_BYTES_MAX,
@@ -26,7 +31,10 @@ from node.api.problems import Problem
 from node.errors import OperatorError
 
 _LOOPBACK_NAMES: Final = ("localhost", "127.0.0.1", "[::1]")
+_LOG: Final = logging.getLogger("medlock.api")
+_RENEW_BEFORE: Final = dt.timedelta(days=14)
 _HTTPS_PORT: Final = 443
+_BACKLOG: Final = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,23 +48,31 @@ class TlsFiles:
 class Runner:
     """The open port. `url` is the first of its names, with the port that it really got."""
 
-    def __init__(self, web_runner: web.AppRunner, server: asyncio.Server, url: str) -> None:
+    def __init__(self, web_runner: web.AppRunner, door: Door, url: str) -> None:
         self._web_runner = web_runner
-        self._server = server
+        self._door = door
         self.url = url
+
+    async def run(self) -> None:
+        """Serves until cancelled; then every connection ends."""
+        await self._door.run()
 
     async def cleanup(self) -> None:
         """Takes no new connection, lets requests end for a while, ends streams, closes.
 
         A second call does nothing.
         """
-        self._server.close()
+        self._door.close()
         await self._web_runner.cleanup()
-        await self._server.wait_closed()
 
 
-async def serve(app: web.Application, listen: str, tls: TlsFiles | None) -> Runner:
-    """Opens `listen` ("host:port"; port 0 takes a free one).
+async def serve(
+    app: web.Application,
+    listen: str,
+    tls: TlsFiles | None,
+    connections_max: int = CONNECTIONS_MAX,
+) -> Runner:
+    """Opens `listen` ("host:port"; port 0 takes a free one); `Runner.run` serves.
 
     Raises `OperatorError`: E011 where the address is not to be had, E012 where it is open to the
     network without TLS, E004 where the certificate cannot be used.
@@ -68,59 +84,70 @@ async def serve(app: web.Application, listen: str, tls: TlsFiles | None) -> Runn
     web_runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_S_MAX)
     await web_runner.setup()
     try:
-        server = await _listen(web_runner, host, port, context)
+        socket = _listen(host, port)
     except BaseException:
         await web_runner.cleanup()
         raise
-    bound_port = server.sockets[0].getsockname()[1]
+    bound_port = socket.getsockname()[1]
     names = (host, *_LOOPBACK_NAMES) if tls is None else _certificate_names(tls)
     scheme = "http" if tls is None else "https"
     app[API].audiences.update(
         f"{origin}{TOKEN_PATH}" for origin in _origins(scheme, names, bound_port)
     )
-    return Runner(web_runner, server, f"{scheme}://{_bracketed(host)}:{bound_port}")
-
-
-async def _listen(
-    web_runner: web.AppRunner, host: str, port: int, context: ssl.SSLContext | None
-) -> asyncio.Server:
-    loop = asyncio.get_running_loop()
     web_server = web_runner.server
     assert web_server is not None, "the runner is set up"
+    door = Door(socket, functools.partial(_welcome, web_server), context, connections_max)
+    return Runner(web_runner, door, f"{scheme}://{_bracketed(host)}:{bound_port}")
 
-    def accept() -> asyncio.Protocol:
-        if len(web_server.connections) >= CONNECTIONS_MAX:
-            return _TurnedAway()
-        return _Connection(
-            web_server,
-            loop=loop,
-            access_log=None,  # type: ignore[arg-type]  # how aiohttp switches it off
-            keepalive_timeout=IDLE_S_MAX,
-            max_line_size=HEADER_LINE_BYTES_MAX,
-            max_field_size=HEADER_LINE_BYTES_MAX,
-            max_headers=HEADER_LINES_MAX,
-            read_bufsize=READ_BUFFER_BYTES,
-            auto_decompress=False,
-            lingering_time=1.0,
-        )
 
+def _listen(host: str, port: int) -> sockets.socket:
     try:
-        return await loop.create_server(accept, host, port, ssl=context, backlog=512)
+        address = sockets.getaddrinfo(host, port, type=sockets.SOCK_STREAM)[0]
+        socket = sockets.create_server(address[4][:2], family=address[0], backlog=_BACKLOG)
     except OSError as error:
         raise OperatorError("E011", f"cannot listen on {host}:{port}: {error.strerror}") from None
+    socket.setblocking(False)
+    return socket
 
 
-class _TurnedAway(asyncio.Protocol):
-    """A connection too many: closed at once, so that those that are open keep their files."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        transport.close()
+def _welcome(web_server: web.Server) -> tuple["_Connection", "_Connection"]:
+    connection = _Connection(
+        web_server,
+        loop=asyncio.get_running_loop(),
+        access_log=None,  # how aiohttp switches it off
+        keepalive_timeout=IDLE_S_MAX,
+        max_line_size=HEADER_LINE_BYTES_MAX,
+        max_field_size=HEADER_LINE_BYTES_MAX,
+        max_headers=HEADER_LINES_MAX,
+        read_bufsize=READ_BUFFER_BYTES,
+        auto_decompress=False,
+        lingering_time=1.0,
+    )
+    return connection, connection
 
 
 class _Connection(web.RequestHandler):
     """One connection, whose malformed requests are answered without repeating them."""
 
-    __slots__ = ()
+    __slots__ = ("_ended",)
+
+    def __init__(self, web_server: web.Server, **options: Any) -> None:
+        super().__init__(web_server, **options)
+        self._ended = asyncio.Event()
+
+    @property
+    def busy(self) -> bool:
+        """See `Guest`: its headers are complete, its answer is not."""
+        return self._current_request is not None
+
+    async def gone(self) -> None:
+        """See `Guest`."""
+        await self._ended.wait()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """The end, whoever made it."""
+        super().connection_lost(exc)
+        self._ended.set()
 
     def handle_error(
         self,
@@ -169,6 +196,7 @@ def _server_context(tls: TlsFiles) -> ssl.SSLContext:
     context.set_alpn_protocols(["http/1.1"])
     try:
         context.load_cert_chain(tls.certificate, tls.key)
+        _check_dates(tls.certificate)
     except (OSError, ssl.SSLError):
         raise OperatorError(
             "E004",
@@ -176,6 +204,21 @@ def _server_context(tls: TlsFiles) -> ssl.SSLContext:
             fix="give PEM files; the key must belong to the certificate",
         ) from None
     return context
+
+
+def _check_dates(path: Path) -> None:
+    """An ended certificate keeps clients away, not peers: the node votes on, and says so."""
+    certificate = x509.load_pem_x509_certificate(path.read_bytes())
+    now = dt.datetime.now(dt.UTC)
+    begins, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    if now < begins:
+        _LOG.error(
+            "the certificate of the API is not valid yet", extra={"from": begins.isoformat()}
+        )
+    elif now >= ends:
+        _LOG.error("the certificate of the API has expired", extra={"on": ends.isoformat()})
+    elif now >= ends - _RENEW_BEFORE:
+        _LOG.warning("the certificate of the API expires soon", extra={"on": ends.isoformat()})
 
 
 def _certificate_names(tls: TlsFiles) -> list[str]:

@@ -13,7 +13,7 @@ from chain.transaction import SIGNED
 from client.transport import Call, Transport
 from node.api.documents import BlockDocument
 from node.chain_file import CHECKED, ChainEntry, ChainWriter, verify_chain
-from node.cli.arguments import trusted_block
+from node.cli.arguments import proof_file, trusted_block
 from node.cli.output import Bar, json_option, print_document
 from node.cli.reach import Asked, reach_options, resolve
 from node.directory import read_genesis
@@ -56,11 +56,7 @@ def export(asked: Asked, output: Path) -> None:
 
 
 @chain.command()
-@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
-@click.option(
-    "--genesis", type=click.Path(path_type=Path, exists=True, dir_okay=False), required=True
-)
-@click.option("--trusted", help="HEIGHT:HASH of a block that the chain must contain.")
+@proof_file
 @json_option
 def verify(file: Path, genesis: Path, trusted: str | None) -> None:
     """Check a file against the genesis file, without a network; exit 7 where it does not hold."""

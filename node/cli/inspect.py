@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from node.cli.arguments import node_directory
 from node.cli.output import Bar, json_option, lines, print_document
 from node.directory import Directory
 from node.errors import Exit, OperatorError
@@ -13,14 +14,7 @@ PARTS: int = 3
 
 
 @click.command()
-@click.option(
-    "--dir",
-    "path",
-    type=click.Path(path_type=Path),
-    envvar="MEDLOCK_DIR",
-    required=True,
-    help="The node's directory.",
-)
+@node_directory
 @json_option
 def inspect(path: Path) -> int:
     """Look into a stopped or damaged store, changing nothing; exit 7 where it is not whole."""

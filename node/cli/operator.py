@@ -13,6 +13,7 @@ from client.files import write_whole
 from client.genesis_file import save_member
 from client.passphrase import forbid_core_dumps
 from node import logs
+from node.cli.arguments import node_directory
 from node.cli.blame import explain
 from node.cli.output import json_option, print_document, say
 from node.cli.reach import base_url
@@ -25,20 +26,12 @@ from node.tomlfile import node_toml
 from storage.votes import VoteStore
 
 _LOG: Final = logging.getLogger("medlock.run")
-_DIR = click.option(
-    "--dir",
-    "path",
-    type=click.Path(path_type=Path),
-    envvar="MEDLOCK_DIR",
-    required=True,
-    help="The node's directory.",
-)
 
 
 @click.command()
 @click.option("--org", required=True, help="The organisation's id: a-z, 0-9 and -.")
 @click.option("--role", required=True, type=click.Choice(get_args(Role)))
-@_DIR
+@node_directory
 @click.option("--name", help="The organisation's name for people (default: the id).")
 @click.option("--address", help="Where peers reach this node: HOST:PORT (default: --p2p-listen's).")
 @click.option("--api-listen", default="127.0.0.1:7070", show_default=True)
@@ -92,7 +85,7 @@ def init(  # noqa: PLR0913 - one option each
 
 
 @click.command()
-@_DIR
+@node_directory
 @click.option("--api-listen", help="HOST:PORT of the HTTP API.")
 @click.option("--p2p-listen", help="HOST:PORT for peers.")
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]))
@@ -120,7 +113,7 @@ def run(path: Path, **flags: str | None) -> None:
 
 
 @click.command()
-@_DIR
+@node_directory
 @json_option
 def stop(path: Path) -> None:
     """Ask the node of a directory to stop, and wait until it has."""

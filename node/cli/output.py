@@ -8,6 +8,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
@@ -75,13 +76,13 @@ def say(text: str) -> None:
 
 
 def print_error(error: OperatorError, *, as_json: bool) -> int:
-    """Prints the error, and returns its exit code."""
+    """Prints the error, and returns its exit code, which must not depend on room for words."""
     if as_json:
-        click.echo(json.dumps(error.document(), ensure_ascii=False), err=True)
+        words = json.dumps(error.document(), ensure_ascii=False)
     else:
-        click.echo(
-            f"error[{error.code}] {error.cause}\n  why: {error.why}\n  fix: {error.fix}", err=True
-        )
+        words = f"error[{error.code}] {error.cause}\n  why: {error.why}\n  fix: {error.fix}"
+    with suppress(OSError):
+        click.echo(words, err=True)
     return int(error.exit_code)
 
 

@@ -10,7 +10,7 @@ from chain.receipt import RECEIPT_BYTES_MAX
 from client.files import read_bounded, write_whole
 from client.verifier import statement
 from client.verifier import verify as verify_receipt
-from node.cli.arguments import identifier, trusted_block
+from node.cli.arguments import identifier, proof_file, trusted_block
 from node.cli.output import json_option, print_document
 from node.cli.reach import Asked, reach_options, resolve
 from node.directory import read_genesis
@@ -43,11 +43,7 @@ def get(asked: Asked, transaction: str, output: Path) -> None:
 
 
 @receipt.command()
-@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
-@click.option(
-    "--genesis", type=click.Path(path_type=Path, exists=True, dir_okay=False), required=True
-)
-@click.option("--trusted", help="HEIGHT:HASH of a block known from elsewhere.")
+@proof_file
 @json_option
 def verify(file: Path, genesis: Path, trusted: str | None) -> None:
     """Check a receipt against the genesis file; exit 7 where it does not hold."""

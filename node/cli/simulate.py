@@ -2,15 +2,22 @@
 
 import json
 import logging
+import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
-from node.cli.output import json_option, print_document, print_error, say, wants_json
+from node.cli.output import Bar, json_option, print_document, print_error, say, wants_json
 from node.errors import OperatorError
 
+if TYPE_CHECKING:
+    from node.simulator.report import Report
+
 HARNESS: Final = 4
+SAY_EVERY_S: Final = 10.0
+_FILE: Final = click.Path(path_type=Path)
 
 
 class _Simulate(click.Command):
@@ -28,54 +35,97 @@ class _Simulate(click.Command):
 
 
 @click.command(cls=_Simulate)
-@click.argument("scenario", required=False, type=click.Path(path_type=Path))
-@click.option("--seeds", help="How many (N: 1..N), or which (A..B).  [default: 100]")
+@click.argument("files", nargs=-1, type=_FILE)
+@click.option("--seeds", help="How many (N: 1..N), or which (A..B,C..D).  [default: 100]")
 @click.option("--jobs", type=click.IntRange(1, 256), default=2, show_default=True)
-@click.option("--junit", type=click.Path(path_type=Path), help="Write a JUnit report.")
-@click.option("--report", type=click.Path(path_type=Path), help="Write the JSON report to a file.")
-@click.option("--repro", type=int, metavar="SEED", help="One seed, told in full, run twice.")
-@click.option("--trace", type=click.Path(path_type=Path), help="Write its events as JSON lines.")
+@click.option("--junit", type=_FILE, help="Write a JUnit report.")
+@click.option("--report", type=_FILE, help="Write the JSON report to a file.")
+@click.option("--repro", type=click.IntRange(0), metavar="SEED", help="One seed, run twice.")
+@click.option("--trace", type=_FILE, help="Write its events: as a page (F.html), or JSON lines.")
+@click.option("--shrink", type=click.IntRange(0), metavar="SEED", help="Look for a smaller case.")
+@click.option("-o", "--output", type=_FILE, help="Where --shrink writes the scenario.")
+@click.option(
+    "--within",
+    type=click.IntRange(1),
+    default=300,
+    show_default=True,
+    help="Seconds for --shrink.",
+)
+@click.option("--merge", is_flag=True, help="Add up FILES, reports of several ranges of seeds.")
+@click.option("--table", is_flag=True, help="Print the figures as a Markdown table.")
 @click.option("--real-signatures", is_flag=True, help="Ed25519 instead of keyed hashes.")
 @json_option
 def simulate(  # noqa: PLR0913 - one parameter an option
     *,
-    scenario: Path | None,
+    files: tuple[Path, ...],
     seeds: str | None,
     jobs: int,
     junit: Path | None,
     report: Path | None,
     repro: int | None,
     trace: Path | None,
+    shrink: int | None,
+    output: Path | None,
+    within: int,
+    merge: bool,
+    table: bool,
     real_signatures: bool,
 ) -> int:
     """Run networks that fail, in virtual time, and check every promise.
 
-    With a SCENARIO file: that story, under one seed or several. Without: a swarm of random ones.
+    With scenario FILES (TOML): those stories, each under its own seed or under --seeds. Without: a
+    swarm of random ones.
     Exit: 0 all held, 1 a promise was broken, 2 a goal was never reached, 3 one seed gave two
-    traces, 4 the simulator itself or its input is at fault.
+    traces, 4 the simulator itself or its input is at fault, 130 interrupted.
     """
     from node.simulator import command  # noqa: PLC0415 - help must be instant
 
     logging.disable(logging.CRITICAL)
     try:
-        first, last = (1, 1 if scenario else 100) if seeds is None else command.seeds_in(seeds)
-        if scenario is not None:
-            finished = command.run_scenario(scenario, first, last, repro, trace)
-        elif repro is not None or trace is not None:
-            finished = command.reproduce(
-                repro if repro is not None else first, trace, real_signatures=real_signatures
-            )
+        if merge:
+            finished = command.merge(files)
+        elif shrink is not None:
+            smaller = command.shrink(files, shrink, output, within_s=within, say=say)
+            print_document(smaller.document, smaller.text)
+            return int(smaller.ending)
         else:
-            finished = command.run_swarm(
-                first, last, jobs=jobs, real_signatures=real_signatures, say=say
-            )
+            chosen = command.seeds_in(seeds) if seeds is not None else None
+            runs = command.runs_of(files, [repro] if repro is not None else chosen)
+            if repro is not None or trace is not None:
+                finished = command.reproduce(runs, trace, real_signatures=real_signatures)
+            else:
+                with Bar("seeds", len(runs)) as bar:
+                    finished = command.run(
+                        runs,
+                        jobs=jobs,
+                        real_signatures=real_signatures,
+                        progress=_progress(bar, len(runs)),
+                    )
+        for path, text in ((junit, finished.junit), (report, _text_of(finished.document))):
+            command.write(path, text)
     except command.InputFault as fault:
-        told = OperatorError("E070", str(fault), fix="docs/simulator.md explains scenario files")
+        told = OperatorError("E070", str(fault), fix="docs/simulator.md explains the command")
         print_error(told, as_json=wants_json())
         return HARNESS
-    if junit is not None:
-        junit.write_text(finished.junit, encoding="utf-8")
-    if report is not None:
-        report.write_text(json.dumps(finished.document, indent=1), encoding="utf-8")
-    print_document(finished.document, finished.text)
+    print_document(finished.document, finished.table if table else finished.text)
     return int(finished.ending)
+
+
+def _text_of(document: object) -> str:
+    return json.dumps(document, indent=1)
+
+
+def _progress(bar: Bar, total: int) -> "Callable[[Report], None]":
+    """A bar on a terminal, now and then a line elsewhere."""
+    told_s = 0.0
+
+    def tell(report: "Report") -> None:
+        nonlocal told_s
+        rate = report.seeds / max(report.wall_s, 0.001)
+        failures = f", {len(report.failures)} failed" if report.failures else ""
+        bar.to(report.seeds, f"{report.seeds:,} of {total:,}, {rate:.1f} a second{failures}")
+        if report.wall_s - told_s >= SAY_EVERY_S and not sys.stderr.isatty():
+            told_s = report.wall_s
+            say(f"{report.seeds:,} of {total:,} seeds, {rate:.1f} a second{failures}")
+
+    return tell

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -68,16 +69,21 @@ def testnet() -> None:
 @click.option("--seed", type=int, help="Makes the same keys again. For development only.")
 @click.option("--latency", help="Holds back every frame between nodes: 20ms.")
 @click.option("--set", "overrides", multiple=True, help="[NODE:]KEY=VALUE for node.toml.")
+@click.option(
+    "--launcher",
+    help="Command before each node's own, {node} its name: 'ip netns exec {node}'.",
+)
 @click.option("--no-samples", is_flag=True, help="Start with an empty ledger.")
 @click.option("--detach", is_flag=True, help="Return when the network has committed.")
 @json_option
-def up(
+def up(  # noqa: PLR0913 - one a flag, called by click
     *,
     validators: int | None,
     path: Path,
     seed: int | None,
     latency: str | None,
     overrides: tuple[str, ...],
+    launcher: str | None,
     no_samples: bool,
     detach: bool,
 ) -> None:
@@ -85,12 +91,16 @@ def up(
     latency_ms = _milliseconds(latency)
     if is_testnet(path):
         network = load_testnet(path)
-        _check_same(network, validators, seed, latency_ms)
+        _check_same(network, validators, seed, latency_ms, launcher)
         if overrides:
             raise OperatorError("E062", f"{path} was made already; --set comes too late")
     else:
         settings = Settings(
-            4 if validators is None else validators, seed, latency_ms or 0, _overrides(overrides)
+            4 if validators is None else validators,
+            seed,
+            latency_ms or 0,
+            _overrides(overrides),
+            _launcher(launcher),
         )
         network = make_testnet(path, settings)
         say(f"Made {settings.validators} validators in {path}")
@@ -346,18 +356,23 @@ def _following(log: Path) -> Iterator[str]:
 
 
 def _check_same(
-    network: Testnet, validators: int | None, seed: int | None, latency_ms: int | None
+    network: Testnet,
+    validators: int | None,
+    seed: int | None,
+    latency_ms: int | None,
+    launcher: str | None,
 ) -> None:
     same = (
         validators in {None, len(network.nodes)}
         and seed in {None, network.seed}
         and latency_ms in {None, network.latency_ms}
+        and launcher in {None, network.launcher}
     )
     if not same:
         raise OperatorError(
             "E062",
             f"{network.path} holds {len(network.nodes)} validators, seed {network.seed}, "
-            f"latency {network.latency_ms} ms",
+            f"latency {network.latency_ms} ms, launcher {network.launcher or 'none'}",
         )
 
 
@@ -368,6 +383,14 @@ def _milliseconds(text: str | None) -> int | None:
     if match is None:
         raise click.BadParameter("a duration such as 20ms or 1s", param_hint="--latency")
     return int(match[1]) * (1_000 if match[2] == "s" else 1)
+
+
+def _launcher(text: str | None) -> str:
+    try:
+        shlex.split(text or "")
+    except ValueError as error:
+        raise click.BadParameter(f"not a command: {error}", param_hint="--launcher") from None
+    return text or ""
 
 
 def _overrides(given: tuple[str, ...]) -> dict[str, dict[str, object]]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from node.cli.arguments import node_directory
 from node.cli.output import json_option, print_document, say, wants_json
 from node.cli.reach import base_url
 from node.directory import Directory
@@ -22,14 +23,7 @@ def votes() -> None:
 
 
 @votes.command("accept-loss")
-@click.option(
-    "--dir",
-    "path",
-    type=click.Path(path_type=Path),
-    envvar="MEDLOCK_DIR",
-    required=True,
-    help="The directory of the node, which must be stopped.",
-)
+@node_directory
 @click.option("--operator", required=True, help="Who decides; it is kept and shown.")
 @click.option("--reason", required=True, help="Why; it is kept and shown. No clinical content.")
 @click.option("--yes", is_flag=True, help="Do not ask: the risk is known.")

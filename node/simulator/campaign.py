@@ -1,6 +1,6 @@
-"""Many seeds, in several processes: what they found, added up.
+"""Many runs, in several processes: seeds of the swarm, or scenario files under seeds.
 
-A worker that dies, or that does not come back in time, is a failure of the seeds it had, never
+A worker that dies, or that does not come back in time, is a failure of the run it had, never
 silence. Some seeds run twice: another trace hash the second time is a failure as well.
 """
 
@@ -9,132 +9,30 @@ import os
 import signal
 import subprocess
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
-from enum import IntEnum
-from multiprocessing import get_context
+from functools import partial
 from pathlib import Path
-from typing import Any, Final
-from xml.sax.saxutils import quoteattr
+from typing import Final, NamedTuple
 
-from node.simulator.goals import GOALS, SEEDS_FOR_GOALS
+from node.simulator import workers
+from node.simulator.report import Report
 from node.simulator.run import Outcome, run_seed
+from node.simulator.scenario import load_scenario
+from node.simulator.story import play
 
-CHUNK_SEEDS: Final = 20
 SEED_S_MAX: Final = 300
-"""Wall-clock seconds that one seed may take before it counts as stuck."""
+"""Wall-clock seconds that one run may take before it counts as stuck."""
+KILL_S: Final = 30
+"""How much longer a worker may take for it (twice, where it runs twice) before it is killed."""
 TWICE_EVERY: Final = 50
 
 
-class Ending(IntEnum):
-    """How `medlock simulate` ends; the worst one counts."""
+class Run(NamedTuple):
+    """A seed of the swarm, or of a scenario file."""
 
-    PASS = 0
-    VIOLATION = 1
-    UNREACHED = 2
-    NONDETERMINISM = 3
-    HARNESS = 4
-
-
-@dataclass(slots=True)
-class Report:
-    """What a campaign found."""
-
-    first: int
-    last: int
-    commit: str
-    seeds: int = 0
-    wall_s: float = 0.0
-    virtual_s: float = 0.0
-    heights: int = 0
-    acknowledged: int = 0
-    faults: Counter[str] = field(default_factory=Counter)
-    views: Counter[int] = field(default_factory=Counter)
-    """Seeds in which a view was seen."""
-    goals: Counter[str] = field(default_factory=Counter)
-    """Seeds that reached a goal."""
-    sizes: Counter[int] = field(default_factory=Counter)
-    failures: list[Outcome] = field(default_factory=list)
-    nondeterministic: list[str] = field(default_factory=list)
-
-    def add(self, outcome: Outcome) -> None:
-        """Counts one seed."""
-        self.seeds += 1
-        self.virtual_s += outcome.virtual_s
-        self.heights += outcome.heights
-        self.acknowledged += outcome.acknowledged
-        self.faults.update(outcome.faults)
-        self.views.update(outcome.views)
-        self.goals.update(outcome.goals)
-        self.sizes[outcome.n] += 1
-        if not outcome.passed:
-            self.failures.append(outcome)
-
-    @property
-    def unreached(self) -> list[str]:
-        """Goals that no seed reached, where there were seeds enough."""
-        if self.seeds < SEEDS_FOR_GOALS:
-            return []
-        return [goal for goal in GOALS if not self.goals[goal]]
-
-    @property
-    def ending(self) -> Ending:
-        """The worst of what was found."""
-        if any(each.harness for each in self.failures):
-            return Ending.HARNESS
-        if self.nondeterministic:
-            return Ending.NONDETERMINISM
-        if self.failures:
-            return Ending.VIOLATION
-        return Ending.UNREACHED if self.unreached else Ending.PASS
-
-    def document(self) -> dict[str, Any]:
-        """For `--json`."""
-        return {
-            "seeds": {"first": self.first, "last": self.last, "run": self.seeds},
-            "commit": self.commit,
-            "ending": self.ending.name.lower(),
-            "wall_s": round(self.wall_s, 3),
-            "virtual_hours": round(self.virtual_s / 3_600, 3),
-            "blocks": self.heights,
-            "acknowledged": self.acknowledged,
-            "sizes": {str(n): count for n, count in sorted(self.sizes.items())},
-            "faults": dict(sorted(self.faults.items())),
-            "views": {str(view): count for view, count in sorted(self.views.items())},
-            "goals": {goal: self.goals[goal] for goal in GOALS},
-            "unreached": self.unreached,
-            "nondeterministic": self.nondeterministic,
-            "failures": [_failure(each) for each in self.failures],
-        }
-
-    def junit(self) -> str:
-        """One test case for each failure, and one for all that passed."""
-        cases = [
-            f"  <testcase classname={quoteattr('simulate')} name={quoteattr(f'seed {each.seed}')}>"
-            f"<failure message={quoteattr(each.violation or each.harness)}>"
-            f"{_escaped(chr(10).join(each.last))}</failure></testcase>"
-            for each in self.failures
-        ]
-        cases += [
-            f'  <testcase classname="simulate" name={quoteattr(sentence)}>'
-            f"<failure message={quoteattr(sentence)}/></testcase>"
-            for sentence in (
-                *self.nondeterministic,
-                *(f"goal unreached: {goal}" for goal in self.unreached),
-            )
-        ]
-        passed = self.seeds - len(self.failures)
-        cases.append(
-            f'  <testcase classname="simulate" name="{passed} of {self.seeds} seeds, '
-            f'{self.first} to {self.last}" time="{self.wall_s:.3f}"/>'
-        )
-        failures = len(cases) - 1
-        head = f'<testsuite name="medlock simulate" tests="{len(cases)}" failures="{failures}">'
-        return "\n".join(['<?xml version="1.0" encoding="UTF-8"?>', head, *cases, "</testsuite>\n"])
+    seed: int
+    scenario: str = ""
 
 
 def run_campaign(
@@ -146,42 +44,50 @@ def run_campaign(
     progress: Callable[[Report], None] = lambda _: None,
 ) -> Report:
     """Runs the seeds `first` to `last`, both included."""
-    report = Report(first, last, commit_of_checkout())
+    runs = [Run(seed) for seed in range(first, last + 1)]
+    return run_all(runs, jobs=jobs, real_signatures=real_signatures, progress=progress)
+
+
+def run_all(
+    runs: Sequence[Run],
+    *,
+    jobs: int,
+    real_signatures: bool = False,
+    progress: Callable[[Report], None] = lambda _: None,
+) -> Report:
+    """Runs them. An interrupt ends it early, with what came until then."""
+    report = Report(runs[0].seed, runs[-1].seed, commit_of_checkout())
     began_s = time.monotonic()
-    chunks = [
-        range(at, min(at + CHUNK_SEEDS, last + 1)) for at in range(first, last + 1, CHUNK_SEEDS)
-    ]
-    for outcomes in _outcomes(chunks, jobs, real_signatures=real_signatures):
-        for outcome in outcomes:
-            twice = outcome.harness.startswith(_TWICE)
-            if twice:
-                report.nondeterministic.append(f"seed {outcome.seed}: {outcome.harness}")
-                outcome.harness = ""
-            report.add(outcome)
-        report.wall_s = time.monotonic() - began_s
-        progress(report)
-    report.failures.sort(key=lambda each: str(each.seed))
+    try:
+        for outcome in _outcomes(runs, jobs, real_signatures=real_signatures):
+            if isinstance(outcome, str):
+                report.troubles.append(outcome)
+            else:
+                report.add(outcome)
+            report.wall_s = time.monotonic() - began_s
+            progress(report)
+    except KeyboardInterrupt:
+        report.interrupted = True
+        report.missing = sorted({run.seed for run in runs if not run.scenario} - set(report.done))
+    report.failures.sort(key=lambda each: (each.scenario, each.seed))
     return report
 
 
-def _outcomes(
-    chunks: Sequence[range], jobs: int, *, real_signatures: bool
-) -> Iterator[list[Outcome]]:
-    if jobs == 1:
-        for chunk in chunks:
-            yield run_chunk(chunk, real_signatures=real_signatures)
+def _outcomes(runs: Sequence[Run], jobs: int, *, real_signatures: bool) -> Iterator[Outcome | str]:
+    """What came of each run; a sentence for a worker that died without having one."""
+    work = partial(run_checked, real_signatures=real_signatures)
+    if min(jobs, len(runs)) == 1:
+        yield from map(work, runs)
         return
-    with ProcessPoolExecutor(jobs, get_context("spawn"), be_quiet) as pool:
-        waiting: dict[Future[list[Outcome]], range] = {
-            pool.submit(run_chunk, chunk, real_signatures=real_signatures): chunk
-            for chunk in chunks
-        }
-        for future in as_completed(waiting):
-            try:
-                yield future.result()
-            except BrokenProcessPool:
-                sentence = "the worker process died"
-                yield [Outcome(seed, harness=sentence) for seed in waiting[future]]
+    seconds_max = 2 * SEED_S_MAX + KILL_S
+    for result in workers.results(runs, work, jobs=jobs, prepare=be_quiet, seconds_max=seconds_max):
+        if not isinstance(result, workers.Death):
+            yield result
+        elif result.task is None:
+            yield f"{result.cause}, before its first run"
+        else:
+            run = result.task
+            yield Outcome(run.seed, scenario=run.scenario, harness=result.cause)
 
 
 def be_quiet() -> None:
@@ -189,35 +95,47 @@ def be_quiet() -> None:
     logging.disable(logging.CRITICAL)
 
 
-_TWICE: Final = "another trace hash: "
+def run_checked(run: Run, *, real_signatures: bool = False) -> Outcome:
+    """One run; twice for some seeds."""
+    began_s = time.monotonic()
+    outcome = run_once(run, real_signatures=real_signatures)
+    if run.seed % TWICE_EVERY == 0 and not outcome.harness:
+        again = run_once(run, real_signatures=real_signatures)
+        if again.trace_hash != outcome.trace_hash:
+            outcome.other_hash = again.trace_hash
+    outcome.wall_s = time.monotonic() - began_s
+    return outcome
 
 
-def run_chunk(seeds: range, *, real_signatures: bool = False) -> list[Outcome]:
-    """Runs some seeds one after the other; some of them twice."""
-    outcomes = []
-    for seed in seeds:
-        outcome = run_guarded(seed, real_signatures=real_signatures)
-        if seed % TWICE_EVERY == 0 and not outcome.harness:
-            again = run_guarded(seed, real_signatures=real_signatures)
-            if again.trace_hash != outcome.trace_hash:
-                outcome.harness = f"{_TWICE}{outcome.trace_hash} and {again.trace_hash}"
-        outcomes.append(outcome)
-    return outcomes
+def run_once(run: Run, *, real_signatures: bool = False) -> Outcome:
+    """One run, once."""
+    if not run.scenario:
+        return run_guarded(run.seed, real_signatures=real_signatures)
+    scenario = load_scenario(Path(run.scenario))
+    return guarded(run, partial(play, scenario, run.seed))
 
 
-def run_guarded(seed: int, **arguments: Any) -> Outcome:
+def run_guarded(seed: int, **arguments: object) -> Outcome:
     """Like `run_seed`; an error of the simulator, or a run without end, is an outcome too."""
+    return guarded(Run(seed), partial(run_seed, seed, **arguments))  # type: ignore[arg-type]
+
+
+def guarded(run: Run, make: Callable[[], Outcome], seconds_max: int | None = None) -> Outcome:
+    """What `make` returns, within `seconds_max` wall-clock seconds; an error of the simulator is an
+    outcome too."""
     try:
-        with _alarm(SEED_S_MAX):
-            return run_seed(seed, **arguments)
+        with _alarm(seconds_max or SEED_S_MAX):
+            return make()
+    except _Late as late:
+        return Outcome(run.seed, scenario=run.scenario, harness=str(late))
     except Exception as error:
         if os.environ.get("MEDLOCK_DEBUG"):
             raise
-        return Outcome(seed, harness=f"{type(error).__name__}: {error}")
+        return Outcome(run.seed, scenario=run.scenario, harness=f"{type(error).__name__}: {error}")
 
 
-class _Late(Exception):  # noqa: N818 - what happened
-    """A run took too long."""
+class _Late(SystemExit):
+    """A run took too long. Of a kind that asyncio lets out of a task."""
 
 
 @contextmanager
@@ -252,14 +170,3 @@ def commit_of_checkout() -> str:
         return commit + "+" * bool(ask("status", "--porcelain")) if commit else "unknown"
     except FileNotFoundError:
         return "unknown"
-
-
-def _failure(outcome: Outcome) -> dict[str, Any]:
-    document = asdict(outcome)
-    document["reproduce"] = f"medlock simulate --repro {outcome.seed}"
-    document["faults"] = dict(outcome.faults)
-    return document
-
-
-def _escaped(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

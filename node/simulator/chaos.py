@@ -10,11 +10,22 @@ from typing import Final
 
 from node.simulator.adversaries import ADVERSARIES
 from node.simulator.disk import Loss
+from node.simulator.filters import Filter
 from node.simulator.swarm import TWINS, Knobs
 from node.simulator.world import World
 
 _STEP_S_MIN: Final = 0.001
 _STEP_S_MAX: Final = 1.0
+FILTERED: Final = (
+    "pre-prepare",
+    "prepare",
+    "commit",
+    "view-change",
+    "new-view",
+    "status",
+    "transactions",
+    "block-range",
+)
 Deed = Callable[[], None]
 
 
@@ -29,7 +40,8 @@ class Chaos:
         self._pending = knobs.transactions
         self._deeds: list[tuple[float, Deed]] = [
             (knobs.partitions, self._partition),
-            (knobs.partitions, world.heal),
+            (knobs.filters, self._filter),
+            (knobs.partitions + knobs.filters, world.heal),
             (knobs.crashes, self._crash),
             (knobs.armed_crashes, self._arm),
             (knobs.pauses, self._pause),
@@ -125,6 +137,14 @@ class Chaos:
                 world.bridge(chance.choice(names))
             case _:
                 self._swizzle()
+
+    def _filter(self) -> None:
+        """Whoever draws this loses one kind of message from some, or to some."""
+        world, chance = self._world, self._chance
+        kind = chance.choice(FILTERED)
+        deaf = [name for name in world.names if chance.random() < 0.5]
+        mute = [name for name in world.names if chance.random() < 0.5]
+        world.drop(Filter({"message": kind, "source": mute, "target": deaf}))
 
     def _swizzle(self) -> None:
         """One after the other is cut off, and comes back in another order."""

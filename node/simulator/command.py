@@ -1,25 +1,31 @@
 """What `medlock simulate` does, apart from reading its command line and writing to the terminal."""
 
+import json
 import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from node.simulator.campaign import Ending, Report, commit_of_checkout, run_campaign, run_guarded
-from node.simulator.goals import GOALS
+from node.simulator.campaign import Run, commit_of_checkout, guarded, run_all, run_guarded
+from node.simulator.report import Ending, Report, merged
 from node.simulator.run import Outcome
 from node.simulator.scenario import InputFault, load_scenario
+from node.simulator.scenario_text import text_of
+from node.simulator.shrink import NothingToShrink, of_seed
+from node.simulator.shrink import shrink as find_smaller
 from node.simulator.story import play
-from node.simulator.trace import write_lines
-from node.simulator.world import World
+from node.simulator.telling import Telling
 
-__all__ = ["Ending", "Finished", "InputFault", "reproduce", "run_scenario", "run_swarm", "seeds_in"]
+__all__ = [
+    "Finished", "InputFault", "merge", "reproduce", "run", "runs_of", "seeds_in", "shrink", "write",
+]  # fmt: skip
 
 _SEEDS: Final = re.compile(r"(\d+)(?:\.\.(\d+))?\Z")
+SEEDS_MAX: Final = 10_000_000
 OTHER_HASHSEED: Final = "4711"
 
 
@@ -31,67 +37,89 @@ class Finished:
     text: str
     document: dict[str, Any]
     junit: str
+    table: str
 
 
-def seeds_in(text: str) -> tuple[int, int]:
-    """The first and the last seed of "N" (1..N) or "A..B"."""
-    match = _SEEDS.match(text)
-    first, last = (1, 0) if match is None else (1, int(match.group(1)))
-    if match is not None and match.group(2) is not None:
-        first, last = last, int(match.group(2))
-    if last < first:
-        raise InputFault(f"--seeds takes N or A..B with at least one seed, not {text!r}")
-    return first, last
+@dataclass(frozen=True, slots=True)
+class Smaller:
+    """What `--shrink` found."""
+
+    ending: Ending
+    text: str
+    document: dict[str, Any]
 
 
-def run_swarm(
-    first: int, last: int, *, jobs: int, real_signatures: bool, say: Callable[[str], None]
+def seeds_in(text: str) -> list[int]:
+    """The seeds of "N" (1..N), "A..B", or several of these with commas between."""
+    seeds: list[int] = []
+    parts = text.split(",")
+    for part in parts:
+        match = _SEEDS.match(part.strip())
+        first, last = (1, 0) if match is None else (1, int(match.group(1)))
+        if match is not None and match.group(2) is not None:
+            first, last = last, int(match.group(2))
+        if not first <= last < first + SEEDS_MAX:
+            raise InputFault(f"--seeds takes N or A..B with at least one seed, not {text!r}")
+        seeds += range(first, last + 1)
+    if len(set(seeds)) < len(seeds):
+        raise InputFault(f"--seeds {text}: some are in it twice")
+    return seeds
+
+
+def runs_of(scenarios: Sequence[Path], seeds: Sequence[int] | None) -> list[Run]:
+    """What is to be run. A scenario without seeds runs under its own."""
+    if not scenarios:
+        return [Run(seed) for seed in seeds or range(1, 101)]
+    return [
+        Run(seed, str(path))
+        for path in scenarios
+        for seed in (seeds if seeds is not None else [load_scenario(path).seed])
+    ]
+
+
+def run(
+    runs: Sequence[Run], *, jobs: int, real_signatures: bool, progress: Callable[[Report], None]
 ) -> Finished:
-    """A campaign of random runs."""
-    told = [0.0]
-
-    def progress(report: Report) -> None:
-        if report.wall_s - told[0] >= 5:
-            told[0] = report.wall_s
-            rate = report.seeds / report.wall_s
-            say(
-                f"{report.seeds} of {last - first + 1} seeds, {rate:.1f} a second, "
-                f"{len(report.failures)} failures"
-            )
-
-    report = run_campaign(
-        first, last, jobs=jobs, real_signatures=real_signatures, progress=progress
-    )
+    """Runs them all."""
+    report = run_all(runs, jobs=jobs, real_signatures=real_signatures, progress=progress)
     return _finished(report)
 
 
-def reproduce(seed: int, trace: Path | None, *, real_signatures: bool) -> Finished:
-    """One seed, here and once more in a process with another PYTHONHASHSEED."""
-    report = Report(seed, seed, commit_of_checkout())
-
-    def write(world: World) -> None:
-        if trace is not None:
-            with trace.open("w", encoding="utf-8") as file:
-                write_lines(world.trace, file)
-
-    outcome = run_guarded(
-        seed, keep_trace=trace is not None, real_signatures=real_signatures, finished=write
-    )
-    report.add(outcome)
+def reproduce(runs: Sequence[Run], trace: Path | None, *, real_signatures: bool) -> Finished:
+    """One run, told in full; and once more in a process with another PYTHONHASHSEED."""
+    if len(runs) != 1:
+        raise InputFault(
+            f"--trace and --repro tell one run, these are {len(runs)}: give --repro SEED"
+        )
+    one = runs[0]
+    telling = Telling() if trace is not None else None
+    outcome = _tell(one, telling, real_signatures=real_signatures)
     if not outcome.harness:
-        again = _hash_elsewhere(seed, real_signatures=real_signatures)
+        again = _hash_elsewhere(one, real_signatures=real_signatures)
         if again != outcome.trace_hash:
-            report.nondeterministic.append(
-                f"seed {seed}: trace {outcome.trace_hash}, elsewhere {again}"
-            )
-    return _finished(report, outcome)
+            outcome.other_hash = again
+    report = Report(one.seed, one.seed, commit_of_checkout())
+    report.add(outcome)
+    if telling is not None and trace is not None:
+        telling.write(trace, outcome, report.commit)
+    return _finished(report, f"{outcome.n} nodes, trace {outcome.trace_hash}")
 
 
-def _hash_elsewhere(seed: int, *, real_signatures: bool) -> str:
+def _tell(one: Run, telling: Telling | None, *, real_signatures: bool) -> Outcome:
+    keep, finished = telling is not None, telling or (lambda _: None)
+    if not one.scenario:
+        return run_guarded(
+            one.seed, keep_trace=keep, real_signatures=real_signatures, finished=finished
+        )
+    scenario = load_scenario(Path(one.scenario))
+    return guarded(one, lambda: play(scenario, one.seed, keep_trace=keep, finished=finished))
+
+
+def _hash_elsewhere(one: Run, *, real_signatures: bool) -> str:
     code = (
         "import logging; logging.disable(logging.CRITICAL)\n"
-        "from node.simulator.run import run_seed\n"
-        f"print(run_seed({seed}, real_signatures={real_signatures}).trace_hash)"
+        "from node.simulator.campaign import Run, run_once\n"
+        f"print(run_once(Run{tuple(one)!r}, real_signatures={real_signatures}).trace_hash)"
     )
     done = subprocess.run(  # noqa: S603 - our own code
         [sys.executable, "-c", code],
@@ -103,69 +131,75 @@ def _hash_elsewhere(seed: int, *, real_signatures: bool) -> str:
     return done.stdout.strip() or done.stderr.strip()[-200:]
 
 
-def run_scenario(
-    path: Path, first: int, last: int, repro: int | None, trace: Path | None
-) -> Finished:
-    """A scenario file, under each of the seeds."""
-    scenario = load_scenario(path)
-    seeds = [repro] if repro is not None else range(first, last + 1)
-    report = Report(seeds[0], seeds[-1], commit_of_checkout())
+def shrink(
+    files: Sequence[Path],
+    seed: int,
+    output: Path | None,
+    *,
+    within_s: int,
+    say: Callable[[str], None],
+) -> Smaller:
+    """Looks for the smallest scenario that fails as `seed` does (of a scenario file, where one is
+    given), and writes it."""
+    if len(files) > 1:
+        raise InputFault("--shrink takes one scenario file or none")
+    start = replace(load_scenario(files[0]), seed=seed) if files else of_seed(seed)
+    try:
+        found = find_smaller(start, within_s=within_s, say=say)
+    except NothingToShrink as holds:
+        raise InputFault(f"there is nothing to shrink: {holds}") from None
+    named = replace(found.scenario, title=f"{start.title}: {found.outcome.violation}")
+    finished = "" if found.is_finished else "; time was up before everything had been tried"
+    origin = f"{files[0]} --shrink {seed}" if files else f"--shrink {seed}"
+    comment = (
+        f"Fails at commit {commit_of_checkout()}: {found.outcome.violation}\n"
+        f"Found by `medlock simulate {origin}` in {found.tries} tries{finished}."
+    )
+    text = text_of(named, comment)
+    write(output, text)
+    scenario = found.scenario
+    document = {
+        "invariant": found.outcome.invariant,
+        "violation": found.outcome.violation,
+        "tries": found.tries,
+        "finished": found.is_finished,
+        "seed": scenario.seed,
+        "nodes": scenario.nodes,
+        "events": len(scenario.happenings),
+        "seconds": scenario.seconds,
+        "output": str(output) if output is not None else None,
+        "scenario": text,
+    }
+    shown = text if output is None else f"{output}: {found.outcome.violation}"
+    return Smaller(Ending.VIOLATION, shown, document)
 
-    def write(world: World) -> None:
-        if trace is not None:
-            with trace.open("w", encoding="utf-8") as file:
-                write_lines(world.trace, file)
 
-    for seed in seeds:
-        report.add(play(scenario, seed, keep_trace=trace is not None, finished=write))
-    return _finished(report, scenario=path)
+def write(path: Path | None, text: str) -> None:
+    """Writes a report, where one is wanted."""
+    if path is not None:
+        try:
+            path.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise InputFault(f"{path}: cannot be written: {error}") from None
 
 
-def _finished(
-    report: Report, outcome: Outcome | None = None, scenario: Path | None = None
-) -> Finished:
-    if scenario is not None:
-        # The goals are those of a swarm.
-        report.goals.update(dict.fromkeys(GOALS, 1))
+def merge(paths: Sequence[Path]) -> Finished:
+    """The reports of several ranges of seeds, as one."""
+    documents = []
+    for path in paths:
+        try:
+            documents.append((str(path), json.loads(path.read_text(encoding="utf-8"))))
+        except (OSError, ValueError) as error:
+            raise InputFault(f"{path}: cannot be read: {error}") from None
+    return _finished(merged(documents))
+
+
+def _finished(report: Report, first_line: str = "") -> Finished:
+    lines = [first_line] if first_line else []
     return Finished(
         report.ending,
-        "\n".join(_lines(report, outcome, scenario)),
+        "\n".join([*lines, *report.lines()]),
         report.document(),
         report.junit(),
+        report.table(),
     )
-
-
-def _lines(report: Report, outcome: Outcome | None, scenario: Path | None) -> list[str]:
-    lines = []
-    for failure in report.failures:
-        lines += _failure_lines(report, failure, scenario)
-    lines += [f"nondeterministic: {each}" for each in report.nondeterministic]
-    lines += [f"goal unreached: {goal}: {GOALS[goal]}" for goal in report.unreached]
-    if outcome is not None:
-        lines.append(f"seed {outcome.seed}, {outcome.n} nodes, trace {outcome.trace_hash}")
-    lines.append(
-        f"{report.seeds} seeds, {report.virtual_s / 3_600:.2f} virtual hours, "
-        f"{report.heights} blocks, {report.acknowledged} receipts"
-    )
-    lines.append("sizes    " + _counts(report.sizes))
-    lines.append("faults   " + _counts(report.faults))
-    lines.append("views    " + _counts(report.views))
-    if scenario is None:
-        lines.append("goals    " + _counts(report.goals))
-    lines.append(f"{report.ending.name.lower()}, commit {report.commit}")
-    return lines
-
-
-def _counts(counts: dict[Any, int]) -> str:
-    return ", ".join(f"{name} {count:,}" for name, count in sorted(counts.items())) or "none"
-
-
-def _failure_lines(report: Report, failure: Outcome, scenario: Path | None) -> list[str]:
-    found = failure.violation or failure.harness
-    story = f" {scenario}" if scenario is not None else ""
-    return [
-        f"seed {failure.seed} ({failure.n} nodes), commit {report.commit}: {found}",
-        *(f"  {line}" for line in failure.last),
-        f"  reproduce: medlock simulate{story} --repro {failure.seed}",
-        "",
-    ]

@@ -24,7 +24,8 @@ VALID_MS: Final = 1_800_000
 class Consortium:
     """Members "a", "b", … and what they know. Immutable but for the count of nonces."""
 
-    def __init__(self, n: int, parameters: Parameters = PARAMETERS) -> None:
+    def __init__(self, n: int, parameters: Parameters = PARAMETERS, first: str = "a") -> None:
+        """`first` is the primary of the first height."""
         assert 1 <= n <= MEMBERS_MAX, f"between 1 and {MEMBERS_MAX} members"
         self.names = NAMES[:n]
         # With the scheme of signatures that is in force now.
@@ -35,7 +36,9 @@ class Consortium:
         publics = tuple(
             (name, self.keys[name].public, self._administrators[name].public) for name in self.names
         )
-        self.genesis = _genesis(publics, parameters)
+        self.genesis = _genesis(publics, parameters, first)
+        self.signed: set[bytes] = set()
+        """All transactions that anybody signed, here or in front of `World.submit`."""
         self._nonce = 0
 
     def transaction(self, sender: str, now_ms: int, *actions: Action) -> bytes:
@@ -73,7 +76,9 @@ class Consortium:
             (),
         )
         key = self._administrators[sender]
-        return SIGNED.encode(sign_transaction(transaction, key, self.genesis.hash))
+        raw = SIGNED.encode(sign_transaction(transaction, key, self.genesis.hash))
+        self.signed.add(raw)
+        return raw
 
 
 def _principal(name: str) -> bytes:
@@ -86,7 +91,9 @@ def _enrolment(seed: bytes) -> PrincipalEnrol:
 
 
 @lru_cache(maxsize=64)
-def _genesis(publics: tuple[tuple[str, bytes, bytes], ...], parameters: Parameters) -> Genesis:
+def _genesis(
+    publics: tuple[tuple[str, bytes, bytes], ...], parameters: Parameters, first: str
+) -> Genesis:
     members = tuple(
         Member(
             name,
@@ -98,4 +105,4 @@ def _genesis(publics: tuple[tuple[str, bytes, bytes], ...], parameters: Paramete
         )
         for name, consensus, administrator in publics
     )
-    return Genesis("simulated", EPOCH_MS - 1_000, parameters, members, publics[0][0])
+    return Genesis("simulated", EPOCH_MS - 1_000, parameters, members, first)

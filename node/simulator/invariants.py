@@ -5,10 +5,12 @@ count for themselves. A checker reports; the world stops at the first report.
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from chain.certificate import COMMIT, Commit
 from chain.keys import Domain, payload, verify
+from chain.transaction import BODY, SIGNED, Transaction
 from consensus.messages import (
     Message,
     Prepare,
@@ -19,6 +21,8 @@ from consensus.messages import (
 )
 from consensus.votes import Accepted, VoteRecord
 from node.simulator.observers import Committed, Observer
+from storage import keyspace
+from storage.blocks import BlockReader
 
 if TYPE_CHECKING:
     from node.simulator.machine import Machine
@@ -83,6 +87,7 @@ class PrefixChains(Invariant):
 
     def __init__(self) -> None:
         self._tips: dict[str, tuple[int, bytes]] = {}
+        self._times_ms: dict[bytes, int] = {}
 
     def started(self, machine: "Machine", height: int, block_hash: bytes) -> None:
         """What was durable must be there again, unless the disk was taken away."""
@@ -94,11 +99,13 @@ class PrefixChains(Invariant):
         self._tips[machine.name] = (height, block_hash)
 
     def committed(self, machine: "Machine", committed: Committed) -> None:
-        """The next block names the one before."""
+        """The next block names the one before, and is younger."""
         if not machine.honest:
             return
         header = committed.block.header
         height, block_hash = self._tips[machine.name]
+        parent_ms = self._times_ms.get(header.parent_hash)
+        self._times_ms[header.hash] = header.timestamp_ms
         if header.height != height + 1:
             self.broken(machine.name, header.height, f"committed on top of height {height}")
         elif header.parent_hash != block_hash:
@@ -107,6 +114,8 @@ class PrefixChains(Invariant):
                 header.height,
                 f"its parent is {_short(header.parent_hash)}, the tip was {_short(block_hash)}",
             )
+        elif parent_ms is not None and header.timestamp_ms <= parent_ms:
+            self.broken(machine.name, header.height, "it is no younger than its parent")
         self._tips[machine.name] = (header.height, header.hash)
 
 
@@ -129,15 +138,17 @@ class EqualEffects(Invariant):
 
 
 class OneWord(Invariant):
-    """S4: no honest signer ever sends two different messages for one (height, view, kind)."""
+    """S4: no honest signer ever sends two different messages for one (height, view, kind), nor one
+    of a view that it left by asking for a later one."""
 
     name = "S4"
 
     def __init__(self) -> None:
         self._said: dict[tuple[str, type[Message], int, int], Message] = {}
+        self._asked: dict[tuple[str, int], int] = {}
 
     def sent(self, machine: "Machine", signed: Signed) -> None:
-        """Compares with the first one, whatever restarts lie between."""
+        """Compares with the first one and the last view, whatever restarts lie between."""
         message = signed.message
         if not machine.honest or isinstance(message, Status):
             return
@@ -147,6 +158,17 @@ class OneWord(Invariant):
             kind = type(message).__name__
             self.broken(
                 machine.name, message.height, f"a second, different {kind} in view {message.view}"
+            )
+        at = (machine.name, message.height)
+        asked = self._asked.get(at, 0)
+        if isinstance(message, ViewChange):
+            self._asked[at] = max(asked, message.view)
+        elif message.view < asked:
+            kind = type(message).__name__
+            self.broken(
+                machine.name,
+                message.height,
+                f"a {kind} in view {message.view} after it had asked for view {asked}",
             )
 
 
@@ -315,6 +337,21 @@ class ExecutedOnce(Invariant):
             self.broken(machine.name, header.height, "a transaction is in it twice")
 
 
+class OnlySigned(Invariant):
+    """What is executed was signed, byte for byte, by somebody who may."""
+
+    name = "valid"
+
+    def committed(self, machine: "Machine", committed: Committed) -> None:
+        """The members' wallets know what they signed."""
+        if not machine.honest:
+            return
+        for raw in committed.block.transactions:
+            if raw not in self.world.consortium.signed:
+                height = committed.block.header.height
+                self.broken(machine.name, height, "executed a transaction that nobody signed")
+
+
 class WithinLimits(Invariant):
     """S9: queues, vote tables and buffers stay within their limits."""
 
@@ -326,12 +363,12 @@ class WithinLimits(Invariant):
             if machine.life is None or not machine.honest:
                 continue
             node = machine.life.node
-            for held in node.occupancy():
-                if held.count > held.limit:
+            for table in node.occupancy():
+                if table.held > table.limit:
                     self.broken(
                         machine.name,
                         node.engine.replica.height,
-                        f"{held.name} holds {held.count}, at most {held.limit} are allowed",
+                        f"{table.name} holds {table.held}, at most {table.limit} are allowed",
                     )
 
 
@@ -347,6 +384,37 @@ class Blameless(Invariant):
             self.broken(machine.name, height, f"punished the honest {member}: {reason}")
 
 
+class AttachmentsHeld(Invariant):
+    """Whoever votes for a block holds what it names; what a block named does not expire."""
+
+    name = "held"
+
+    def sent(self, machine: "Machine", signed: Signed) -> None:
+        """Every attachment of the block is on the disk of a voter."""
+        message = signed.message
+        if not machine.honest or machine.life is None or not isinstance(message, Prepare):
+            return
+        block = machine.life.node.engine.replica.block(message.block_hash)
+        for transaction in map(_transaction, block.transactions if block is not None else ()):
+            for ref in transaction.attachments:
+                if machine.index.pairs.get(keyspace.ATTACHMENT + ref.hash) is None:
+                    sentence = f"voted for a block without its attachment {_short(ref.hash)}"
+                    self.broken(machine.name, message.height, sentence)
+
+    def committed(self, machine: "Machine", committed: Committed) -> None:
+        """None is among those that go when nobody commits them."""
+        if not machine.honest or machine.life is None:
+            return
+        height = committed.block.header.height
+        results = BlockReader(machine.ledger.pairs).results(height)
+        waiting = {each.hash for each in machine.life.node.parts.attachments.pending()}
+        for raw, result in zip(committed.block.transactions, results or (), strict=False):
+            named = {ref.hash for ref in _transaction(raw).attachments} if result.ok else set()
+            for attachment in sorted(named & waiting):
+                sentence = f"its attachment {_short(attachment)} still counts as uncommitted"
+                self.broken(machine.name, height, sentence)
+
+
 INVARIANTS: Final[tuple[Callable[[], Invariant], ...]] = (
     OneBlockAHeight,
     PrefixChains,
@@ -356,7 +424,9 @@ INVARIANTS: Final[tuple[Callable[[], Invariant], ...]] = (
     LockedValue,
     PersistBeforeSend,
     ExecutedOnce,
+    OnlySigned,
     WithinLimits,
+    AttachmentsHeld,
     Blameless,
 )
 
@@ -384,6 +454,11 @@ def _holds(
         return False
     is_same = (vote.view, vote.block_hash) == (message.view, message.block_hash)
     return is_same or (above and vote.view > message.view)
+
+
+@lru_cache(maxsize=1_024)
+def _transaction(raw: bytes) -> Transaction:
+    return BODY.decode(SIGNED.decode(raw).body)
 
 
 def _name(message: Message) -> str:

@@ -69,7 +69,10 @@ class MachineKeyValues:
         power: Power,
         written: Callable[[Batch], None] = lambda _: None,
     ) -> None:
-        """`written` is told of every batch once it is durable."""
+        """Opens the database: LevelDB then rewrites its log into a table and syncs that, so what an
+        earlier process left unsynced and no crash has taken is durable. `written` is told of every
+        batch once it is."""
+        tables.sync()
         self._tables = tables
         self._power = power
         self._written = written

@@ -109,6 +109,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         The condition is asked after every callback. Raises `Stuck` where a callback never lets time
         pass.
         """
+        self._in_this_moment = 0
         with self._running():
             while True:
                 if condition is not None and condition():

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from chain.block import ZERO_HASH
 from chain.genesis import Genesis
-from chain.keys import SigningKey
+from chain.keys import Domain, SigningKey
+from consensus.messages import MESSAGE, Message
 from consensus.votes import VOTE_RECORD, VoteRecord
 from node.assembly import assemble, begin_chain
 from node.desk import Desk
@@ -32,6 +33,7 @@ from node.simulator.power import Power, PowerCut
 from storage import keyspace
 from storage.attachments import AttachmentStore
 from storage.blocks import BlockReader
+from storage.errors import StoreMissing
 from storage.integrity import create_over, mark_path, open_over
 from storage.protocols import Store
 from storage.votes import BLOCK_BYTES_INLINE_MAX, StoredVotes, VoteStore
@@ -47,7 +49,7 @@ VOTES: Final = ROOT / "votes"
 DATA: Final = ROOT / "data"
 ATTACHMENTS: Final = ROOT / "attachments"
 MEMPOOL: Final = MempoolLimits(bytes_max=1 << 20, transactions_max=2_000)
-_HASH_BYTES: Final = 32
+_RESTORE: Final = "put them back, or delete the data as well"
 
 
 class Watch:
@@ -55,6 +57,9 @@ class Watch:
 
     def persisted(self, machine: "Machine", record: VoteRecord, *, durable: bool) -> None:
         """A vote record was saved."""
+
+    def signed(self, machine: "Machine", message: Message) -> None:
+        """The node signed a message, Status aside; it may never be sent."""
 
     def committed(self, machine: "Machine", committed: Committed) -> None:
         """A block is durable."""
@@ -88,6 +93,24 @@ class _WatchedVotes(VoteStore):
             VOTE_RECORD.decode(record),
             durable=self._machine.has_durable_votes(blocks),
         )
+
+
+class _WatchedKey(SigningKey):
+    """The member's key, which tells what it signs."""
+
+    __slots__ = ("_machine", "_watch")
+
+    def __init__(self, machine: "Machine", watch: Watch) -> None:
+        super().__init__(machine.key.seed)
+        self._machine = machine
+        self._watch = watch
+
+    def sign(self, genesis_hash: bytes, domain: Domain, canonical: bytes) -> bytes:
+        """See `SigningKey.sign`."""
+        signature = super().sign(genesis_hash, domain, canonical)
+        if domain is not Domain.STATUS:
+            self._watch.signed(self._machine, MESSAGE.decode(canonical))
+        return signature
 
 
 class Life:
@@ -201,7 +224,7 @@ class Machine:
             metrics,
         )
         life.endpoint.slowness = self.slowness
-        life.node = life.events.node = assemble(parts, self.key, votes)
+        life.node = life.events.node = assemble(parts, _WatchedKey(self, self._watch), votes)
         life.desk = Desk(life.node)
 
     def _open_store(self, power: Power, disk: MachineDisk) -> Store:
@@ -220,6 +243,11 @@ class Machine:
     def _open_attachments(self, power: Power, disk: MachineDisk) -> AttachmentStore:
         pairs = MachineKeyValues(self.index, power)
         if not disk.names(ATTACHMENTS):
+            if self.tip[0] > 0:
+                # As the daemon: attachments of committed blocks would never be asked for.
+                raise StoreMissing(
+                    "attachments.missing", "attachments are gone, blocks are there", _RESTORE
+                )
             AttachmentStore.create(ATTACHMENTS, self.clock.wall_ms, disk=disk, pairs=pairs).close()
         return AttachmentStore.open(ATTACHMENTS, self.clock.wall_ms, disk=disk, pairs=pairs)
 

@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 from chain.errors import InvalidMessage
 from consensus.messages import PACKET, Packet
 from node.member import PeerEvents
-from node.simulator.loop import VirtualLoop
+from node.simulator.loop import OWNER, VirtualLoop
 from node.simulator.power import Power, PowerCut
 from node.simulator.trace import Event, EventKind, Trace
 from p2p.limits import Limits
@@ -87,6 +87,12 @@ class Endpoint:
         self.rewrite: Callable[[Frame], Iterable[Frame]] | None = None
         """An adversary's hand on what leaves."""
 
+    @property
+    def answers(self) -> bool:
+        """True for a process that runs; a stopped one shakes no hands."""
+        owner = self.context.get(OWNER)
+        return self.power.on and not (owner is not None and owner.paused)
+
 
 @dataclass(slots=True, eq=False)
 class _Connection:
@@ -153,7 +159,16 @@ class Network:
     def unblock(self, pairs: Collection[tuple[str, str]] | None = None) -> None:
         """Ends blocks, all of them by default; broken connections are made again."""
         self._blocked.difference_update(list(self._blocked) if pairs is None else pairs)
-        self._dial_all()
+        self.dial_all()
+
+    def end_late_connections(self) -> None:
+        """Ends connections whose frames would come later than today's weather allows, such as a
+        slow machine's that is slow no longer: what is on their way is lost, they are made again."""
+        latest_us = self._loop.now_us + int(self.weather.delay_ms_max * 1_000)
+        late = [key for key, at_us in self._last_us.items() if at_us > latest_us]
+        for source, target, _ in late:
+            self._break(source, target, "late")
+        self.dial_all()
 
     def set_apart(self, pairs: Collection[frozenset[str]]) -> None:
         """Endpoints that have no connection at all: a twin that others do not see. Replaces what
@@ -161,7 +176,7 @@ class Network:
         self._apart = set(pairs)
         for pair in sorted(map(sorted, pairs)):
             self._break(pair[0], pair[1], "hidden")
-        self._dial_all()
+        self.dial_all()
 
     def is_blocked(self, source: str, target: str) -> bool:
         """True where frames of that direction are lost."""
@@ -175,6 +190,14 @@ class Network:
             return False
         connection = endpoint.links.get(peer.member)
         return connection is not None and connection.end_of(endpoint) is peer
+
+    def dial_all(self) -> None:
+        """Makes the connections that are possible and missing."""
+        endpoints = list(self._endpoints.values())
+        for index, one in enumerate(endpoints):
+            for other in endpoints[index + 1 :]:
+                if other.member not in one.links:
+                    self._dial(one, other)
 
     def fall_silent(self, endpoint: Endpoint, still: Callable[[], bool]) -> None:
         """A process was stopped: its peers give it up unless it goes on before."""
@@ -199,13 +222,6 @@ class Network:
 
     # Connections.
 
-    def _dial_all(self) -> None:
-        endpoints = list(self._endpoints.values())
-        for index, one in enumerate(endpoints):
-            for other in endpoints[index + 1 :]:
-                if other.member not in one.links:
-                    self._dial(one, other)
-
     def _dial(self, one: Endpoint, other: Endpoint) -> None:
         if one.member != other.member:
             delay_s = self._chance.random() * DIAL_S_MAX
@@ -214,8 +230,8 @@ class Network:
     def _connect(self, one: Endpoint, other: Endpoint) -> None:
         names = (one.name, other.name)
         is_possible = (
-            one.power.on
-            and other.power.on
+            one.answers
+            and other.answers
             and other.member not in one.links
             and one.member not in other.links
             and names not in self._blocked
@@ -250,6 +266,8 @@ class Network:
         one, other = connection.one, connection.other
         for endpoint, peer in ((one, other), (other, one)):
             del endpoint.links[peer.member]
+            for channel in Channel:
+                self._last_us.pop((endpoint.name, peer.name, channel), None)
             if endpoint.power.on:
                 self._tell("disconnect", endpoint, peer, reason)
                 for channel in Channel:

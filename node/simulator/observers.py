@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from chain.block import Block
 from chain.certificate import Certificate
-from consensus.messages import Signed
+from consensus.messages import Message, Signed
 from consensus.votes import VoteRecord
 
 if TYPE_CHECKING:
@@ -41,6 +41,9 @@ class Observer:
     def persisted(self, machine: "Machine", record: VoteRecord, *, durable: bool) -> None:
         """A vote record was saved; `durable` is what the disk says of it."""
 
+    def signed(self, machine: "Machine", message: Message) -> None:
+        """The machine's node signed `message` (Status aside), which it may never come to send."""
+
     def sent(self, machine: "Machine", signed: Signed) -> None:
         """A consensus message of the machine's own leaves it, for the first time in this life."""
 
@@ -49,6 +52,9 @@ class Observer:
 
     def punished(self, machine: "Machine", member: str, reason: str) -> None:
         """The machine's node gave `member` points for misbehaviour."""
+
+    def told(self) -> None:
+        """The scenario has been told: from now on the network heals."""
 
     def sampled(self) -> None:
         """Some virtual time has passed: look at what grows."""

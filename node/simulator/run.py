@@ -30,7 +30,7 @@ CALM: Final = Weather()
 class Outcome:
     """What came of one run. `violation` is empty where every promise held."""
 
-    seed: int | str
+    seed: int
     n: int = 0
     invariant: str = ""
     violation: str = ""
@@ -45,11 +45,16 @@ class Outcome:
     goals: list[str] = field(default_factory=list)
     last: list[str] = field(default_factory=list)
     """The last transitions, where something is wrong."""
+    scenario: str = ""
+    """The file, where it is no seed of the swarm."""
+    other_hash: str = ""
+    """The trace hash of a second run, where it differs."""
+    wall_s: float = 0.0
 
     @property
     def passed(self) -> bool:
         """True where every promise held."""
-        return not self.violation and not self.harness
+        return not (self.violation or self.harness or self.other_hash)
 
 
 class DecisionViews(Observer):
@@ -149,6 +154,7 @@ def heal_core(world: World) -> list[str]:
             machine.life.power.disarm()
             if machine.life.owner.paused:
                 world.resume(name)
+    world.network.end_late_connections()
     world.heal()
     for name in core:
         if world.machines[name].platter.faults.broken:
@@ -162,7 +168,14 @@ def heal_core(world: World) -> list[str]:
 
 
 def demand_liveness(world: World, core: list[str], views: DecisionViews) -> None:
-    """The core commits a new transaction, within f+2 view changes of where it stood."""
+    """The core commits a new transaction, within f+2 view changes of where it stood once its last
+    member had caught up."""
+    _await(
+        world,
+        lambda: len({world.height(name) for name in core}) == 1,
+        core[0],
+        "the healed core does not converge",
+    )
     stood = {name: (world.height(name) + 1, world.view(name)) for name in core}
     views.reset()
     submission = world.submit(core[0])
@@ -189,6 +202,10 @@ def demand_liveness(world: World, core: list[str], views: DecisionViews) -> None
         for name in core:
             if not world.has_transaction(name, acknowledged.id):
                 sentence = f"a transaction acknowledged by {acknowledged.node} is lost"
+                raise Violation("live", name, place.height, sentence)
+            found = world.place(name, acknowledged.id)
+            if found != (place.height, place.index):
+                sentence = f"acknowledged by {acknowledged.node} at another place than {found}"
                 raise Violation("live", name, place.height, sentence)
 
 

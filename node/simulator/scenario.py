@@ -6,20 +6,25 @@ expects nothing are errors with file, line and cause. What the words mean is `no
 
 import re
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final, Literal
 
 from chain.validators import faults_max
 from node.simulator.adversaries import ADVERSARIES
-from node.simulator.consortium import MEMBERS_MAX, NAMES
+from node.simulator.consortium import MEMBERS_MAX, NAMES, PARAMETERS
 from node.simulator.network import Weather
-from node.simulator.swarm import TWINS
+from node.simulator.swarm import LOSSES, TWINS, Knobs
 
 Step = Literal["proposed", "accepted", "prepared", "view_change", "new_view", "committed"]
 STEPS: Final = ("proposed", "accepted", "prepared", "view_change", "new_view", "committed")
 ROLES: Final = ("primary", "backup", "any")
+SAME: Final = "same"
+"""The node to which the event before was done."""
+TIMEOUT_BASE_MS: Final = PARAMETERS.timeout_base_ms
+TIMEOUT_MS_MAX: Final = PARAMETERS.timeout_ms_max
 SECONDS_MAX: Final = 86_400.0
 EVENTS_MAX: Final = 1_000
 HEIGHT_MAX: Final = 100_000
@@ -41,13 +46,17 @@ class When:
 
 @dataclass(frozen=True, slots=True)
 class Happening:
-    """One event: a deed, and the time or the state at which it is done."""
+    """One event: a deed, and when it is done: at a time, in a state, or `delay_s` after the event
+    whose `id` is `after`."""
 
     line: int
     deed: str
     arguments: Mapping[str, Any]
     at_s: float | None = None
     when: When | None = None
+    after: str = ""
+    delay_s: float = 0.0
+    id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +73,17 @@ class Scenario:
     byzantine: Mapping[str, str]
     happenings: tuple[Happening, ...]
     expectations: Mapping[str, Any]
+    seed: int = 1
+    """Unless the command line gives others."""
+    drift_ppm: Mapping[str, int] = field(default_factory=dict)
+    """How much too fast a member's clock goes."""
+    swarm: Knobs | None = None
+    """Random trouble instead of events."""
 
 
+_NODES: Final = (str, list)
 _ARGUMENTS: Final[dict[str, dict[str, type | tuple[type, ...]]]] = {
-    "submit": {"node": str, "count": int, "attachment_bytes": int},
+    "submit": {"node": str, "count": int, "attachment_bytes": int, "again": str},
     "crash": {"node": str, "loss": str, "after_effects": int, "kind": str},
     "restart": {"node": str},
     "pause": {"node": str},
@@ -76,8 +92,9 @@ _ARGUMENTS: Final[dict[str, dict[str, type | tuple[type, ...]]]] = {
     "wipe": {"node": str, "what": str},
     "back_up": {"node": str},
     "restore_backup": {"node": str, "votes": str},
-    "fill_disk": {"node": str},
-    "fail_syncs": {"node": str},
+    "rot": {"node": str},
+    "fill_disk": {"node": str, "full": bool},
+    "fail_syncs": {"node": str, "fail": bool},
     "mend": {"node": str},
     "shift_clock": {"node": str, "offset_ms": int},
     "partition": {"groups": list, "abrupt": bool},
@@ -85,13 +102,13 @@ _ARGUMENTS: Final[dict[str, dict[str, type | tuple[type, ...]]]] = {
     "cut_one_way": {"source": str, "target": str},
     "ring": {},
     "bridge": {"node": str},
-    "drop": {"message": str, "source": str, "target": str, "height": int, "view": int},
+    "drop": {"message": str, "source": _NODES, "target": _NODES, "height": int, "view": int},
     "show_twin": {"node": str, "to": list},
     "heal": {},
 }
 _OPTIONAL: Final = {
     "count", "attachment_bytes", "loss", "after_effects", "kind", "what", "abrupt", "message",
-    "source", "target", "height", "view", "votes",
+    "source", "target", "height", "view", "votes", "again", "full", "fail",
 }  # fmt: skip
 _CHOICES: Final[dict[str, tuple[str, ...]]] = {
     "loss": ("kept", "lost", "torn"),
@@ -114,7 +131,23 @@ _EXPECTED: Final[dict[str, type | tuple[type, ...]]] = {
     "live": bool,
     "violation": str,
 }
-_TOP: Final = {"title", "nodes", "seconds", "timing", "weather", "byzantine", "event", "expect"}
+_TOP: Final = {
+    "title", "seed", "nodes", "seconds", "timing", "weather", "byzantine", "drift_ppm", "swarm",
+    "event", "expect",
+}  # fmt: skip
+_EVENT: Final = ("do", "at", "when", "after", "delay_s", "id")
+_UNDONE: Final = {"restore_backup": "back_up", "resume": "pause"}
+"""What has to come first."""
+_NOT_RATES: Final = {"n", "chaos_s", "weather", "byzantine", "disk_losers"}
+"""Knobs of a swarm that the file tells elsewhere, or otherwise."""
+RATE_MAX: Final = 100_000
+DRIFT_PPM_MAX: Final = 100_000
+SEED_MAX: Final = 2**63 - 1
+
+
+def swarm_rates() -> list[str]:
+    """The knobs of `[swarm]` that are numbers."""
+    return [each for each in Knobs.__dataclass_fields__ if each not in _NOT_RATES]
 
 
 def load_scenario(path: Path) -> Scenario:
@@ -126,7 +159,9 @@ def load_scenario(path: Path) -> Scenario:
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise InputFault(f"{path}: {error}") from None
+        place = re.search(r"at line (\d+)", str(error))
+        line = place.group(1) if place else max(1, text.count("\n"))
+        raise InputFault(f"{path}:{line}: {error}") from None
     return _Reader(path, text).scenario(document)
 
 
@@ -151,6 +186,7 @@ class _Reader:
         timing = document.get("timing", {})
         self._known(timing, {"timeout_base_ms", "timeout_ms_max"}, "timing")
         happenings = self._happenings(document.get("event", []), seconds)
+        swarm = self._swarm(document, byzantine)
         title = document.get("title", "")
         if not isinstance(title, str) or not title:
             raise self.fault(self._line("title"), "title: one sentence that says what happens")
@@ -159,12 +195,15 @@ class _Reader:
             title,
             self._nodes,
             seconds,
-            self._integer(timing, "timeout_base_ms", 10, 60_000, 1_000),
-            self._integer(timing, "timeout_ms_max", 10, 600_000, 8_000),
+            self._integer(timing, "timeout_base_ms", 10, 60_000, TIMEOUT_BASE_MS),
+            self._integer(timing, "timeout_ms_max", 10, 600_000, TIMEOUT_MS_MAX),
             self._weather(document.get("weather", {})),
             byzantine,
             happenings,
             self._expectations(document.get("expect", {})),
+            self._integer(document, "seed", 0, SEED_MAX, 1),
+            self._drift(document.get("drift_ppm", {})),
+            swarm,
         )
 
     # Tables.
@@ -177,8 +216,8 @@ class _Reader:
             at = self._line(name, line)
             self._node(name, at)
             if kind not in ADVERSARIES and kind != TWINS:
-                known = ", ".join((*ADVERSARIES, TWINS))
-                raise self.fault(at, f"byzantine.{name}: no adversary {kind!r}; there are {known}")
+                known = _known_words(kind, (*ADVERSARIES, TWINS))
+                raise self.fault(at, f"byzantine.{name}: no adversary {kind!r}{known}")
         most = faults_max(self._nodes)
         if len(table) > most:
             raise self.fault(line, f"{len(table)} of {self._nodes} lie; the promise is for {most}")
@@ -192,8 +231,8 @@ class _Reader:
         for name, value in table.items():
             at = self._line(name, line)
             if not hasattr(weather, name):
-                known = ", ".join(Weather.__dataclass_fields__)
-                raise self.fault(at, f"weather.{name}: unknown key; there are {known}")
+                known = _known_words(name, Weather.__dataclass_fields__)
+                raise self.fault(at, f"weather.{name}: unknown key{known}")
             most = 60_000 if "_ms" in name else 1
             if isinstance(value, bool) or not isinstance(value, int | float):
                 raise self.fault(at, f"weather.{name}: a number")
@@ -201,6 +240,54 @@ class _Reader:
                 raise self.fault(at, f"weather.{name}: between 0 and {most}")
             setattr(weather, name, float(value))
         return weather
+
+    def _drift(self, table: object) -> dict[str, int]:
+        line = self._line("[drift_ppm]")
+        if not isinstance(table, dict):
+            raise self.fault(line, "drift_ppm: a table of nodes and numbers")
+        for name, value in table.items():
+            at = self._line(name, line)
+            self._node(name, at)
+            if not _is(value, int) or abs(value) > DRIFT_PPM_MAX:
+                most = f"{-DRIFT_PPM_MAX} to {DRIFT_PPM_MAX}"
+                raise self.fault(at, f"drift_ppm.{name}: a whole number from {most}")
+        return dict(table)
+
+    def _swarm(self, document: dict[str, Any], byzantine: Mapping[str, str]) -> Knobs | None:
+        """The knobs of random trouble; the network's own are those of the whole file."""
+        table, line = document.get("swarm"), self._line("[swarm]")
+        if table is None:
+            return None
+        if "event" in document:
+            raise self.fault(line, "swarm: it makes its own events; leave [[event]] out")
+        knobs = Knobs(self._nodes, byzantine=dict(byzantine))
+        self._known(table, {*swarm_rates(), "disk_losers"}, "swarm")
+        for name, value in table.items():
+            at, default = self._line(name, line), getattr(knobs, name)
+            if name == "disk_losers":
+                self._losers(value, knobs, at)
+            elif isinstance(default, int) and not _is(value, int):
+                raise self.fault(at, f"swarm.{name}: a whole number")
+            elif isinstance(value, bool) or not isinstance(value, int | float):
+                raise self.fault(at, f"swarm.{name}: a number")
+            elif not 0 <= value <= RATE_MAX:
+                raise self.fault(at, f"swarm.{name}: between 0 and {RATE_MAX}")
+            else:
+                setattr(knobs, name, type(default)(value))
+        return knobs
+
+    def _losers(self, table: object, knobs: Knobs, line: int) -> None:
+        if not isinstance(table, dict):
+            raise self.fault(line, "swarm.disk_losers: a table of nodes and kinds")
+        for name, kind in table.items():
+            self._node(name, line)
+            if kind not in LOSSES:
+                known = _known_words(kind, LOSSES)
+                raise self.fault(line, f"swarm.disk_losers.{name} = {kind!r}{known}")
+            knobs.disk_losers[name] = kind
+        faulty, most = len({*knobs.byzantine, *knobs.disk_losers}), faults_max(self._nodes)
+        if faulty > most:
+            raise self.fault(line, f"{faulty} of {self._nodes} fail; the promise is for {most}")
 
     def _expectations(self, table: object) -> dict[str, Any]:
         line = self._line("[expect]")
@@ -210,8 +297,8 @@ class _Reader:
             at = self._line(name, line)
             kind = _EXPECTED.get(name)
             if kind is None:
-                known = ", ".join(_EXPECTED)
-                raise self.fault(at, f"expect.{name}: unknown key; there are {known}")
+                known = _known_words(name, _EXPECTED)
+                raise self.fault(at, f"expect.{name}: unknown key{known}")
             if not _is(value, kind):
                 raise self.fault(at, f"expect.{name}: {_named(kind)}")
             if value is False:
@@ -226,38 +313,107 @@ class _Reader:
             for number, line in enumerate(self._lines, 1)
             if re.match(r"\s*\[\[\s*event\s*\]\]", line)
         ]
-        lines += [1] * (len(events) - len(lines))
-        return tuple(
-            self._happening(event, line, seconds)
-            for event, line in zip(events, lines, strict=False)
+        if len(lines) != len(events):
+            raise self.fault(self._line("event"), "event: tables, each under [[event]]")
+        happenings = tuple(
+            self._happening(event, line, seconds) for event, line in zip(events, lines, strict=True)
         )
+        self._connected(happenings, seconds)
+        return happenings
+
+    def _connected(self, happenings: tuple[Happening, ...], seconds: float) -> None:
+        """What events say of each other is possible."""
+        by_id: dict[str, Happening] = {}
+        for each in happenings:
+            if each.id in by_id:
+                before = by_id[each.id].line
+                raise self.fault(each.line, f"id {each.id!r} is taken, in line {before}")
+            if each.id:
+                by_id[each.id] = each
+        for each in happenings:
+            again = each.arguments.get("again", "")
+            for word, other in (("after", each.after), ("again", again)):
+                if other and other not in by_id:
+                    at = self._line(word, each.line)
+                    known = _known_words(other, by_id)
+                    raise self.fault(at, f"{word}: no event has the id {other!r}{known}")
+            if again and by_id[again].deed != "submit":
+                raise self.fault(self._line("again", each.line), f"again: {again!r} is no submit")
+            self._follows(each, by_id, seconds)
+            self._prepared(each, happenings)
+
+    def _follows(self, happening: Happening, by_id: dict[str, Happening], seconds: float) -> None:
+        """It has a beginning, and comes before the end."""
+        chain, delay_s = [happening], happening.delay_s
+        while chain[-1].after:
+            before = by_id[chain[-1].after]
+            if before in chain:
+                ids = " waits for ".join(each.after for each in chain)
+                raise self.fault(happening.line, f"{ids} waits for itself: this can never fire")
+            chain.append(before)
+            delay_s += before.delay_s
+        at_s = chain[-1].at_s or 0.0
+        if at_s + delay_s > seconds:
+            cause = f"not before {at_s + delay_s:g} s: this can never fire, the run ends after"
+            raise self.fault(happening.line, f"{cause} {seconds:g} s")
+
+    def _prepared(self, happening: Happening, happenings: tuple[Happening, ...]) -> None:
+        """A backup was made before it is restored, a process stopped before it goes on."""
+        first = _UNDONE.get(happening.deed)
+        if first is None:
+            return
+        node = happening.arguments["node"]
+        known = {*NAMES, *(f"{each}2" for each in NAMES)}
+        for each in happenings:
+            both_named = node in known and each.arguments.get("node") in known
+            is_other = both_named and each.arguments["node"] != node
+            is_later = (
+                each.at_s is not None and happening.at_s is not None and each.at_s > happening.at_s
+            )
+            if each.deed == first and not is_other and not is_later:
+                return
+        cause = f"{happening.deed} of {node}: no {first} comes before it, this can never fire"
+        raise self.fault(happening.line, cause)
 
     def _happening(self, event: dict[str, Any], line: int, seconds: float) -> Happening:
         deed = event.get("do")
-        if deed not in _ARGUMENTS:
-            raise self.fault(line, f"do = {deed!r}; an event does one of {', '.join(_ARGUMENTS)}")
+        if not isinstance(deed, str) or deed not in _ARGUMENTS:
+            raise self.fault(line, f"do = {deed!r}{_known_words(deed, _ARGUMENTS)}")
         allowed = _ARGUMENTS[deed]
         for name in event:
-            if name not in {"do", "at", "when", *allowed}:
+            if name not in {*_EVENT, *allowed}:
                 at = self._line(name, line)
-                known = ", ".join(("at", "when", *allowed))
-                raise self.fault(at, f"{name}: unknown key; {deed} has {known}")
+                known = _known_words(name, (*_EVENT, *allowed))
+                raise self.fault(at, f"{name}: unknown key of {deed}{known}")
         arguments = {name: event[name] for name in allowed if name in event}
-        self._arguments(deed, arguments, line)
-        at_s, when = event.get("at"), event.get("when")
-        if (at_s is None) == (when is None):
-            raise self.fault(line, "an event has either `at` (seconds) or `when` (a state)")
-        if when is not None:
-            return Happening(line, deed, arguments, None, self._when(when, line))
-        if isinstance(at_s, bool) or not isinstance(at_s, int | float) or at_s < 0:
-            raise self.fault(self._line("at", line), "at: seconds, 0 or more")
-        if at_s > seconds:
-            cause = f"at = {at_s}: this can never fire, the run ends after {seconds:g} s"
-            raise self.fault(self._line("at", line), cause)
-        return Happening(line, deed, arguments, float(at_s))
+        after, mark = event.get("after", ""), event.get("id", "")
+        for name, value in (("after", after), ("id", mark)):
+            if not isinstance(value, str):
+                raise self.fault(self._line(name, line), f"{name}: a string")
+        self._arguments(deed, arguments, line, follows=bool(after))
+        if sum(name in event for name in ("at", "when", "after")) != 1:
+            cause = "an event has either `at` (seconds), `when` (a state) or `after` (another's id)"
+            raise self.fault(line, cause)
+        if "delay_s" in event and not after:
+            raise self.fault(self._line("delay_s", line), "delay_s: only with `after`")
+        at_s = self._moment(event, "at", line, seconds) if "at" in event else None
+        delay_s = self._moment(event, "delay_s", line, seconds) if "delay_s" in event else 0.0
+        when = self._when(event["when"], line) if "when" in event else None
+        return Happening(line, deed, arguments, at_s, when, after, delay_s, mark)
 
-    def _arguments(self, deed: str, arguments: dict[str, Any], line: int) -> None:
+    def _moment(self, event: dict[str, Any], name: str, line: int, seconds: float) -> float:
+        value, at = event[name], self._line(name, line)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
+            raise self.fault(at, f"{name}: seconds, 0 or more")
+        if value > seconds:
+            cause = f"{name} = {value}: this can never fire, the run ends after {seconds:g} s"
+            raise self.fault(at, cause)
+        return float(value)
+
+    def _arguments(self, deed: str, arguments: dict[str, Any], line: int, *, follows: bool) -> None:
         for name, kind in _ARGUMENTS[deed].items():
+            if name == "node" and follows and arguments.get(name) == SAME:
+                continue
             if name not in arguments:
                 if name in _OPTIONAL and deed != "cut_one_way":
                     continue
@@ -266,21 +422,30 @@ class _Reader:
             if not _is(value, kind):
                 raise self.fault(at, f"{name}: {_named(kind)}")
             self._argument(name, value, at)
+        node = arguments.get("node")
+        if deed == "show_twin" and node not in self._twins:
+            at = self._line("node", line)
+            raise self.fault(at, f"{node} has no twin: [byzantine] {node} = {TWINS!r} is missing")
 
     def _argument(self, name: str, value: Any, line: int) -> None:
-        if name in {"node", "source", "target"}:
+        if name in {"node", "source", "target"} and isinstance(value, str):
             self._node(value, line, role=name == "node")
         elif name in _CHOICES and value not in _CHOICES[name]:
             raise self.fault(line, f"{name} = {value!r}: one of {', '.join(_CHOICES[name])}")
         elif name == "groups":
-            for group in value:
-                for node in group if isinstance(group, list) else [group]:
-                    self._node(node, line)
-        elif name == "to":
-            for node in value:
-                self._node(node, line)
+            if not all(isinstance(group, list) for group in value):
+                raise self.fault(line, "groups: a list of lists of nodes")
+            self._nodes_of([node for group in value for node in group], line)
+        elif isinstance(value, list):
+            self._nodes_of(value, line)
         elif isinstance(value, int) and name != "offset_ms" and value < 0:
             raise self.fault(line, f"{name}: not below 0")
+
+    def _nodes_of(self, nodes: list[object], line: int) -> None:
+        for index, node in enumerate(nodes):
+            self._node(node, line)
+            if node in nodes[:index]:
+                raise self.fault(line, f"{node} is named twice")
 
     def _when(self, table: object, line: int) -> When:
         at = self._line("when", line)
@@ -288,7 +453,8 @@ class _Reader:
             raise self.fault(at, "when: a table like {height = 3, view = 0, step = ...}")
         for name in table:
             if name not in {"height", "view", "step", "node"}:
-                raise self.fault(at, f"when.{name}: unknown key; height, view, step, node")
+                known = _known_words(name, ("height", "view", "step", "node"))
+                raise self.fault(at, f"when.{name}: unknown key{known}")
         step, node = table.get("step"), table.get("node", "any")
         height, view = table.get("height"), table.get("view")
         if step not in STEPS:
@@ -318,6 +484,8 @@ class _Reader:
         twins = {f"{each}2" for each in self._twins}
         if name in names or name in twins or (role and name in ROLES):
             return
+        if role and name == SAME:
+            raise self.fault(line, "node = 'same' is the node of the event before: only with after")
         raise self.fault(line, f"no node {name!r}: there are {', '.join(names)}")
 
     def _seconds(self, document: dict[str, Any]) -> float:
@@ -342,8 +510,8 @@ class _Reader:
         for name in table:
             if name not in known:
                 place = f"{where}.{name}" if where else name
-                listed = ", ".join(sorted(known))
-                raise self.fault(self._line(name), f"{place}: unknown key; there are {listed}")
+                listed = _known_words(name, sorted(known))
+                raise self.fault(self._line(name), f"{place}: unknown key{listed}")
 
     def _line(self, name: str, after: int = 1) -> int:
         """Where `name` stands first, from line `after` on; `after` where it is not found."""
@@ -356,6 +524,14 @@ class _Reader:
             if pattern.search(self._lines[number - 1]):
                 return number
         return after
+
+
+def _known_words(word: object, known: Iterable[str]) -> str:
+    """The likely one, and all that there are."""
+    words = list(known)
+    close = get_close_matches(str(word), words, 1)
+    likely = f"; did you mean {close[0]!r}?" if close else ""
+    return f"{likely}; there are {', '.join(words)}" if words else likely
 
 
 def _is(value: object, kind: type | tuple[type, ...]) -> bool:

@@ -1,30 +1,33 @@
 """Plays a scenario: does its deeds at their time or state, and holds it to its expectations."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from copy import copy
+from dataclasses import replace as with_fields
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec.structs import replace
 
 from chain.certificate import Commit
-from consensus.messages import NewView, Packet, Prepare, PrePrepare, Signed, ViewChange
+from consensus.messages import NewView, Prepare, PrePrepare, Signed, ViewChange
 from node.simulator.adversaries import ADVERSARIES
-from node.simulator.chaos import mend
+from node.simulator.chaos import Chaos, mend
 from node.simulator.consortium import PARAMETERS
+from node.simulator.filters import Filter
 from node.simulator.invariants import Violation
-from node.simulator.network import Frame, words_of
 from node.simulator.observers import Committed, Observer
 from node.simulator.run import (
     DecisionViews,
     Outcome,
     conclude,
+    demand_clean_end,
     demand_convergence,
     demand_liveness,
     heal_core,
 )
-from node.simulator.scenario import Happening, Scenario, When
+from node.simulator.scenario import ROLES, SAME, Happening, Scenario, When
 from node.simulator.swarm import TWINS
-from node.simulator.world import World
+from node.simulator.world import Submission, World
 
 if TYPE_CHECKING:
     from node.simulator.machine import Machine
@@ -37,18 +40,24 @@ _STEPS: Final = {
     NewView: "new_view",
 }
 """What a message tells of its sender."""
+_OF_THE_RUNNING: Final = {"crash", "pause", "resume"}
+_OF_THE_DEAD: Final = {"wipe", "restore_backup"}
 
 
 def play(
     scenario: Scenario,
     seed: int,
     *,
+    deeds: "Deeds | None" = None,
+    observers: Iterable[Observer] = (),
     keep_trace: bool = False,
     finished: Callable[[World], None] = lambda _: None,
 ) -> Outcome:
-    """Plays `scenario` under `seed`. An event that waited for a state in vain is an error of the
-    scenario, not a pass."""
-    views, deeds = DecisionViews(), Deeds(scenario)
+    """Plays `scenario` under `seed`. An event that waited for a state in vain, or that could not be
+    done when its time came, is an error of the scenario, not a pass; a caller who wants to know
+    which were not done gives `deeds`."""
+    views, judged = DecisionViews(), deeds is None
+    deeds = deeds or Deeds(scenario)
     parameters = replace(
         PARAMETERS,
         timeout_base_ms=scenario.timeout_base_ms,
@@ -59,10 +68,10 @@ def play(
         seed,
         parameters=parameters,
         weather=copy(scenario.weather),
-        observers=(views, deeds),
+        observers=(views, deeds, *observers),
         keep_trace=keep_trace,
     )
-    outcome = Outcome(seed, scenario.nodes)
+    outcome = Outcome(seed, scenario.nodes, scenario=str(scenario.path))
     expected = str(scenario.expectations.get("violation", ""))
     try:
         _play(world, scenario, deeds, views)
@@ -77,28 +86,51 @@ def play(
         conclude(world, outcome)
         finished(world)
         world.close()
-    if outcome.passed and deeds.waiting and not expected:
-        line = deeds.waiting[0].line
-        outcome.harness = f"{scenario.path}:{line}: the state that this event waits for never came"
+    if judged and outcome.passed and not expected:
+        for happening, cause in deeds.undone:
+            outcome.harness = f"{scenario.path}:{happening.line}: {happening.deed}: {cause}"
+            break
     return outcome
 
 
 def _play(world: World, scenario: Scenario, deeds: "Deeds", views: DecisionViews) -> None:
+    if scenario.swarm is not None:
+        weather, chaos_s = copy(scenario.weather), scenario.seconds
+        knobs = with_fields(scenario.swarm, weather=weather, chaos_s=chaos_s)
+        chaos = Chaos(world, knobs)
+        chaos.prepare()
+        world.start()
+        chaos.run()
+    else:
+        _tell(world, scenario, deeds)
+    for observer in world.observers:
+        observer.told()
+    _judge(world, scenario, views)
+
+
+def _tell(world: World, scenario: Scenario, deeds: "Deeds") -> None:
     for name, kind in scenario.byzantine.items():
         if kind == TWINS:
             world.twin(name)
         else:
             world.corrupt(name, ADVERSARIES[kind]())
+    for name, drift_ppm in scenario.drift_ppm.items():
+        world.machines[name].clock.drift_ppm = drift_ppm
     world.start()
     for happening in sorted(
         (each for each in scenario.happenings if each.at_s is not None),
         key=lambda each: each.at_s or 0.0,
     ):
         assert happening.at_s is not None, "so they were chosen"
-        world.advance(max(0.0, happening.at_s - world.now_s))
+        _advance_to(world, happening.at_s)
         deeds.do(happening)
-    world.advance(max(0.0, scenario.seconds - world.now_s))
-    _judge(world, scenario, views)
+    _advance_to(world, scenario.seconds)
+
+
+def _advance_to(world: World, at_s: float) -> None:
+    """What is done at one moment is done before anything else of that moment happens."""
+    if at_s > world.now_s:
+        world.advance(at_s - world.now_s)
 
 
 def _judge(world: World, scenario: Scenario, views: DecisionViews) -> None:
@@ -129,6 +161,7 @@ def _judge(world: World, scenario: Scenario, views: DecisionViews) -> None:
         core = heal_core(world)
         demand_liveness(world, core, views)
         demand_convergence(world)
+        demand_clean_end(world)
 
 
 class Deeds(Observer):
@@ -136,6 +169,24 @@ class Deeds(Observer):
 
     def __init__(self, scenario: Scenario) -> None:
         self.waiting = [each for each in scenario.happenings if each.when is not None]
+        self._left = list(scenario.happenings)
+        self._followers = [each for each in scenario.happenings if each.after]
+        self._impossible: list[tuple[Happening, str]] = []
+        self._submitted: dict[str, Submission] = {}
+        self.is_over = False
+
+    def told(self) -> None:
+        """Nothing is done any more while the network heals."""
+        self.is_over = True
+
+    @property
+    def undone(self) -> list[tuple[Happening, str]]:
+        """Events that did nothing, and why; those that could not be done when their time came
+        first."""
+        never = "the state that this event waits for never came"
+        unfollowed = "the event that this one comes after never came, or too late"
+        left = [(each, never if each.when else unfollowed) for each in self._left]
+        return self._impossible + left
 
     def sent(self, machine: "Machine", signed: Signed) -> None:
         """A message tells what its sender has come to."""
@@ -149,6 +200,8 @@ class Deeds(Observer):
         self._come(machine, "committed", certificate.height, certificate.view)
 
     def _come(self, machine: "Machine", step: str, height: int, view: int) -> None:
+        if self.is_over:
+            return
         for happening in list(self.waiting):
             when = happening.when
             assert when is not None, "so they were chosen"
@@ -157,57 +210,97 @@ class Deeds(Observer):
                 self.do(happening, machine.name)
 
     def do(self, happening: Happening, here: str | None = None) -> None:
-        """Does it now; `here` is the node whose state was waited for."""
+        """Does it now; `here` is the node whose state was waited for, or to which the event before
+        was done."""
         world, arguments = self.world, dict(happening.arguments)
-        node = self._named(arguments.pop("node", ""), here)
+        self._left.remove(happening)
+        wanted = arguments.pop("node", None)
+        node = self._named(wanted, here) if wanted else ""
+        for each in self._followers:
+            if each.after == happening.id:
+                # Ends with the world where it is later than the scenario.
+                world.loop.call_later(each.delay_s, partial(self._do_later, each, node))
         deed = getattr(self, f"_{happening.deed}", None)
-        if deed is not None:
+        if wanted and not node:
+            self._impossible.append((happening, f"no node is {wanted} at that moment"))
+        elif cause := self._hindrance(happening.deed, node):
+            self._impossible.append((happening, cause))
+        elif happening.deed == "submit":
+            self._submit(node, arguments, happening.id)
+        elif deed is not None:
             deed(node, arguments)
         elif node:
             getattr(world, happening.deed)(node, **arguments)
         else:
             getattr(world, happening.deed)(**arguments)
 
-    def _submit(self, node: str, arguments: dict[str, Any]) -> None:
+    def _do_later(self, happening: Happening, here: str) -> None:
+        if not self.is_over:
+            self.do(happening, here)
+
+    def _hindrance(self, deed: str, node: str) -> str:
+        """Why it cannot be done now; empty where it can."""
+        machine = self.world.machines.get(node)
+        if machine is None:
+            return ""
+        if deed in _OF_THE_RUNNING and machine.life is None:
+            return f"{node} is down at that moment"
+        if deed in _OF_THE_DEAD and machine.life is not None:
+            return f"{node} is up at that moment, and uses its directories"
+        if deed == "restore_backup" and not machine.has_backup:
+            return f"nothing of {node} was backed up until then"
+        if deed in {"restart", "mend"} and machine.life is not None:
+            return f"{node} is up at that moment"
+        return ""
+
+    def _submit(self, node: str, arguments: dict[str, Any], mark: str) -> None:
+        old = self._submitted.get(arguments.get("again", ""))
         for _ in range(arguments.get("count", 1)):
-            self.world.submit(node, attachment_bytes=arguments.get("attachment_bytes", 0))
+            if old is not None:
+                self.world.submit(node, raw=old.raw, attachments=old.attachments)
+                continue
+            size = arguments.get("attachment_bytes", 0)
+            submission = self.world.submit(node, attachment_bytes=size)
+            if mark:
+                self._submitted.setdefault(mark, submission)
 
     def _restart(self, node: str, _: dict[str, Any]) -> None:
-        if node not in self.world.running:
-            self.world.start(node)
+        self.world.start(node)
 
     def _mend(self, node: str, _: dict[str, Any]) -> None:
-        if node not in self.world.running:
-            mend(self.world, node)
+        mend(self.world, node)
 
     def _partition(self, _: str, arguments: dict[str, Any]) -> None:
         self.world.partition(*arguments["groups"], abrupt=arguments.get("abrupt", False))
 
     def _drop(self, _: str, arguments: dict[str, Any]) -> None:
-        self.world.drop(_filter(arguments))
+        self.world.drop(Filter(arguments))
 
     def _show_twin(self, node: str, arguments: dict[str, Any]) -> None:
         self.world.show(node, arguments["to"])
 
     def _crash(self, node: str, arguments: dict[str, Any]) -> None:
         loss = arguments.get("loss", "lost")
-        if node not in self.world.running:
-            return
         if "after_effects" in arguments:
             self.world.crash_after(node, arguments["after_effects"], arguments.get("kind"), loss)
         else:
             self.world.crash(node, loss)
 
     def _named(self, name: str, here: str | None) -> str:
+        """The node that is meant; empty where there is none now."""
         world = self.world
+        if name == SAME:
+            return here or ""
+        if name not in ROLES:
+            return name
+        if not world.running:
+            return ""
         if name == "any":
             return here or world.streams["story"].choice(world.running)
-        if name not in {"primary", "backup"}:
-            return name
         primary = world.primary(here if here in world.running else None)
         if name == "primary":
             return primary
-        return next(each for each in world.running if each != primary)
+        return next((each for each in world.running if each != primary), "")
 
 
 def _fits(when: When, machine: "Machine", step: str, height: int, view: int) -> bool:
@@ -222,18 +315,3 @@ def _fits(when: When, machine: "Machine", step: str, height: int, view: int) -> 
         return False
     replica = life.node.engine.replica
     return (replica.primary == machine.member) == (when.node == "primary")
-
-
-def _filter(arguments: dict[str, Any]) -> Callable[[Frame, Packet | None], bool]:
-    def is_lost(frame: Frame, packet: Packet | None) -> bool:
-        if arguments.get("source", frame.source) != frame.source:
-            return False
-        if arguments.get("target", frame.target) != frame.target:
-            return False
-        message = packet.signed.message if packet is not None else None
-        for name in ("height", "view"):
-            if name in arguments and arguments[name] != getattr(message, name, None):
-                return False
-        return arguments.get("message") in {None, words_of(frame, packet).what}
-
-    return is_lost

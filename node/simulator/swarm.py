@@ -31,6 +31,8 @@ class Knobs:
     """Share of transactions with an attachment."""
     weather: Weather = field(default_factory=Weather)
     partitions: float = 0.0
+    filters: float = 0.0
+    """One kind of message is lost in some directions, until the next healing."""
     crashes: float = 0.0
     armed_crashes: float = 0.0
     """Crashes that fall between two effects."""
@@ -55,7 +57,7 @@ def draw(seed: int) -> Knobs:
     knobs = Knobs(n)
     size = streams["size"]
     # Messages grow with the square of n; a run is to cost about the same whatever n is.
-    scale = min(1.0, (5 / n) ** 1.5)
+    scale = min(1.0, (5 / n) ** 2)
     knobs.chaos_s = size.uniform(10, 40) * scale
     knobs.transactions = round(size.uniform(8, 40) * scale) + 2
     knobs.attachments = size.choice((0.0, 0.0, 0.2))
@@ -71,6 +73,7 @@ def draw(seed: int) -> Knobs:
     clock = streams["clock"]
     knobs.clock_jumps = _rate(clock, 5) if clock.random() < 0.4 else 0.0
     knobs.drift_ppm_max = clock.choice((0, 0, 100, 10_000))
+    knobs.filters = _rate(streams["filters"], 8)
     _draw_traitors(knobs, streams["traitors"])
     return knobs
 

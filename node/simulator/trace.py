@@ -42,6 +42,8 @@ points. note: the scenario's own words."""
 
 LAST_EVENTS: Final = 40
 """How many a failure prints."""
+_TRAVEL: Final = frozenset({"deliver", "drop"})
+_CHATTER: Final = frozenset({"status"})
 
 
 class Event(NamedTuple):
@@ -72,8 +74,9 @@ class Trace:
     """The events of one run."""
 
     def __init__(self, *, keep_all: bool = False) -> None:
-        """Without `keep_all` only the last events are kept; counts and hash cover all of them."""
-        self.events: list[Event] | deque[Event] = [] if keep_all else deque(maxlen=LAST_EVENTS * 4)
+        """Without `keep_all` only the last transitions are; counts and hash cover all events."""
+        self._keep_all = keep_all
+        self.events: list[Event] | deque[Event] = [] if keep_all else deque(maxlen=LAST_EVENTS)
         self.counts: Counter[str] = Counter()
         """Events by kind."""
         self.faults: Counter[str] = Counter()
@@ -82,7 +85,8 @@ class Trace:
 
     def add(self, event: Event) -> None:
         """Appends."""
-        self.events.append(event)
+        if self._keep_all or (event.kind not in _TRAVEL and event.what not in _CHATTER):
+            self.events.append(event)
         self.counts[event.kind] += 1
         self._running.update(repr(tuple(event)).encode())
 
@@ -92,8 +96,10 @@ class Trace:
         return self._running.hexdigest()
 
     def last(self, count: int = LAST_EVENTS) -> list[Event]:
-        """The newest transitions, oldest first: without what merely travels."""
-        chosen = [each for each in self.events if each.kind not in {"deliver", "drop"}]
+        """The newest transitions, oldest first: without arrivals, and without talk about itself."""
+        chosen = [
+            each for each in self.events if each.kind not in _TRAVEL and each.what not in _CHATTER
+        ]
         return chosen[-count:]
 
     def __iter__(self) -> Iterator[Event]:

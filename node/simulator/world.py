@@ -14,7 +14,7 @@ pass. The first broken promise is raised from them as a `Violation`.
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
@@ -24,7 +24,7 @@ from typing import Final, Literal
 
 from chain.errors import InvalidMessage, Rejected
 from chain.genesis import Parameters
-from consensus.messages import Packet, ViewChange
+from consensus.messages import Message, Packet, ViewChange
 from consensus.votes import VoteRecord
 from node.backend import Busy
 from node.backend import Committed as Place
@@ -33,6 +33,7 @@ from node.simulator.byzantine import Adversary
 from node.simulator.clocks import EPOCH_MS
 from node.simulator.consortium import PARAMETERS, Consortium
 from node.simulator.disk import Loss
+from node.simulator.filters import Filter
 from node.simulator.invariants import INVARIANTS, Violation
 from node.simulator.loop import Stuck, VirtualLoop
 from node.simulator.machine import Life, Machine, OldVotes, Watch
@@ -48,7 +49,7 @@ SAMPLE_S: Final = 1.0
 """How often what grows is looked at."""
 WAIT_S: Final = 120.0
 """How long `until` waits unless told otherwise."""
-ANSWER_S: Final = 600.0
+ANSWER_S: Final = 3_000.0
 """How long a simulated client waits for its receipt."""
 SubmissionState = Literal["pending", "acknowledged", "refused", "unknown"]
 
@@ -88,8 +89,10 @@ class World:
         invariants: Iterable[Callable[[], Observer]] = INVARIANTS,
         keep_trace: bool = False,
         real_signatures: bool = False,
+        first: str = "a",
     ) -> None:
-        """`byzantine` names the members that lie, and how. `keep_trace` keeps every event."""
+        """`byzantine` names the members that lie, and how. `keep_trace` keeps every event. `first`
+        is the primary of the first height."""
         self._closing = ExitStack()
         self._closing.enter_context(keyed_hashes(wanted=not real_signatures))
         self.seed = seed
@@ -100,7 +103,7 @@ class World:
         self.network.weather = weather or Weather()
         self.network.on_send = self._sent
         self.network.on_punish = self._punished
-        self.consortium = Consortium(n, parameters)
+        self.consortium = Consortium(n, parameters, first)
         self.genesis = self.consortium.genesis
         self.machines: dict[str, Machine] = {}
         self.submissions: list[Submission] = []
@@ -109,7 +112,6 @@ class World:
         self._metrics = Metrics()
         self._watch = _WorldWatch(self)
         self._views: dict[str, tuple[int, int]] = {}
-        self._clearing: list[asyncio.Task[None]] = []
         self._loss: dict[str, Loss] = {}
         self._sampled_us = 0
         self.observers: list[Observer] = [*(make() for make in invariants), *observers]
@@ -252,6 +254,7 @@ class World:
         """SIGCONT."""
         self.loop.resume(self._life(name).owner)
         self.note("resume", name)
+        self.network.dial_all()
 
     def slow(self, name: str, factor: float) -> None:
         """Everything that `name` does takes `factor` times as long; 1 ends it."""
@@ -284,7 +287,6 @@ class World:
             for task in life.tasks:
                 # Later, for this may be one of them.
                 self.loop.call_soon(task.cancel)
-            self._clearing += life.tasks
         for observer in self.observers:
             observer.ended(machine, reason)
 
@@ -426,6 +428,7 @@ class World:
     def drop(self, is_lost: Callable[[Frame, Packet | None], bool]) -> None:
         """Frames for which `is_lost` is true never arrive, until `heal`."""
         self.network.filters.append(lambda frame, _: is_lost(frame, self.network.packet(frame)))
+        self.fault("filter", "", str(is_lost) if isinstance(is_lost, Filter) else "")
 
     # Clients.
 
@@ -448,6 +451,7 @@ class World:
             attachments = (content,)
         elif raw is None:
             raw = self.consortium.transaction(sender, now_ms)
+        self.consortium.signed.add(raw)
         submission = Submission(node, raw, attachments)
         self.submissions.append(submission)
         self.note("submit", node, note=sha256(raw).hexdigest()[:8])
@@ -468,6 +472,10 @@ class World:
             submission.id = await desk.submit(submission.raw, submission.attachments)
         except (InvalidMessage, Rejected, Busy) as refusal:
             submission.state, submission.refusal = "refused", refusal.code
+            return
+        except (OSError, StoreProblem) as problem:
+            # What the API answers with status 500: the node's disk, and no fault of the client.
+            submission.state, submission.refusal = "refused", str(problem)
             return
         place = await desk.committed(submission.id, ANSWER_S)
         if place is not None:
@@ -523,7 +531,8 @@ class World:
             try:
                 reached = self.loop.run_until(stop_us, is_over)
             except Stuck as stuck:
-                raise Violation("stuck", "", -1, str(stuck)) from stuck
+                self.report(Violation("stuck", "", -1, str(stuck)))
+                reached = False
             self._check()
             if reached:
                 return True
@@ -581,8 +590,12 @@ class World:
 
     def has_transaction(self, name: str, transaction_id: bytes) -> bool:
         """True where `name` is up and holds the transaction in a block."""
+        return self.place(name, transaction_id) is not None
+
+    def place(self, name: str, transaction_id: bytes) -> tuple[int, int] | None:
+        """Height and index of the transaction, where `name` is up and holds it in a block."""
         life = self.machines[name].life
-        return life is not None and life.store.find_transaction(transaction_id) is not None
+        return life.store.find_transaction(transaction_id) if life is not None else None
 
     def exported(self, name: str) -> bytes:
         """A digest of the whole state and the tip of a running node, by the shipped store."""
@@ -612,7 +625,7 @@ class World:
             return
         life.spoken.add(signed.signature)
         message = signed.message
-        if isinstance(message, ViewChange):
+        if isinstance(message, ViewChange) and machine.honest:
             at = (message.height, message.view)
             if self._views.get(machine.name, (0, 0)) < at:
                 self._views[machine.name] = at
@@ -634,13 +647,14 @@ class World:
             if machine.life is not None:
                 machine.life.power.on = False
                 self._over(machine, "stop", "the world ends")
-        self.loop.run_until(self.loop.now_us)
+        with suppress(Stuck):  # it was reported when it came
+            self.loop.run_until(self.loop.now_us)
         self._closing.close()
         self.loop.close()
 
     def leftovers(self) -> list[str]:
-        """Tasks of ended lives that still run: leaks."""
-        return [task.get_name() for task in self._clearing if not task.done()]
+        """Tasks that still run when every life has ended, whoever began them: leaks."""
+        return sorted(task.get_name() for task in asyncio.all_tasks(self.loop))
 
     def __enter__(self) -> "World":
         return self
@@ -668,6 +682,23 @@ class _WorldWatch(Watch):
         )
         for observer in world.observers:
             observer.persisted(machine, record, durable=durable)
+
+    def signed(self, machine: Machine, message: Message) -> None:
+        """To the trace and all observers."""
+        world, block_hash = self._world, getattr(message, "block_hash", b"")
+        world.trace.add(
+            Event(
+                world.loop.now_us,
+                "sign",
+                machine.name,
+                what=str(type(message).__struct_config__.tag),
+                height=message.height,
+                view=message.view,
+                block=block_hash.hex()[:8],
+            )
+        )
+        for observer in world.observers:
+            observer.signed(machine, message)
 
     def committed(self, machine: Machine, committed: Committed) -> None:
         """To the trace and all observers."""

@@ -36,12 +36,19 @@ ADMINISTRATOR: Final = "-administrator"
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How to make it. `overrides` maps a node ("" for all) to keys of node.toml."""
+    """How to make it. `overrides` maps a node ("" for all) to keys of node.toml; `launcher` is that
+    of the network (see `Testnet`)."""
 
     validators: int = 4
     seed: int | None = None
     latency_ms: int = 0
     overrides: Mapping[str, Mapping[str, object]] | None = None
+    launcher: str = ""
+
+    def given(self, name: str) -> dict[str, object]:
+        """What is overridden at the node `name`."""
+        overrides = self.overrides or {}
+        return {**overrides.get("", {}), **overrides.get(name, {})}
 
 
 def make_testnet(path: Path, settings: Settings) -> Testnet:
@@ -56,9 +63,7 @@ def make_testnet(path: Path, settings: Settings) -> Testnet:
     ]
     ports = iter(free_ports(2 * settings.validators))
     nodes = tuple(
-        TestnetNode(
-            each.id, each.id, each.role, f"http://{HOST}:{next(ports)}", f"{HOST}:{next(ports)}"
-        )
+        _placed(each, settings.given(each.id), (next(ports), next(ports)))
         for each in organizations
         if each.node is not None
     )
@@ -73,6 +78,7 @@ def make_testnet(path: Path, settings: Settings) -> Testnet:
         settings.latency_ms,
         tuple(each.id for each in organizations),
         nodes,
+        settings.launcher,
     )
     save_genesis(testnet.genesis, genesis)
     for organization, card in zip(organizations, cards, strict=True):
@@ -81,6 +87,21 @@ def make_testnet(path: Path, settings: Settings) -> Testnet:
     _save_wallets(testnet.wallets, organizations, random)
     save_testnet(testnet)
     return testnet
+
+
+def _placed(
+    organization: Organization, given: Mapping[str, object], ports: tuple[int, int]
+) -> TestnetNode:
+    """The node where its configuration puts it, which is on loopback unless something is given."""
+    api = given.get("api.listen", f"{HOST}:{ports[0]}")
+    scheme = "https" if "api.tls_certificate" in given else "http"
+    return TestnetNode(
+        organization.id,
+        organization.id,
+        organization.role,
+        f"{scheme}://{api}",
+        str(given.get("p2p.listen", f"{HOST}:{ports[1]}")),
+    )
 
 
 def _check_overrides(settings: Settings, names: Collection[str]) -> None:
@@ -102,7 +123,7 @@ def _lay_out(
         node = testnet.node(organization.id)
         write_whole(directory.config_path, node_toml(_node_settings(node, settings)).encode())
         load_file(directory.config_path, {}, {})
-        shutil.copyfile(testnet.genesis, directory.genesis_path)
+        write_whole(directory.genesis_path, testnet.genesis.read_bytes(), 0o644)
         VoteStore(directory.votes_path).create()
     return directory
 
@@ -118,8 +139,7 @@ def _node_settings(node: TestnetNode, settings: Settings) -> dict[str, object]:
         # The nodes share this machine: threads beyond its cores would only take turns.
         "workers": max(1, min(2, (os.cpu_count() or 1) // settings.validators)),
     }
-    overrides = settings.overrides or {}
-    return made | dict(overrides.get("", {})) | dict(overrides.get(node.name, {}))
+    return made | settings.given(node.name)
 
 
 def _save_wallets(path: Path, organizations: list[Organization], random: Random) -> None:

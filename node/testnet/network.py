@@ -63,7 +63,7 @@ class Seen:
 def start(testnet: Testnet, names: Sequence[str]) -> dict[str, "subprocess.Popen[bytes]"]:
     """Starts those of `names` that do not run; their processes."""
     started = {
-        name: spawn(testnet.directory(name))
+        name: spawn(testnet.directory(name), testnet.launcher_of(name))
         for name in names
         if testnet.directory(name).running() is None
     }

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Literal
 
@@ -26,21 +26,37 @@ POLL_S: Final = 0.02
 TAIL_LINES: Final = 12
 
 
-def spawn(directory: Directory) -> "subprocess.Popen[bytes]":
-    """Starts the node of `directory` in a session of its own, its output in log/console.log."""
+def spawn(directory: Directory, launcher: Sequence[str] = ()) -> "subprocess.Popen[bytes]":
+    """Starts the node of `directory` in a session of its own, its output in log/console.log.
+
+    `launcher` stands before its command, and must become it (exec) rather than stay beside it.
+    Raises `OperatorError` (E041) where there is no such program.
+    """
     directory.log_path.mkdir(exist_ok=True)
     console = os.open(
         directory.log_path / CONSOLE, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600
     )
     try:
-        return subprocess.Popen(  # noqa: S603 - our own interpreter and arguments
-            [sys.executable, "-P", "-m", "node.cli", "run", "--dir", str(directory.path)],
+        return subprocess.Popen(  # noqa: S603 - our own interpreter, the operator's launcher
+            [
+                *launcher,
+                sys.executable,
+                "-P",
+                "-m",
+                "node.cli",
+                "run",
+                "--dir",
+                str(directory.path),
+            ],
             stdin=subprocess.DEVNULL,
             stdout=console,
             stderr=console,
             env=_environment(os.environ),
             start_new_session=True,
         )
+    except OSError as error:
+        program = launcher[0] if launcher else sys.executable
+        raise OperatorError("E041", f"{program}: {error.strerror}") from None
     finally:
         os.close(console)
 

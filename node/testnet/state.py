@@ -1,6 +1,7 @@
 """What a test network remembers between commands: `testnet.json` in its directory."""
 
 import json
+import shlex
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
@@ -31,7 +32,11 @@ class TestnetNode:
 
 @dataclass(frozen=True, slots=True)
 class Testnet:
-    """A network in `path`. `organizations` are all members, those without a node included."""
+    """A network in `path`. `organizations` are all members, those without a node included.
+
+    `launcher` is a command that starts each node's own, as a shell would write it; `{node}` in it
+    stands for the node's name.
+    """
 
     __test__ = False
 
@@ -42,6 +47,7 @@ class Testnet:
     latency_ms: int
     organizations: tuple[str, ...]
     nodes: tuple[TestnetNode, ...]
+    launcher: str = ""
 
     @property
     def wallets(self) -> Path:
@@ -64,6 +70,10 @@ class Testnet:
                 return node
         names = ", ".join(node.name for node in self.nodes)
         raise OperatorError("E061", f"no node is named {name!r}; there are {names}")
+
+    def launcher_of(self, name: str) -> list[str]:
+        """The words that stand before the command of the node `name`."""
+        return [word.replace("{node}", name) for word in shlex.split(self.launcher)]
 
     def wallet(self, name: str) -> Path | None:
         """The demo wallet of that name, if there is one."""

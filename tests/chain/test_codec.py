@@ -10,8 +10,10 @@ from msgspec import Meta
 
 from chain.block import HEADER, Header
 from chain.codec import FORMAT_VERSION, Codec, Record
+from chain.document import from_document, to_document
 from chain.errors import InvalidMessage
 from chain.transaction import BODY, Transaction
+from chain.types import PublicKey
 
 
 class Leaf(Record, frozen=True, tag="leaf"):
@@ -142,6 +144,16 @@ def test_every_mutation_of_a_transaction_is_itself_or_refused(data: st.DataObjec
     except InvalidMessage:
         return
     assert BODY.encode(value) == raw
+
+
+class Optional(Record, frozen=True):
+    key: PublicKey | None
+
+
+def test_an_optional_identifier_is_hex_in_a_document_too() -> None:
+    document = to_document(Optional(b"\xfb" * 32))
+    assert document == {"key": "fb" * 32}
+    assert from_document(Optional, document) == Optional(b"\xfb" * 32)
 
 
 @pytest.mark.parametrize("value", [["MARISOL", 1, []], ["leaf", 1, ["MARISOL"] * 4], "MARISOL"])

@@ -4,7 +4,7 @@ The node is as small as its wire: one process, one block a transaction, the real
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -30,6 +30,7 @@ from ledger import queries
 from ledger.execute import BlockContext, execute
 from ledger.genesis import genesis_writes
 from ledger.prepare import prepare
+from tests.ledger.ledger_world import DictState
 
 FAST = KdfLimits(1, 8_192)
 NOW_MS = 1_800_000_000_000
@@ -70,24 +71,16 @@ def _member(name: str, role: str, key: PrivateKey, wallets: list[Wallet], seed: 
     return Member(name, name.title(), role, key.public, cards, node)  # type: ignore[arg-type]
 
 
-class Ledger:
+class Ledger(DictState):
     """The real rules on a dict: a state reader with attachments beside it."""
 
     def __init__(self, genesis: Genesis) -> None:
+        super().__init__(genesis_writes(genesis))
         self.genesis = genesis
-        self.entries: dict[bytes, bytes] = dict(genesis_writes(genesis))
         self.attachments: dict[bytes, bytes] = {}
         self.committed: dict[bytes, tuple[int, Result]] = {}
         self.now_ms = NOW_MS
         self.tip_ms = NOW_MS
-
-    def get(self, key: bytes) -> bytes | None:
-        return self.entries.get(key)
-
-    def scan(self, prefix: bytes, after: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
-        for key in sorted(self.entries):
-            if key.startswith(prefix) and key > after:
-                yield key, self.entries[key]
 
     def commit(self, raw: bytes, attachments: tuple[bytes, ...]) -> Result:
         """Checks every signature and every attachment as a node does, then executes a block."""
@@ -104,11 +97,7 @@ class Ledger:
             assert len(self.attachments[each.hash]) == each.size
         height = len(self.committed) + 1
         execution = execute(self, BlockContext(height, self.now_ms), [prepared])
-        for key, value in execution.writes.items():
-            if value is None:
-                self.entries.pop(key, None)
-            else:
-                self.entries[key] = value
+        self.apply(execution.writes)
         self.committed[prepared.id] = (height, execution.results[0])
         return execution.results[0]
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from chain.block import Block
+from chain.certificate import Certificate, Commit, Seal
 from consensus.effects import (
     Broadcast,
     Effect,
@@ -11,12 +12,12 @@ from consensus.effects import (
     Persist,
     Validate,
 )
-from consensus.messages import Message, Packet, Prepare, PrePrepare, ViewChange
+from consensus.messages import Message, Packet, Prepare, PrePrepare, Status, ViewChange
 from consensus.replica import Replica
 from consensus.timing import Timing
 from consensus.tip import Tip
 from consensus.votes import VoteRecord
-from tests.consensus.cluster import TERM_BLOCKS, block_on, genesis_tip, seal, signed
+from tests.consensus.forms import TERM_BLOCKS, block_on, genesis_tip, seal, signed
 
 E = TypeVar("E", bound=Effect)
 M = TypeVar("M")
@@ -131,3 +132,24 @@ def of(effects: list[Effect], kind: type[E]) -> list[E]:
 def finalized(effects: list[Effect]) -> list[bytes]:
     """Hashes of the blocks that were decided."""
     return [effect.certificate.block_hash for effect in of(effects, Finalize)]
+
+
+def committed(seat: Seat, block: Block, view: int = 0, members: str = "abc") -> Certificate:
+    commit = Commit(block.header.height, view, block.header.hash)
+    seals = tuple(Seal(member, seal(member, commit)) for member in members)
+    return Certificate(commit.height, view, commit.block_hash, seals)
+
+
+def status(
+    height: int,
+    view: int = 0,
+    phase: str = "new",
+    tip: Certificate | None = None,
+    sequence: int = 1,
+) -> Status:
+    return Status(height, view, phase, tip, (), sequence)  # type: ignore[arg-type]
+
+
+def adopt(seat: Seat, block: Block, view: int = 0) -> None:
+    tip = Tip(block.header, committed(seat, block, view), seat.replica.tip.validators)
+    seat.perform(seat.replica.adopt(tip, seat.now))

@@ -23,7 +23,8 @@ from consensus.messages import (
 from consensus.replica import Replica
 from consensus.timing import Timing
 from consensus.votes import VOTE_RECORD, VoteRecord
-from tests.consensus.cluster import TWIN, Cluster, block_on, nested, new_view, record_of, seal
+from tests.consensus.cluster import TWIN, Cluster, record_of
+from tests.consensus.forms import block_on, nested, new_view, seal
 
 Rule = Callable[[str, str, Packet], bool]
 

@@ -20,7 +20,7 @@ from consensus.messages import (
 from consensus.relay import RELAYED_MESSAGES_MAX, RelayTable
 from consensus.standing import Standing
 from consensus.timing import Backoff, Timing
-from tests.consensus.cluster import block_on, genesis_tip, nested, new_view, seal, validators_of
+from tests.consensus.forms import block_on, genesis_tip, nested, new_view, seal, validators_of
 
 X, Y = b"x" * 32, b"y" * 32
 
@@ -236,10 +236,17 @@ class TestCensorship:
     def test_a_later_one_of_no_higher_priority_overtakes(self) -> None:
         for lane, overtakes in ((0, False), (1, True), (2, True)):
             watch = self.watch()
-            for number in (1, 2):
+            for number in (5, 6):
                 young = {lane: float(number)}
                 watch.committed(block_of(b"%d" % number, received_s=young), float(number))
-            assert (watch.suspect(9.0) == "a") is overtakes
+            assert (watch.suspect(10.0) == "a") is overtakes
+
+    def test_r33_what_came_a_moment_later_here_may_have_come_earlier_there(self) -> None:
+        watch = self.watch()
+        for number in range(100):
+            young = {1: number / 21}
+            watch.committed(block_of(b"%d" % number, received_s=young), float(number))
+            assert watch.suspect(float(number)) is None
 
     def test_r33_a_backlog_of_minutes_in_order_is_not_censorship(self) -> None:
         watch = CensorshipWatch()

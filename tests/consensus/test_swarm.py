@@ -9,7 +9,8 @@ from random import Random
 import pytest
 
 from chain.validators import faults_max
-from tests.consensus.cluster import NAMES, Cluster, Faults, member_of
+from tests.consensus.cluster import Cluster, Faults, member_of
+from tests.consensus.forms import NAMES
 
 SEEDS_A_BATCH = 24
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from node.config import SETTINGS, variable
-from tests.network.world import Testnet, medlock
+from tests.network.world import medlock
 
 pytestmark = pytest.mark.network
 VALUES = {"clock_offset_ms": "11000", "p2p.latency_ms": "20"}
@@ -42,16 +42,3 @@ def test_a_switch_in_the_environment_stops_the_node(node: Path, switch: str) -> 
     said = medlock("run", "--dir", node, exit_code=3, environ=given)
     assert "error[E005]" in said.err
     assert variable(SWITCHES[switch]) in said.err
-
-
-def test_links_are_not_cut_on_a_node_that_is_not_for_development(tmp_path: Path) -> None:
-    pair = Testnet(tmp_path / "pair")
-    pair.up("-n", "2", "--set", "development=false")
-    try:
-        said = pair.testnet("partition", "hospital-a/hospital-b", exit_code=3)
-        assert "error[E019]" in said.err
-        assert "development = true" in said.err
-        assert "node.toml" in said.err
-        assert "error[E019]" in pair.testnet("heal", exit_code=3).err
-    finally:
-        pair.down()

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from client.api import Api, connect
 from client.builder import BuiltTransaction, Network, TransactionBuilder
 from client.errors import ApiError
 from client.genesis_file import load_genesis
-from client.transport import Patience
+from client.transport import Call, Patience
 from client.wallet import Wallet, card, load_wallet, new_wallet
 
 T = TypeVar("T")
@@ -109,9 +110,30 @@ class Testnet:
 
     def kill_at_once(self, *names: str) -> None:
         """SIGKILL to all of them, faster than one command for each could."""
+        self._signal(signal.SIGKILL, names)
+
+    def kill_and_wait(self, *names: str) -> None:
+        """SIGKILL to all of them; at return they hold no file."""
+        pids = self._signal(signal.SIGKILL, names)
+        deadline_s = time.monotonic() + WAIT_S
+        while any(has_files(pid) for pid in pids):
+            assert time.monotonic() < deadline_s, "a killed process holds files"
+            time.sleep(POLL_S)
+
+    def pause_at_once(self, *names: str) -> None:
+        """SIGSTOP to all of them; at return all have stopped."""
+        pids = self._signal(signal.SIGSTOP, names)
+        deadline_s = time.monotonic() + WAIT_S
+        while not all(is_stopped(pid) for pid in pids):
+            assert time.monotonic() < deadline_s, "a process does not stop"
+            time.sleep(POLL_S)
+
+    def _signal(self, number: signal.Signals, names: tuple[str, ...]) -> list[int]:
         nodes = self.nodes()
-        for name in names:
-            os.kill(nodes[name]["pid"], signal.SIGKILL)
+        pids = [nodes[name]["pid"] for name in names]
+        for pid in pids:
+            os.kill(pid, number)
+        return pids
 
     def nodes(self) -> dict[str, Any]:
         """What `testnet ps` tells of each."""
@@ -151,6 +173,14 @@ class Testnet:
         """A document of the node's API, or an `ApiError` soon."""
         async with self.api(node, deadline_s=2.0) as api:
             return await api.get_document(path)
+
+    async def proofs_of_equivocation(self, node: str) -> int:
+        """How many proofs the node has counted that somebody said two things at once."""
+        async with self.api(node) as api:
+            answer = await api._transport.call(Call("GET", "/metrics"))
+        counted = re.search(rb"^medlock_evidence_total (\S+)$", answer.body, re.MULTILINE)
+        assert counted is not None
+        return int(float(counted[1]))
 
     async def why_stalled(self, node: str) -> dict[str, Any]:
         return await self.ask(node, "/v1/why-stalled")
@@ -192,6 +222,23 @@ class Testnet:
             if any(each.status != "committed" for each in found):
                 return False
         return True
+
+
+def has_files(pid: int) -> bool:
+    """False once the process is gone, or is nothing but an exit code."""
+    try:
+        return bool(list(Path(f"/proc/{pid}/fd").iterdir()))
+    except (FileNotFoundError, PermissionError):
+        return False
+
+
+def is_stopped(pid: int) -> bool:
+    """True where every thread has stopped, the one in the middle of a write included."""
+    states = [
+        (each / "stat").read_bytes().rpartition(b")")[2].split()[0]
+        for each in Path(f"/proc/{pid}/task").iterdir()
+    ]
+    return all(state in {b"T", b"t"} for state in states)
 
 
 def in_half_an_hour_ms() -> int:

@@ -4,13 +4,15 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 from chain.errors import InvalidMessage
 from chain.genesis import Genesis, GenesisPrincipal, Member, NodeEntry, Parameters
 from chain.keys import EncryptionKey, SigningKey
-from chain.transaction import SIGNED, Transaction, sign_transaction
-from ledger.actions import ACTION, Action, PrincipalEnrol
+from chain.transaction import SIGNED, AttachmentRef, Transaction, sign_transaction
+from ledger.actions import ACTION, Action, CategoryOpen, PrincipalEnrol
+from ledger.ids import organization_owner
 from node.assembly import assemble, begin_chain
 from node.clock import SystemClock
 from node.desk import Desk
@@ -41,7 +43,9 @@ class Switchboard:
 
     def linked(self, one: str, other: str) -> bool:
         return (
-            one in self.events and other in self.events and frozenset((one, other)) not in self.cut
+            one != other
+            and {one, other} <= self.events.keys()
+            and frozenset((one, other)) not in self.cut
         )
 
     def join(self, name: str, events: PeerEvents) -> None:
@@ -232,6 +236,26 @@ class Cluster:
                 SystemClock().wall_ms() + 600_000,
                 tuple(ACTION.encode(each) for each in actions or (self.enrolment(nonce),)),
                 (),
+                (),
+            ),
+        )
+
+    def sealed(self, *seals: bytes) -> bytes:
+        """A transaction that opens categories of hospital A's own, a key sealed in each of
+        `seals`, which it names as attachments."""
+        self._nonce += 1
+        owner = organization_owner("hospital-a")
+        digests = [sha256(each).digest() for each in seals]
+        actions = [CategoryOpen(owner, each[:16], each) for each in digests]
+        sizes = zip(digests, map(len, seals), strict=True)
+        return self.sign(
+            "hospital-a",
+            Transaction(
+                self.principal("hospital-a"),
+                self._nonce.to_bytes(16, "big"),
+                SystemClock().wall_ms() + 600_000,
+                tuple(ACTION.encode(each) for each in actions),
+                tuple(AttachmentRef(digest, size) for digest, size in sizes),
                 (),
             ),
         )

@@ -6,20 +6,16 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from cluster import NAMES, Cluster, cluster
+from cluster import NAMES, cluster
 
 from chain.block import Block
 from chain.errors import InvalidMessage, Rejected
 from chain.keys import Domain
 from chain.receipt import RECEIPT, verify_receipt
-from chain.transaction import AttachmentRef, Transaction
 from consensus.effects import Persist
 from consensus.messages import MESSAGE, PACKET, Packet, Prepare, Signed
 from consensus.votes import VoteRecord
-from ledger.actions import ACTION, CategoryOpen
-from ledger.ids import organization_owner
 from node.backend import Busy
-from node.clock import SystemClock
 from node.engine import Certified
 from node.overrides import VoteOverride, accept_loss
 from storage.votes import VoteStore
@@ -278,32 +274,15 @@ async def test_another_body_under_a_certified_header_costs_its_sender_and_stops_
         await four.height(place.height)
 
 
-def sealed(four: Cluster, seals: bytes) -> bytes:
-    """A transaction that opens a category of hospital A's own, its key sealed in `seals`."""
-    digest = sha256(seals).digest()
-    action = CategoryOpen(organization_owner("hospital-a"), digest[:16], digest)
-    return four.sign(
-        "hospital-a",
-        Transaction(
-            four.principal("hospital-a"),
-            digest[:16],
-            SystemClock().wall_ms() + 600_000,
-            (ACTION.encode(action),),
-            (AttachmentRef(digest, len(seals)),),
-            (),
-        ),
-    )
-
-
 async def test_no_room_for_attachments_is_the_nodes_own_affair(tmp_path: Path) -> None:
     async with cluster(tmp_path) as four:
         full = four.nodes["wholesaler"]
-        full.node.parts.attachments._pending_bytes_max = 10
+        full.node.parts.attachments._pending._bytes_max = 10
         with pytest.raises(Busy) as caught:
-            await full.desk.submit(sealed(four, b"s" * 100), (b"s" * 100,))
+            await full.desk.submit(four.sealed(b"s" * 100), (b"s" * 100,))
         assert caught.value.code == "attachment.quota"
         desk = four.nodes["hospital-a"].desk
-        transaction_id = await desk.submit(sealed(four, b"t" * 100), (b"t" * 100,))
+        transaction_id = await desk.submit(four.sealed(b"t" * 100), (b"t" * 100,))
         place = await desk.committed(transaction_id, 10)
         assert place is not None
         await four.height(place.height)
@@ -316,7 +295,7 @@ async def test_what_was_erased_is_refused_and_harms_nobody(tmp_path: Path) -> No
         digest = sha256(b"gone" * 25).digest()
         four.nodes["hospital-a"].node.parts.attachments.erase([digest])
         with pytest.raises(InvalidMessage) as caught:
-            await four.nodes["hospital-a"].desk.submit(sealed(four, b"gone" * 25), (b"gone" * 25,))
+            await four.nodes["hospital-a"].desk.submit(four.sealed(b"gone" * 25), (b"gone" * 25,))
         assert caught.value.code == "attachment.erased"
         place = await four.nodes["hospital-a"].desk.committed(
             await four.nodes["hospital-a"].desk.submit(four.transaction(), ()), 10

@@ -1,6 +1,9 @@
 """Errors: one table, every exception of the rooms ends in it, and what the operator reads."""
 
 import errno
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -86,3 +89,10 @@ def test_an_unexpected_exception_does_not_show_its_message() -> None:
     error = explain(KeyError("Marisol Quillfeather"))
     assert "Quillfeather" not in f"{error.cause}{error.why}{error.fix}"
     assert "KeyError" in error.cause
+
+
+def test_the_exit_code_does_not_depend_on_room_for_words(tmp_path: Path) -> None:
+    command = [sys.executable, "-P", "-m", "node.cli", "run", "--dir", str(tmp_path)]
+    with Path("/dev/full").open("wb") as full:
+        ended = subprocess.run(command, stderr=full, stdout=full, check=False, timeout=60)
+    assert ended.returncode == Exit.CONFIG

@@ -11,7 +11,7 @@ import pytest
 from chain.genesis import Genesis
 from client.wallet import load_wallet
 from node.config import NodeConfig
-from node.directory import Directory, read_genesis
+from node.directory import Directory, read_card, read_genesis
 from node.errors import OperatorError
 from node.testnet import processes
 from node.testnet.making import Settings, make_testnet
@@ -225,3 +225,22 @@ def test_keys_of_a_test_network_need_no_configuration(tmp_path: Path) -> None:
     network = make_testnet(tmp_path, Settings(1))
     wallet = network.directory("hospital-a").load_wallet(NodeConfig())
     assert wallet.organization == "hospital-a"
+
+
+def test_a_launcher_starts_each_node_and_hears_its_name(tmp_path: Path) -> None:
+    network = make_testnet(tmp_path, Settings(2, launcher="env -- 'NODE={node} here'"))
+    assert load_testnet(tmp_path).launcher_of("hospital-b") == ["env", "--", "NODE=hospital-b here"]
+    with pytest.raises(OperatorError) as caught:
+        processes.spawn(network.directory("hospital-b"), ["no-such-launcher"])
+    assert caught.value.code == "E041"
+    assert "no-such-launcher" in caught.value.cause
+
+
+def test_a_node_is_looked_for_where_its_settings_put_it(tmp_path: Path) -> None:
+    overrides = {"hospital-b": {"api.listen": "127.0.0.2:7070", "p2p.listen": "10.9.8.7:7071"}}
+    network = make_testnet(tmp_path, Settings(2, overrides=overrides))
+    placed = network.node("hospital-b")
+    assert (placed.api, placed.p2p) == ("http://127.0.0.2:7070", "10.9.8.7:7071")
+    card = read_card(network.directory("hospital-b").card_path)
+    assert card.node is not None
+    assert card.node.addresses == ("10.9.8.7:7071",)

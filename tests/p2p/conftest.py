@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 import pytest
+import uvloop
 
 from p2p.certificates import Identity, create_identity
 from p2p.hello import GREETING, Greeting, Hello
@@ -261,6 +262,11 @@ class Stranger:
             self.writer.transport.abort()
             with suppress(OSError, ssl.SSLError):
                 await self.writer.wait_closed()
+
+
+def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Python's own loop and the one that a node runs on: their transports differ."""
+    return {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 
 
 @pytest.fixture

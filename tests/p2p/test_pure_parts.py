@@ -28,6 +28,7 @@ MESSAGES = [
     wire.AttachmentChunk(2**32 - 1, 2**48, bytes(wire.CHUNK_BYTES_MAX)),
     wire.AttachmentChunk(1, None, b""),
     wire.AttachmentHave((HASH,) * wire.ANNOUNCED_IDS_MAX),
+    wire.AttachmentOffer(HASH, 2**48 - 1),
 ]
 
 

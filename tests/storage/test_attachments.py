@@ -15,12 +15,14 @@ from storage.errors import (
     AttachmentMismatch,
     AttachmentMissing,
     QuotaExceeded,
+    ShareExceeded,
     StoreBusy,
     StoreDamaged,
     StoreMissing,
 )
 from storage.memory import MemoryKeyValues
 from storage.packs import LARGE_BYTES_MIN
+from storage.pending import NOBODY
 
 SMALL = b"a sealed key, small "
 LARGE = bytes(range(256)) * (LARGE_BYTES_MIN // 256) + b"a large one"
@@ -161,8 +163,8 @@ def test_pending_ones_count_until_a_block_names_them(world: World) -> None:
     second = world.put(LARGE)
     for _ in range(2):
         assert world.store.pending() == [
-            (first, len(SMALL), 1_000),
-            (second, len(LARGE), 2_000),
+            (first, len(SMALL), 1_000, NOBODY),
+            (second, len(LARGE), 2_000, NOBODY),
         ]
         world.restart()
     world.store.mark_committed([first])
@@ -190,6 +192,45 @@ def test_the_quota_bounds_what_no_block_names(world: World) -> None:
     assert not world.store.has(name(b"more than ten bytes"))
     world.store.mark_committed([kept])
     world.put(b"more than ten bytes")
+
+
+def test_one_owner_fills_half_of_the_room_and_no_more(world: World) -> None:
+    mallory, ana = b"m" * 16, b"a" * 16
+    world.quota = 110
+    world.restart()
+    world.store.put(name(b"m" * 50), b"m" * 50, mallory)
+    with pytest.raises(ShareExceeded):
+        world.store.put(name(b"!" * 6), b"!" * 6, mallory)
+    with pytest.raises(ShareExceeded):
+        world.store.writer(bytes(32), 6, mallory)
+    world.store.put_many([(name(b"a" * 20), b"a" * 20)], {name(b"a" * 20): ana})
+    writer = world.store.writer(name(b"b" * 30), 30, ana)
+    with pytest.raises(ShareExceeded):
+        world.store.writer(bytes(32), 6, ana)
+    writer.write(b"b" * 30)
+    writer.finish()
+    writer.close()
+    world.store.sync()
+    world.crash()
+    with pytest.raises(QuotaExceeded):
+        world.store.put(name(b"?" * 11), b"?" * 11, ana)
+    world.store.drop([name(b"a" * 20)])
+    world.store.put(name(b"?" * 11), b"?" * 11, ana)
+    with pytest.raises(ShareExceeded):
+        world.store.put(name(b"!" * 6), b"!" * 6, mallory)
+    world.store.mark_committed([name(b"m" * 50)])
+    world.store.put(name(b"!" * 6), b"!" * 6, mallory)
+
+
+def test_of_a_batch_nothing_is_kept_where_one_share_is_exceeded(world: World) -> None:
+    world.quota = 100
+    world.restart()
+    items = [(name(each), each) for each in (b"a" * 30, b"b" * 30)]
+    mallory = b"m" * 16
+    with pytest.raises(ShareExceeded):
+        world.store.put_many(items, {digest: mallory for digest, _ in items})
+    assert world.store.pending() == []
+    assert world.store.pending_bytes == 0
 
 
 def test_a_stream_reserves_its_quota(world: World) -> None:

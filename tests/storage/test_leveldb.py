@@ -1,5 +1,7 @@
 """LevelDB as it is opened here: damage below every check of ours is still not read as truth."""
 
+import errno
+import resource
 from pathlib import Path
 
 import pytest
@@ -55,3 +57,18 @@ def test_scans_stop_where_they_should_both_ways(tmp_path: Path) -> None:
     assert list(pairs.scan(b"key 010", b"key 013", backwards=True)) == PAIRS[12:9:-1]
     assert list(pairs.scan(b"key 298", None)) == PAIRS[298:]
     pairs.close()
+
+
+def test_a_refusal_of_the_system_keeps_its_number_and_its_file(tmp_path: Path) -> None:
+    """A full disk must be told from any other trouble; a limit on file sizes is as good as one."""
+    values = LevelKeyValues.create(tmp_path / "data")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, hard))
+        with pytest.raises(OSError) as caught:
+            values.write_batch([(b"key", bytes(1 << 17))])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        values.close()
+    assert caught.value.errno == errno.EFBIG
+    assert str(caught.value.filename).startswith(str(tmp_path / "data"))

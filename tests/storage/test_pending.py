@@ -6,6 +6,8 @@ from storage import keyspace, pending
 from storage.memory import MemoryKeyValues
 from storage.pending import PendingAttachment, PendingAttachments
 
+BYTES_MAX = 1 << 30
+
 
 def one(number: int) -> PendingAttachment:
     return PendingAttachment(number.to_bytes(32, "big"), 10 + number, 1_000 + number)
@@ -16,7 +18,7 @@ class Log:
 
     def __init__(self) -> None:
         self.pairs = MemoryKeyValues()
-        self.set = PendingAttachments(self.pairs)
+        self.set = PendingAttachments(self.pairs, BYTES_MAX)
 
     def arrive(self, *numbers: int) -> None:
         for number in numbers:
@@ -29,7 +31,7 @@ class Log:
         self.pairs.write_batch(self.set.departures(gone))
 
     def reopened(self) -> PendingAttachments:
-        return PendingAttachments(self.pairs)
+        return PendingAttachments(self.pairs, BYTES_MAX)
 
     @property
     def keys(self) -> int:

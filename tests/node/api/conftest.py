@@ -1,20 +1,25 @@
 """A served node, and somebody who talks to it over a real socket."""
 
+import asyncio
 import json
 import secrets
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
+import uvloop
+from aiohttp import web
 
 from chain.keys import SigningKey
 from client.assertion import make_assertion
 from client.wallet import Wallet
 from client.wire import ASSERTION_TYPE, SUBMISSION, TOKEN_PATH, Submission
-from node.api.app import Runner, make_app, serve
+from node.api.app import Runner, TlsFiles, make_app, serve
+from node.api.limits import CONNECTIONS_MAX
 from tests.node.api.solo import Clock, Consortium, Solo, Story
 
 
@@ -104,6 +109,25 @@ class Node:
         return await self.ask("POST", TOKEN_PATH, data=form)
 
 
+@asynccontextmanager
+async def open_port(
+    app: web.Application, tls: TlsFiles | None = None, connections_max: int = CONNECTIONS_MAX
+) -> AsyncIterator[Runner]:
+    """A port of loopback that serves until the block ends."""
+    runner = await serve(app, "127.0.0.1:0", tls, connections_max)
+    serving = asyncio.create_task(runner.run())
+    try:
+        yield runner
+    finally:
+        await runner.cleanup()
+        await serving
+
+
+def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """The loop that a node runs on: its transports are not those of Python's own."""
+    return {"uvloop": uvloop.new_event_loop}
+
+
 @pytest.fixture(scope="session")
 def consortium() -> Consortium:
     return Consortium()
@@ -114,9 +138,7 @@ async def node(consortium: Consortium, tmp_path: Path) -> AsyncIterator[Node]:
     clock = Clock()
     solo = Solo(consortium, tmp_path, clock)
     app = make_app(solo, development=True, clock=clock)
-    runner = await serve(app, "127.0.0.1:0", None)
     patience = aiohttp.ClientTimeout(total=10)
-    async with aiohttp.ClientSession(timeout=patience) as session:
+    async with open_port(app) as runner, aiohttp.ClientSession(timeout=patience) as session:
         yield Node(solo, Story(consortium, clock), runner, session)
-    await runner.cleanup()
     solo.close()

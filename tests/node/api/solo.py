@@ -132,6 +132,7 @@ class Solo:
     me: str = ME
     version: str = "0.1.0"
     cut: list[str] = field(default_factory=list)
+    offers: list[tuple[bytes, int]] = field(default_factory=list)
     is_ready: bool = True
     busy: Busy | None = None
     failure: Exception | None = None
@@ -258,6 +259,9 @@ class Solo:
 
     def heights(self, after: int) -> AsyncIterator[int]:
         return self._waiting.heights(after)
+
+    def uploaded(self, attachment: bytes, size: int) -> None:
+        self.offers.append((attachment, size))
 
     async def in_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.to_thread(work)

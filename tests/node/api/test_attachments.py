@@ -51,6 +51,30 @@ async def test_where_the_quota_is_full_the_node_is_busy(node: Node) -> None:
     assert int(reply.headers["Retry-After"]) > 0
 
 
+async def test_one_principal_does_not_fill_the_room_for_all(node: Node) -> None:
+    greedy = node.cast.clinician
+    for number in range(2):
+        assert (await upload(node, bytes([number]) * (QUOTA_BYTES // 4))).status == 201
+    reply = await upload(node, b"one more")
+    assert (reply.status, reply.code) == (503, "attachment.sender_share")
+    for wallet, status in ((node.cast.administrator, 201), (greedy, 200)):
+        reply = await node.ask(
+            "PUT",
+            f"/v1/attachments/{digest_of(b'one more')}",
+            wallet=wallet,
+            data=b"one more",
+            headers=OCTETS,
+        )
+        assert reply.status == status
+
+
+async def test_an_upload_is_offered_to_other_nodes_once_it_is_whole(node: Node) -> None:
+    await upload(node, b"these", digest_of(b"those"))
+    assert node.solo.offers == []
+    await upload(node, b"those")
+    assert node.solo.offers == [(bytes.fromhex(digest_of(b"those")), 5)]
+
+
 async def test_the_size_must_be_known_before(node: Node) -> None:
     async def pieces() -> AsyncIterator[bytes]:
         yield b"piece"

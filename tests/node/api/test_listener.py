@@ -15,9 +15,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from node.api import dispatch, listener
-from node.api.app import TlsFiles, make_app, serve
+from node.api.app import Runner, TlsFiles, make_app, serve
 from node.errors import OperatorError
-from tests.node.api.conftest import Node
+from tests.node.api.conftest import Node, open_port
 from tests.node.api.solo import Clock, Consortium, Solo
 
 
@@ -28,7 +28,8 @@ async def solo(consortium: Consortium, tmp_path: Path) -> AsyncIterator[Solo]:
     solo.close()
 
 
-def certificate_for(directory: Path, *names: str) -> TlsFiles:
+def certificate_for(directory: Path, *names: str, days: tuple[int, int] = (-1, 1)) -> TlsFiles:
+    """A self-signed one for `names`, valid between two days counted from today."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "node")])
     now = dt.datetime.now(dt.UTC)
@@ -42,8 +43,8 @@ def certificate_for(directory: Path, *names: str) -> TlsFiles:
         .issuer_name(subject)
         .public_key(key.public_key())
         .serial_number(1)
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
+        .not_valid_before(now + dt.timedelta(days=days[0]))
+        .not_valid_after(now + dt.timedelta(days=days[1]))
         .add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
         .sign(key, hashes.SHA256())
     )
@@ -97,8 +98,7 @@ async def test_over_tls_the_audience_is_a_name_of_the_certificate(
 ) -> None:
     files = certificate_for(tmp_path, "node.example", "127.0.0.1")
     app = make_app(solo, development=False, clock=solo.clock)
-    runner = await serve(app, "127.0.0.1:0", files)
-    try:
+    async with open_port(app, files) as runner:
         port = runner.url.rpartition(":")[2]
         assert app[dispatch.API].audiences == {
             f"https://node.example:{port}/auth/token",
@@ -114,8 +114,6 @@ async def test_over_tls_the_audience_is_a_name_of_the_certificate(
         with pytest.raises(aiohttp.ClientError):
             async with aiohttp.ClientSession() as session:
                 await session.get(runner.url.replace("https", "http") + "/healthz")
-    finally:
-        await runner.cleanup()
 
 
 async def test_a_key_that_does_not_fit_the_certificate(solo: Solo, tmp_path: Path) -> None:
@@ -180,15 +178,20 @@ async def test_headers_that_never_end_are_cut_off(
     solo: Solo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(listener, "IDLE_S_MAX", 0.05)
-    runner = await serve(make_app(solo, development=False, clock=solo.clock), "127.0.0.1:0", None)
-    host, port = runner.url.removeprefix("http://").split(":")
-    reader, writer = await asyncio.open_connection(host, int(port))
-    for piece in (b"GET / HT", b"TP/1.1\r\n", b"Host: x\r\n"):
-        writer.write(piece)
-        await writer.drain()
-    assert await asyncio.wait_for(reader.read(), 5) == b""
-    writer.close()
-    await runner.cleanup()
+    app = make_app(solo, development=False, clock=solo.clock)
+    async with open_port(app) as runner:
+        reader, writer = await connect(runner)
+        for piece in (b"GET / HT", b"TP/1.1\r\n", b"Host: x\r\n"):
+            writer.write(piece)
+            await writer.drain()
+        assert await asyncio.wait_for(reader.read(), 5) == b""
+        writer.close()
+
+
+TOKEN_HEAD = (
+    b"POST /auth/token HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\nExpect: 100-continue\r\n"
+    b"Content-Type: application/x-www-form-urlencoded\r\n\r\n"
+)
 
 
 async def test_a_body_that_never_comes_is_cut_off(
@@ -203,22 +206,56 @@ async def test_a_body_that_never_comes_is_cut_off(
     assert answer.startswith(b"HTTP/1.1 408")
 
 
-async def test_one_connection_too_many_is_turned_away_and_the_others_live(
-    solo: Solo, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(listener, "CONNECTIONS_MAX", 2)
-    runner = await serve(make_app(solo, development=False, clock=solo.clock), "127.0.0.1:0", None)
-    host, port = runner.url.removeprefix("http://").split(":")
-    held = [await asyncio.open_connection(host, int(port)) for _ in range(2)]
-    for _, writer in held:
-        writer.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
-    for reader, _ in held:
+HEALTH = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+async def test_those_who_say_nothing_make_room_for_those_who_ask(solo: Solo) -> None:
+    app = make_app(solo, development=False, clock=solo.clock)
+    async with open_port(app, connections_max=2) as runner:
+        silent = [await connect(runner) for _ in range(5)]
+        reader, writer = await connect(runner)
+        writer.write(HEALTH)
         assert (await asyncio.wait_for(reader.readline(), 5)).startswith(b"HTTP/1.1 200")
-    reader, late = await asyncio.open_connection(host, int(port))
-    assert await asyncio.wait_for(reader.read(), 5) == b""
-    for writer in (late, *(writer for _, writer in held)):
-        writer.close()
-    await runner.cleanup()
+        for each, _ in silent[:4]:
+            assert await asyncio.wait_for(each.read(), 5) == b""
+        for _, each in (*silent, (reader, writer)):
+            each.close()
+
+
+async def test_strangers_who_never_finish_their_handshake_make_room_too(
+    solo: Solo, tmp_path: Path
+) -> None:
+    files = certificate_for(tmp_path, "127.0.0.1")
+    app = make_app(solo, development=False, clock=solo.clock)
+    async with open_port(app, files, connections_max=2) as runner:
+        silent = [await connect(runner) for _ in range(5)]
+        context = ssl.create_default_context(cafile=str(files.certificate))
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(runner.url + "/healthz", ssl=context) as response,
+        ):
+            assert response.status == 200
+        for _, each in silent:
+            each.close()
+
+
+async def test_who_is_being_answered_stays_and_the_next_is_turned_away(
+    solo: Solo,
+) -> None:
+    app = make_app(solo, development=False, clock=solo.clock)
+    async with open_port(app, connections_max=1) as runner:
+        reader, writer = await connect(runner)
+        writer.write(TOKEN_HEAD + b"ab")
+        assert await asyncio.wait_for(reader.readline(), 5) == b"HTTP/1.1 100 Continue\r\n"
+        late, other = await connect(runner)
+        assert await asyncio.wait_for(late.read(), 5) == b""
+        for each in (writer, other):
+            each.close()
+
+
+async def connect(runner: Runner) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    host, port = runner.url.partition("://")[2].split(":")
+    return await asyncio.open_connection(host, int(port))
 
 
 async def test_requests_of_one_client_are_bounded(
