@@ -23,6 +23,7 @@ from chain.transaction import (
 from client.category import CategoryKey, CategoryName, Recipient, new_category_key
 from client.category import seal_category_key as seal_to
 from client.content import place_of, seal_content
+from client.note import seal_note
 from client.sealing import Random
 from client.wallet import Wallet
 from ledger.actions import (
@@ -37,7 +38,16 @@ from ledger.actions import (
     RecordRetract,
     StaffKind,
 )
-from ledger.ids import new_record_id
+from ledger.consent_actions import (
+    AccessLog,
+    CategoryRotate,
+    ConsentGrant,
+    KeyRelease,
+    ProxyAppoint,
+    ProxyKeys,
+)
+from ledger.fields import BasisKind, Deferred, Effect, Period, Power, Purpose, StandingKey
+from ledger.ids import RANDOM_BYTES, new_case_id, new_consent_id, new_record_id
 
 NONCE_BYTES: Final = 16
 CATEGORY_BYTES: Final = 16
@@ -69,6 +79,44 @@ class BuiltTransaction:
         return SIGNED.encode(self.signed)
 
 
+@dataclass(frozen=True, slots=True)
+class Provision:
+    """What a consent says, as FHIR's `Consent.provision`. Nothing named means everything."""
+
+    effect: Effect = "permit"
+    purposes: tuple[Purpose, ...] = ()
+    categories: tuple[bytes, ...] = ()
+    data_period: Period | None = None
+    valid_from_ms: int | None = None
+    valid_until_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyScope:
+    """What a proxy may do, in which categories (none named: all), and how long."""
+
+    powers: tuple[Power, ...]
+    categories: tuple[bytes, ...] = ()
+    valid_from_ms: int | None = None
+    valid_until_ms: int | None = None
+    guardian: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AccessClaim:
+    """Who is about to read what of whom, why, and by which right: records, or everything of a
+    category and its author."""
+
+    patient: bytes
+    actor: bytes
+    purpose: Purpose
+    basis: BasisKind
+    cited: bytes | None = None
+    records: tuple[bytes, ...] = ()
+    category: bytes | None = None
+    author: bytes | None = None
+
+
 @dataclass(slots=True)
 class TransactionBuilder:
     """Collects actions of one sender; `sign` makes the transaction."""
@@ -79,6 +127,20 @@ class TransactionBuilder:
     _actions: list[Action] = field(default_factory=list)
     _attachments: dict[bytes, bytes] = field(default_factory=dict, repr=False)
     _approvers: dict[bytes, SigningKey] = field(default_factory=dict)
+    _references: dict[tuple[bytes, int], bytes] = field(default_factory=dict, repr=False)
+
+    def add(self, action: Action) -> None:
+        """Asks for `action`, for the kinds that need no sealing and no co-signature."""
+        self._actions.append(action)
+
+    def new_case(self, patient: bytes) -> bytes:
+        """A fresh id for a request, access, emergency, care plan, erasure or hold."""
+        return new_case_id(patient, self.random(RANDOM_BYTES))
+
+    def note(self, words: str, patient: bytes, recipients: tuple[Recipient, ...]) -> bytes:
+        """Seals `words` to `recipients`; the hash to name in an action's `note`."""
+        raw = seal_note(words, self.network.chain_id, patient, recipients, self.random)
+        return self._attach(raw)
 
     def register_patient(
         self, patient: GenesisPrincipal, patient_key: SigningKey, author: Recipient
@@ -111,6 +173,97 @@ class TransactionBuilder:
         self._actions.append(CategoryOpen(owner, name.category, self._seal(key, recipients)))
         return key
 
+    def rotate_category(self, key: CategoryKey, recipients: tuple[Recipient, ...]) -> CategoryKey:
+        """Opens the epoch after that of `key`, the current one; the key under which to write now.
+
+        `recipients` are those who remain: the owner, the author, who still has a standing right.
+        """
+        name = key.name
+        following = CategoryName(name.owner, name.category, name.author, name.epoch + 1)
+        fresh = new_category_key(following, self.random)
+        seals = self._seal(fresh, recipients)
+        self._actions.append(CategoryRotate(name.owner, name.category, following.epoch, seals))
+        return fresh
+
+    def release_key(self, access: bytes, key: CategoryKey, reader: Recipient) -> None:
+        """Seals `key`, of the sender as author, to the reader of the committed `access`."""
+        sealed = self._seal(key, (reader,))
+        self._actions.append(KeyRelease(access, key.name.category, key.name.epoch, sealed))
+
+    def appoint_proxy(
+        self, proxy: GenesisPrincipal, proxy_key: SigningKey, scope: ProxyScope, *, new: bool
+    ) -> None:
+        """Appoints `proxy`, who co-signs with `proxy_key`; `new` where the ledger knows him not
+        yet."""
+        keys = ProxyKeys(proxy.signing_key, proxy.encryption_key) if new else None
+        self._actions.append(
+            ProxyAppoint(
+                proxy.id,
+                keys,
+                tuple(sorted(set(scope.powers))),
+                tuple(sorted(set(scope.categories))),
+                scope.valid_from_ms,
+                scope.valid_until_ms,
+                scope.guardian,
+            )
+        )
+        self.approve_by(proxy.id, proxy_key)
+
+    def grant_consent(
+        self,
+        patient: bytes,
+        grantee: bytes,
+        provision: Provision,
+        standing: tuple[CategoryKey, ...] = (),
+        reader: Recipient | None = None,
+    ) -> bytes:
+        """Grants (or, by its effect, denies) what `provision` says to `grantee`; the consent's id.
+
+        `grantee` is a clinician's id or an organisation's owner id. The keys in `standing` are
+        sealed to `reader`, the grantee's organisation, at once.
+        """
+        consent = new_consent_id(patient, grantee, self.random(RANDOM_BYTES))
+        assert reader is not None or not standing, "a standing key is sealed to somebody"
+        keys = tuple(
+            StandingKey(
+                key.name.category, key.name.author, key.name.epoch, self._seal(key, (reader,))
+            )
+            for key in standing
+            if reader is not None
+        )
+        self._actions.append(
+            ConsentGrant(
+                consent,
+                provision.effect,
+                tuple(sorted(set(provision.purposes))),
+                tuple(sorted(set(provision.categories))),
+                provision.data_period,
+                provision.valid_from_ms,
+                provision.valid_until_ms,
+                keys,
+            )
+        )
+        return consent
+
+    def log_access(self, claim: AccessClaim, deferred: Deferred | None = None) -> bytes:
+        """Logs an access before it happens. The id under which it stands once a block of time t
+        has committed it is `ledger.ids.access_id` of what is returned, and t."""
+        access = self.new_case(claim.patient)
+        self._actions.append(
+            AccessLog(
+                access,
+                claim.actor,
+                claim.category,
+                claim.author,
+                tuple(sorted(set(claim.records))),
+                claim.purpose,
+                claim.basis,
+                claim.cited,
+                deferred,
+            )
+        )
+        return access
+
     def put(self, content: bytes, key: CategoryKey) -> bytes:
         """Seals `content` as a new record of the key's owner; the record's id."""
         record = new_record_id(key.name.owner, self.random(16))
@@ -118,10 +271,16 @@ class TransactionBuilder:
             content, place_of(key, self.network.chain_id, record, 1), key, self.random
         )
         self._attach(sealed.attachment)
+        self._references[record, 1] = sealed.reference
         self._actions.append(
             RecordPut(record, key.name.category, key.name.epoch, sealed.hash, sealed.key_commitment)
         )
         return record
+
+    def reference(self, record: bytes, version: int = 1) -> bytes:
+        """How to name a version that was put here, in a care plan or a goal report. Name it in
+        another transaction than puts it, or the chain shows what kind of record it is."""
+        return self._references[record, version]
 
     def amend(self, record: bytes, version: int, content: bytes, key: CategoryKey) -> None:
         """Seals `content` as version `version` of `record`: its current one plus one."""
@@ -129,6 +288,7 @@ class TransactionBuilder:
             content, place_of(key, self.network.chain_id, record, version), key, self.random
         )
         self._attach(sealed.attachment)
+        self._references[record, version] = sealed.reference
         name = key.name
         self._actions.append(
             RecordAmend(

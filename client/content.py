@@ -67,6 +67,7 @@ class SealedContent(Record, frozen=True):
     attachment: bytes
     hash: bytes
     key_commitment: bytes
+    reference: bytes
 
 
 class DataKey(Redacted, frozen=True):
@@ -80,6 +81,13 @@ class DataKey(Redacted, frozen=True):
         """BLAKE2b-256 of record ‖ version (8 bytes, big-endian), keyed with the DEK."""
         named = self.place.record + self.place.version.to_bytes(8, "big")
         return blake2b(named, key=self.secret, digest_size=32).digest()
+
+    @property
+    def reference(self) -> bytes:
+        """BLAKE2b-256 of the same under another personalisation: names this version on the chain
+        for its readers, and nothing for anybody else (`ledger.fields.Reference`)."""
+        named = self.place.record + self.place.version.to_bytes(8, "big")
+        return blake2b(named, key=self.secret, digest_size=32, person=b"medlock refers").digest()
 
 
 _HEADER: Final = Codec[ContentHeader](ContentHeader, name="content", bytes_max=128)
@@ -105,7 +113,9 @@ def seal_content(content: bytes, place: Place, key: CategoryKey, random: Random)
     """Seals `content` (bytes at rest in memory) for `place` under the category key."""
     data_key = DataKey(place, random(DEK_BYTES))
     attachment = b"".join(seal_stream((content,), len(content), data_key, key, random))
-    return SealedContent(attachment, sha256(attachment).digest(), data_key.commitment)
+    return SealedContent(
+        attachment, sha256(attachment).digest(), data_key.commitment, data_key.reference
+    )
 
 
 def seal_stream(
@@ -134,6 +144,16 @@ def open_content(attachment: bytes, place: Place, key: CategoryKey, key_commitme
     """The content, complete and checked; `Tampered` where anything does not fit."""
     opener = ContentOpener(place, key, key_commitment)
     return opener.update(attachment) + opener.finish()
+
+
+def reference_of(attachment: bytes, place: Place, key: CategoryKey) -> bytes:
+    """By which reference the chain names this version, where it does (a care plan's `document`).
+
+    Raises `Tampered` where the attachment is not of this place and key.
+    """
+    if len(attachment) < HEADER_BYTES:
+        raise _tampered("content.cut", "the attachment ends too early")
+    return _unwrap(attachment[:HEADER_BYTES], place, key).reference
 
 
 class ContentOpener:

@@ -16,13 +16,17 @@ from chain.types import (
     Hash,
     Height,
     MemberId,
+    Milliseconds,
     PrincipalId,
     RecordId,
     TransactionId,
     Unsigned,
 )
 from chain.validators import VALIDATORS_MAX
+from ledger.consent_entries import AccessEntry, ConsentEntry
+from ledger.decision import Considered, Why
 from ledger.entries import CategoryEntry, OrganizationEntry, PrincipalEntry, RecordEntry
+from ledger.fields import AccessId, BasisKind, Cited, ConsentId
 
 HexBytes = Annotated[bytes, Meta(extra=HEX)]
 
@@ -157,6 +161,50 @@ class CategoryPage(Record, frozen=True):
 
     categories: tuple[CategoryDocument, ...]
     next: str | None
+
+
+class ConsentDocument(Record, frozen=True):
+    """A consent under its id: the patient, the grantee, and 16 random bytes."""
+
+    id: ConsentId
+    consent: ConsentEntry
+
+
+class ConsentPage(Record, frozen=True):
+    """`next` is the id to pass as `after`, null on the last page."""
+
+    consents: tuple[ConsentDocument, ...]
+    next: str | None
+
+
+class AccessDocument(Record, frozen=True):
+    """A logged access under its id: the patient, the time of its block, and 16 random bytes."""
+
+    id: AccessId
+    access: AccessEntry
+
+
+class AccessPage(Record, frozen=True):
+    """`next` is the id to pass as `after`, null on the last page."""
+
+    accesses: tuple[AccessDocument, ...]
+    next: str | None
+
+
+class DecisionDocument(Record, frozen=True):
+    """What the ledger would say to an access at block time `at_ms`.
+
+    `why` is a stable code, `explanation` says it in a sentence; `considered` are the consents that
+    fit, the most specific first; `cited` is what an `access.log` would name.
+    """
+
+    at_ms: Milliseconds
+    permit: bool
+    basis: BasisKind | None
+    cited: Cited | None
+    why: Why
+    explanation: str
+    considered: tuple[Considered, ...]
 
 
 class StoredAttachment(Record, frozen=True):

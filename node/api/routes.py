@@ -1,13 +1,15 @@
 """The one table of routes: what there is, who may call it, what goes in and what comes out."""
 
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from client.wire import TOKEN_PATH, Submission
+from ledger.fields import Purpose
 from node.api import (
     attachments,
     batch,
     callers,
     chain_reads,
+    consent_reads,
     events,
     ledger_reads,
     operations,
@@ -19,12 +21,15 @@ from node.api.bodies import FORM
 from node.api.calls import JSON, MSGPACK
 from node.api.documents import (
     Accepted,
+    AccessPage,
     BlockDocument,
     BlockPage,
     CategoryDocument,
     CategoryPage,
     CommittedTransaction,
+    ConsentPage,
     CutLinks,
+    DecisionDocument,
     MemberPage,
     PrincipalDocument,
     ReceiptDocument,
@@ -288,6 +293,46 @@ ROUTES: Final = (
             _OWNER,
             identifier("category", 16, "the category's id"),
             identifier("author", 16, "the author's owner id"),
+        ),
+        problems=(404,),
+    ),
+    Route(
+        "GET",
+        "/v1/patients/{owner}/consents",
+        "listConsents",
+        "A patient's consents, by grantee, those that have ended too",
+        consent_reads.consents,
+        _OWN,
+        _answers(ConsentPage),
+        (_OWNER, cursor("after", 48, "the last consent id of the page before"), _LIMIT_RECORDS),
+        problems=(404,),
+    ),
+    Route(
+        "GET",
+        "/v1/patients/{owner}/accesses",
+        "listAccesses",
+        "Who read what of a patient, oldest first",
+        consent_reads.accesses,
+        _OWN,
+        _answers(AccessPage),
+        (_OWNER, cursor("after", 40, "the last access id of the page before"), _LIMIT_RECORDS),
+        problems=(404,),
+    ),
+    Route(
+        "GET",
+        "/v1/patients/{owner}/decision",
+        "explainDecision",
+        "May somebody read a record, or all of a category and author, now, and why",
+        consent_reads.decision,
+        _OWN,
+        _answers(DecisionDocument),
+        (
+            _OWNER,
+            cursor("actor", 16, "who would read; the caller where left out"),
+            cursor("record", 32, "what would be read"),
+            cursor("category", 16, "or else a category, with its author"),
+            cursor("author", 16, "the author's owner id"),
+            choice("purpose", get_args(Purpose), "TREAT", "what for (HL7 v3 PurposeOfUse)"),
         ),
         problems=(404,),
     ),

@@ -212,6 +212,22 @@ class Consents(RuleBasedStateMachine):
         """What chance alone finds too rarely: the patient grants without a fault."""
         self.grant("anna", grantee, effect, (), categories, None, None, None)
 
+    @rule(
+        grantee=st.sampled_from(GRANTEES),
+        start=st.none() | STEPS,
+        length=st.none() | st.integers(0, 4),
+        period=st.none() | st.tuples(STEPS, st.integers(1, 8)),
+    )
+    def grant_for_a_time(
+        self,
+        grantee: str,
+        start: int | None,
+        length: int | None,
+        period: tuple[int, int] | None,
+    ) -> None:
+        """The patient grants, and only time can be wrong."""
+        self.grant("anna", grantee, "permit", (), (), period, start, length)
+
     @precondition(lambda self: self.model.consents)
     @rule(data=st.data(), sender=st.sampled_from(("anna", *SENDERS)))
     def revoke(self, data: st.DataObject, sender: str) -> None:
@@ -327,29 +343,64 @@ class Consents(RuleBasedStateMachine):
             at = logged_id(self.world, claim)
             self.model.accesses.append((at, category, record, reader))
 
-    @precondition(lambda self: self.model.accesses)
-    @rule(data=st.data(), sender=st.sampled_from(("gateway-a", "gateway-a", "gateway-b")))
-    def release(self, data: st.DataObject, sender: str) -> None:
-        """A key moves for a committed access only, by its author, while the basis is in force."""
-        at, category, _, _ = data.draw(st.sampled_from(self.model.accesses))
-        epoch = data.draw(st.integers(0, 3))
-        if sender == "gateway-b":
-            assert not self.world.submit(sender, release(at, category, epoch)).ok
+    @precondition(lambda self: self.model.consents)
+    @rule(
+        category=st.sampled_from(CATEGORIES),
+        reader=st.sampled_from(("doctor-b", "nurse-b")),
+        answered=st.booleans(),
+    )
+    def log_rightly(self, category: bytes, reader: str, answered: bool) -> None:
+        """The access that the consents permit, if they permit one, and the author's answer."""
+        permit, deciding = self.expected(reader, category, "TREAT", None, self.now)
+        if not permit:
             return
-        result = self.world.submit(sender, release(at, category, epoch))
+        claim = access(self.name(), actor=reader, category=category, cited=min(deciding))
+        assert self.world.submit(reader, claim).ok
+        at = logged_id(self.world, claim)
+        self.model.accesses.append((at, category, None, reader))
+        if answered:
+            self._release(at, category, self.model.epochs[category].number)
+
+    @precondition(lambda self: self.model.accesses)
+    @rule(data=st.data())
+    def release(self, data: st.DataObject) -> None:
+        """A key moves for a committed access only, while its basis is in force, and once."""
+        at, category, _, _ = data.draw(st.sampled_from(self.model.accesses))
+        epoch = data.draw(st.integers(0, self.model.epochs[category].number + 1))
+        self._release(at, category, epoch)
+
+    def _release(self, at: bytes, category: bytes, epoch: int) -> None:
+        assert not self.world.submit("gateway-b", release(at, category, epoch)).ok
+        rests = self.still_rests(at)
+        result = self.world.submit("gateway-a", release(at, category, epoch))
         known = epoch <= self.model.epochs[category].number
         again = (category, epoch) in self.model.released
-        assert result.ok == (known and not again and self.still_rests(at))
+        assert result.ok == (known and not again and rests)
         if result.ok:
             self.model.released.add((category, epoch))
+
+    @precondition(lambda self: self.model.accesses)
+    @rule(data=st.data())
+    def revoke_and_release(self, data: st.DataObject) -> None:
+        """The author's answer comes when the consent is gone."""
+        at, category, _, _ = data.draw(st.sampled_from(self.model.accesses))
+        entry = patient_queries.access(self.world.state, at)
+        assert entry is not None
+        cited = next(each for each in self.model.consents if each.id == entry.cited)
+        now = self.now
+        assert self.world.submit("anna", revoke(cited.id)).ok == (not cited.revoked)
+        if not cited.revoked:
+            cited.revoked = True
+            self.end_epochs(cited.categories, now)
+        number = self.model.epochs[category].number
+        assert not self.world.submit("gateway-a", release(at, category, number)).ok
 
     def still_rests(self, at: bytes) -> bool:
         entry = patient_queries.access(self.world.state, at)
         assert entry is not None
         _, category, record, reader = next(each for each in self.model.accesses if each[0] == at)
         made_ms = None if record is None else self.model.records[record][1]
-        now = self.world.timestamp_ms
-        permit, deciding = self.expected(reader, category, entry.purpose, made_ms, now)
+        permit, deciding = self.expected(reader, category, entry.purpose, made_ms, self.now)
         return permit and entry.cited in deciding
 
     @invariant()
@@ -387,4 +438,4 @@ class Consents(RuleBasedStateMachine):
 
 CAROL = [("carol", key("carol"))]
 TestConsents = Consents.TestCase
-TestConsents.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestConsents.settings = settings(max_examples=60, stateful_step_count=50, deadline=None)

@@ -202,6 +202,17 @@ class Erasures(RuleBasedStateMachine):
         if allowed:
             wanted.done = True
 
+    @rule(patient=st.sampled_from(PATIENTS), category=st.sampled_from(CATEGORIES))
+    def erase_rightly(self, patient: str, category: bytes) -> None:
+        """What chance alone finds too rarely: asked for, waited for, granted."""
+        before = set(self.erasures)
+        self.ask(patient, patient, category)
+        for name in self.erasures.keys() - before:
+            self.world.pass_time(RETENTION_MS)
+            steps = [ErasureApprove(case_of(patient, name))] * 2
+            assert self.world.submit("admin-a", *steps).ok
+            self.erasures[name].done = True
+
     @precondition(lambda self: self.erasures)
     @rule(data=st.data(), sender=st.sampled_from((*MEMBERS, "admin-r", "anna")))
     def attest(self, data: st.DataObject, sender: str) -> None:

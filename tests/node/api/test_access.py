@@ -39,6 +39,9 @@ ALLOWED = {
     "listVersions": STAFF | {"patient"},
     "listCategories": STAFF | {"patient"},
     "getCategory": STAFF | {"patient"},
+    "listConsents": STAFF | {"patient"},
+    "listAccesses": STAFF | {"patient"},
+    "explainDecision": STAFF | {"patient"},
     "listMembers": SUBMITTERS,
     "getPrincipal": SUBMITTERS,
     "streamEvents": STAFF,
@@ -118,6 +121,21 @@ async def test_a_patient_sees_its_own_records_and_of_others_not_even_that_they_a
             f"/v1/patients/{own}/categories",
             f"/v1/patients/{other}/categories",
             "/v1/patients/{}/categories",
+        ),
+        (
+            f"/v1/patients/{own}/consents",
+            f"/v1/patients/{other}/consents",
+            "/v1/patients/{}/consents",
+        ),
+        (
+            f"/v1/patients/{own}/accesses",
+            f"/v1/patients/{other}/accesses",
+            "/v1/patients/{}/accesses",
+        ),
+        (
+            f"/v1/patients/{own}/decision?record={my_records[0].hex()}",
+            f"/v1/patients/{other}/decision?record={their_records[0].hex()}",
+            "/v1/patients/{0}/decision?record={0}{0}",
         ),
         (f"/v1/principals/{own}", f"/v1/principals/{other}", "/v1/principals/{}"),
     ):
