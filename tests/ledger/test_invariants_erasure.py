@@ -302,4 +302,4 @@ class Erasures(RuleBasedStateMachine):
 
 
 TestErasures = Erasures.TestCase
-TestErasures.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestErasures.settings = settings(max_examples=60, stateful_step_count=50, deadline=None)
