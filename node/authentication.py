@@ -36,12 +36,10 @@ def signing_payload(message: Message, genesis_hash: bytes) -> bytes:
     return payload(genesis_hash, DOMAINS[type(message)], MESSAGE.encode(message))
 
 
-def authenticate(
-    packet: Packet, height: int, validators: ValidatorSet, genesis_hash: bytes
-) -> None:
+def authenticate(packet: Packet, validators: ValidatorSet, genesis_hash: bytes) -> None:
     """Raises `InvalidMessage` unless every signature in `packet` is its validator's.
 
-    `validators` are those of `height`, the one being decided.
+    Who delivered the packet could have found out the same, whatever height it decides.
     """
     signed = packet.signed
     if packet.block is not None:
@@ -52,11 +50,17 @@ def authenticate(
             raise InvalidMessage("consensus.unknown_validator", "sender")
         if not verify(public_key, signature, covered):
             raise InvalidMessage("consensus.wrong_signature", "signature")
-    match signed.message:
-        case Status(tip=tip) if tip is not None and tip.height == height:
-            check_certificate(tip, validators, genesis_hash)
-        case _:
-            pass
+
+
+def check_tip(status: Status, height: int, validators: ValidatorSet, genesis_hash: bytes) -> None:
+    """Raises `InvalidMessage` where `status` claims, and no certificate proves, that `height`, the
+    one being decided by `validators`, is decided already.
+
+    Its author vouches for it. A peer that relays it may be at another height, where it is no more
+    than a hint that nobody can check.
+    """
+    if status.tip is not None and status.tip.height == height:
+        check_certificate(status.tip, validators, genesis_hash)
 
 
 def check_body(block: Block) -> None:

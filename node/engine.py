@@ -6,7 +6,7 @@ input. The simulator drives this very class over its own clock, mesh and disk.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol, assert_never
@@ -32,7 +32,7 @@ from consensus.relay import RelayTable
 from consensus.replica import Replica
 from consensus.tip import Tip
 from consensus.votes import VOTE_RECORD
-from node.authentication import authenticate, check_body, checks
+from node.authentication import authenticate, check_body, check_tip, checks
 from node.clock import Clock
 from node.execution import Executed, InvalidBlock
 from node.workers import Workers
@@ -297,16 +297,23 @@ class Engine:
         sender = packet.signed.sender
         if sender == self._me or sender not in validators:
             return []
+        in_place = checks(packet) <= INLINE_CHECKS_MAX
+        # A peer that does not check what it passes on is as much at fault as the author.
+        culprit = item.member
         try:
-            if checks(packet) <= INLINE_CHECKS_MAX:
-                authenticate(packet, height, validators, self._genesis_hash)
-            else:
-                await self._workers.run(
-                    partial(authenticate, packet, height, validators, self._genesis_hash)
+            await self._run_check(
+                partial(authenticate, packet, validators, self._genesis_hash), in_place=in_place
+            )
+            if isinstance(packet.signed.message, Status):
+                culprit = sender
+                await self._run_check(
+                    partial(
+                        check_tip, packet.signed.message, height, validators, self._genesis_hash
+                    ),
+                    in_place=in_place,
                 )
         except InvalidMessage as refusal:
-            # A relaying peer that does not check what it passes on is as much at fault.
-            self._around.punish(item.member, refusal.code)
+            self._around.punish(culprit, refusal.code)
             return []
         now = self._clock.monotonic_s()
         if (found := self.evidence.observe(packet.signed)) is not None:
@@ -317,6 +324,12 @@ class Engine:
             self._around.send(target, item.raw)
         # TLS makes what comes over the author's own connection fresh; its copies may be old.
         return self.replica.receive(packet, now, direct=sender == item.member)
+
+    async def _run_check(self, check: Callable[[], None], *, in_place: bool) -> None:
+        if in_place:
+            check()
+        else:
+            await self._workers.run(check)
 
     def _tell_evidence(self, found: Evidence) -> None:
         """Gossip of evidence: whoever gets both messages finds the same, once."""

@@ -256,7 +256,8 @@ class MemberNode:
     def refused(self, height: int, refusal: InvalidBlock) -> None:
         """Says why this node does not vote: the proposal may be at fault, or this node's clock."""
         self.parts.metrics.refused_proposals.labels(refusal.code).inc()
-        _LOG.warning("proposal for height %d refused: %s", height, refusal)
+        # As text, for the log shows no exception's message but those that it knows to be harmless.
+        _LOG.warning("proposal for height %d refused: %s", height, str(refusal))
 
     async def validate(self, block: Block, *, fresh: bool, certified: bool) -> Executed:
         """Checks and executes; raises `InvalidBlock`."""

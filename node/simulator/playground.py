@@ -13,10 +13,11 @@ from typing import Any, Final
 
 from consensus.messages import Phase
 from ledger.actions import Action
+from node.simulator.clients import Submission
 from node.simulator.clocks import EPOCH_MS
 from node.simulator.disk import Loss
 from node.simulator.invariants import Violation
-from node.simulator.world import WAIT_S, NotReached, Submission, World
+from node.simulator.world import WAIT_S, NotReached, World
 
 POLL_S: Final = 0.01
 """How often `until` looks, in virtual seconds."""

@@ -209,7 +209,7 @@ class _Reader:
     # Tables.
 
     def _byzantine(self, table: object) -> dict[str, str]:
-        line = self._line("[byzantine]")
+        line = self._line("byzantine")
         if not isinstance(table, dict):
             raise self.fault(line, "byzantine: a table of nodes and kinds")
         for name, kind in table.items():
@@ -224,7 +224,7 @@ class _Reader:
         return dict(table)
 
     def _weather(self, table: object) -> Weather:
-        line = self._line("[weather]")
+        line = self._line("weather")
         weather = Weather()
         if not isinstance(table, dict):
             raise self.fault(line, "weather: a table")
@@ -242,7 +242,7 @@ class _Reader:
         return weather
 
     def _drift(self, table: object) -> dict[str, int]:
-        line = self._line("[drift_ppm]")
+        line = self._line("drift_ppm")
         if not isinstance(table, dict):
             raise self.fault(line, "drift_ppm: a table of nodes and numbers")
         for name, value in table.items():
@@ -255,7 +255,7 @@ class _Reader:
 
     def _swarm(self, document: dict[str, Any], byzantine: Mapping[str, str]) -> Knobs | None:
         """The knobs of random trouble; the network's own are those of the whole file."""
-        table, line = document.get("swarm"), self._line("[swarm]")
+        table, line = document.get("swarm"), self._line("swarm")
         if table is None:
             return None
         if "event" in document:
@@ -290,7 +290,7 @@ class _Reader:
             raise self.fault(line, f"{faulty} of {self._nodes} fail; the promise is for {most}")
 
     def _expectations(self, table: object) -> dict[str, Any]:
-        line = self._line("[expect]")
+        line = self._line("expect")
         if not isinstance(table, dict) or not table:
             raise self.fault(line, "no expectation: a scenario that expects nothing tests nothing")
         for name, value in table.items():
@@ -515,11 +515,7 @@ class _Reader:
 
     def _line(self, name: str, after: int = 1) -> int:
         """Where `name` stands first, from line `after` on; `after` where it is not found."""
-        pattern = re.compile(
-            re.escape(name)
-            if name.startswith("[")
-            else rf'(^|[\s{{,\[.])"?{re.escape(name)}"?\s*[=\].]'
-        )
+        pattern = re.compile(rf'(^|[\s{{,\[.])"?{re.escape(name)}"?\s*[=\].]')
         for number in range(after, len(self._lines) + 1):
             if pattern.search(self._lines[number - 1]):
                 return number

@@ -12,6 +12,7 @@ from chain.certificate import Commit
 from consensus.messages import NewView, Prepare, PrePrepare, Signed, ViewChange
 from node.simulator.adversaries import ADVERSARIES
 from node.simulator.chaos import Chaos, mend
+from node.simulator.clients import Submission
 from node.simulator.consortium import PARAMETERS
 from node.simulator.filters import Filter
 from node.simulator.invariants import Violation
@@ -27,7 +28,7 @@ from node.simulator.run import (
 )
 from node.simulator.scenario import ROLES, SAME, Happening, Scenario, When
 from node.simulator.swarm import TWINS
-from node.simulator.world import Submission, World
+from node.simulator.world import World
 
 if TYPE_CHECKING:
     from node.simulator.machine import Machine

@@ -81,14 +81,15 @@ class _Pool(Generic[Task, Result]):
         context = get_context("spawn")
         ours, theirs = context.Pipe()
         process = context.Process(target=_serve, args=(theirs, self._work, self._prepare))
-        # Not even while it starts does an interrupt reach it: the first process ends it.
+        # Not even while it starts does an interrupt reach it: the first process, which knows it by
+        # the time that it can be interrupted itself, ends it.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             process.start()
+            theirs.close()
+            self._workers.append(_Worker(process, ours, time.monotonic()))
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        theirs.close()
-        self._workers.append(_Worker(process, ours, time.monotonic()))
 
     def run(self) -> Iterator[Result | Death[Task]]:
         while self._workers:
@@ -167,10 +168,16 @@ def _serve(
     """The life of a process. Interrupts go to the first process, which ends the others."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     prepare()
-    connection.send(None)
-    while True:
-        try:
-            task = connection.recv()
-        except EOFError:
-            return
-        connection.send(work(task))
+    # Where the first process is gone there is nobody to work for, nor to tell.
+    with suppress(EOFError, BrokenPipeError, ConnectionResetError):
+        connection.send(None)
+        while True:
+            connection.send(_done(work, connection.recv()))
+
+
+def _done(work: Callable[[Any], object], task: object) -> object:
+    """A result. A pipe that breaks inside `work` is no sign that the first process is gone."""
+    try:
+        return work(task)
+    except (EOFError, BrokenPipeError, ConnectionResetError) as error:
+        raise RuntimeError(f"the work itself met {type(error).__name__}") from error

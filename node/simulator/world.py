@@ -15,63 +15,42 @@ pass. The first broken promise is raised from them as a `Violation`.
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
-from itertools import pairwise
 from types import TracebackType
 from typing import Final, Literal
 
-from chain.errors import InvalidMessage, Rejected
 from chain.genesis import Parameters
-from consensus.messages import Message, Packet, ViewChange
-from consensus.votes import VoteRecord
-from node.backend import Busy
+from consensus.messages import Packet, ViewChange
 from node.backend import Committed as Place
 from node.metrics import Metrics
+from node.simulator import shapes
 from node.simulator.byzantine import Adversary
+from node.simulator.clients import Clients, Submission
 from node.simulator.clocks import EPOCH_MS
 from node.simulator.consortium import PARAMETERS, Consortium
 from node.simulator.disk import Loss
 from node.simulator.filters import Filter
 from node.simulator.invariants import INVARIANTS, Violation
 from node.simulator.loop import Stuck, VirtualLoop
-from node.simulator.machine import Life, Machine, OldVotes, Watch
+from node.simulator.machine import Life, Machine, OldVotes
 from node.simulator.network import Frame, Network, Weather
-from node.simulator.observers import Committed, Observer
+from node.simulator.observers import Observer
 from node.simulator.power import PowerCut
 from node.simulator.signatures import keyed_hashes
 from node.simulator.streams import Streams
 from node.simulator.trace import Event, EventKind, Trace
+from node.simulator.witness import Witness
 from storage.errors import StoreProblem
 
 SAMPLE_S: Final = 1.0
 """How often what grows is looked at."""
 WAIT_S: Final = 120.0
 """How long `until` waits unless told otherwise."""
-ANSWER_S: Final = 3_000.0
-"""How long a simulated client waits for its receipt."""
-SubmissionState = Literal["pending", "acknowledged", "refused", "unknown"]
 
 
 class NotReached(Exception):  # noqa: N818 - what did not happen
     """A condition that `until` waited for did not come."""
-
-
-@dataclass(slots=True, eq=False)
-class Submission:
-    """A transaction that a client handed to a node.
-
-    "unknown": the node ended before it answered.
-    """
-
-    node: str
-    raw: bytes
-    attachments: tuple[bytes, ...] = ()
-    state: SubmissionState = "pending"
-    id: bytes = b""
-    place: Place | None = None
-    refusal: str = ""
 
 
 class World:
@@ -108,13 +87,13 @@ class World:
         self.machines: dict[str, Machine] = {}
         self.submissions: list[Submission] = []
         self.violation: Violation | None = None
-        self.views_seen: set[int] = set()
         self._metrics = Metrics()
-        self._watch = _WorldWatch(self)
         self._views: dict[str, tuple[int, int]] = {}
         self._loss: dict[str, Loss] = {}
         self._sampled_us = 0
         self.observers: list[Observer] = [*(make() for make in invariants), *observers]
+        self._watch = Witness(self.loop, self.trace, self.observers, self._cut)
+        self._clients = Clients(self.loop, self._acknowledged, self.report)
         for name in self.consortium.names:
             self._add_machine(name, name)
         for name, adversary in (byzantine or {}).items():
@@ -123,6 +102,11 @@ class World:
             observer.attach(self)
 
     # Who there is.
+
+    @property
+    def views_seen(self) -> set[int]:
+        """The views of all certificates."""
+        return self._watch.views_seen
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -352,20 +336,8 @@ class World:
     def partition(self, *groups: Collection[str], abrupt: bool = False) -> None:
         """Only members of one group hear each other; who is in none hears nobody. Replaces earlier
         partitions. `abrupt` breaks connections at once, else they fall silent first."""
-        group_of = {name: index for index, group in enumerate(groups) for name in group}
-        unknown = sorted(set(group_of) - set(self.names))
-        assert not unknown, f"no such machine: {unknown}"
-        self._cut_links(
-            [
-                (one, other)
-                for one in self.names
-                for other in self.names
-                if one != other
-                and (one not in group_of or group_of[one] != group_of.get(other, -1))
-            ],
-            " | ".join("".join(sorted(group)) for group in groups),
-            abrupt=abrupt,
-        )
+        shape = " | ".join("".join(sorted(group)) for group in groups)
+        self._cut_links(shapes.apart(self.names, groups), shape, abrupt=abrupt)
 
     def isolate(self, *names: str, abrupt: bool = False) -> None:
         """Each of these hears nobody and is heard by nobody."""
@@ -378,32 +350,11 @@ class World:
 
     def ring(self) -> None:
         """Each hears its two neighbours only."""
-        names = self.names
-        kept = {frozenset(pair) for pair in [*pairwise(names), (names[-1], names[0])]}
-        self._keep_links(kept, "ring")
+        self._cut_links(shapes.ring(self.names), "ring")
 
     def bridge(self, name: str) -> None:
         """Two halves that hear each other only by `name`."""
-        others = [each for each in self.names if each != name]
-        half = set(others[: len(others) // 2])
-        kept = {
-            frozenset((one, other))
-            for one in self.names
-            for other in self.names
-            if name in {one, other} or (one in half) == (other in half)
-        }
-        self._keep_links(kept, f"bridge {name}")
-
-    def _keep_links(self, kept: set[frozenset[str]], shape: str) -> None:
-        self._cut_links(
-            [
-                (one, other)
-                for one in self.names
-                for other in self.names
-                if one != other and frozenset((one, other)) not in kept
-            ],
-            shape,
-        )
+        self._cut_links(shapes.bridge(self.names, name), f"bridge {name}")
 
     def _cut_links(
         self,
@@ -454,49 +405,16 @@ class World:
         self.consortium.signed.add(raw)
         submission = Submission(node, raw, attachments)
         self.submissions.append(submission)
-        self.note("submit", node, note=sha256(raw).hexdigest()[:8])
+        self.note("submit", node, note=submission.name)
         life = self.machines[node].life
         if life is None:
             submission.state, submission.refusal = "unknown", "the node is down"
             return submission
-        task = self.loop.create_task(
-            self._client(life, submission), name=f"client of {node}", context=life.context
-        )
-        life.tasks.append(task)
-        task.add_done_callback(partial(self._answered, life, submission))
+        self._clients.hand_over(life, submission)
         return submission
 
-    async def _client(self, life: Life, submission: Submission) -> None:
-        desk = life.desk
-        try:
-            submission.id = await desk.submit(submission.raw, submission.attachments)
-        except (InvalidMessage, Rejected, Busy) as refusal:
-            submission.state, submission.refusal = "refused", refusal.code
-            return
-        except (OSError, StoreProblem) as problem:
-            # What the API answers with status 500: the node's disk, and no fault of the client.
-            submission.state, submission.refusal = "refused", str(problem)
-            return
-        place = await desk.committed(submission.id, ANSWER_S)
-        if place is not None:
-            submission.state, submission.place = "acknowledged", place
-            self.note(
-                "acknowledge",
-                submission.node,
-                height=place.height,
-                note=sha256(submission.raw).hexdigest()[:8],
-            )
-
-    def _answered(self, life: Life, submission: Submission, task: asyncio.Task[None]) -> None:
-        if task in life.tasks:
-            life.tasks.remove(task)
-        failure = None if task.cancelled() else task.exception()
-        if submission.state == "pending":
-            submission.state = "unknown"
-        if failure is not None and life.alive:
-            height = life.node.engine.replica.height
-            sentence = f"a client met {type(failure).__name__}: {failure}"
-            self.report(Violation("stopped", submission.node, height, sentence))
+    def _acknowledged(self, submission: Submission, place: Place) -> None:
+        self.note("acknowledge", submission.node, height=place.height, note=submission.name)
 
     @property
     def acknowledged(self) -> list[Submission]:
@@ -666,61 +584,6 @@ class World:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
-
-
-class _WorldWatch(Watch):
-    """Passes on what machines report."""
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-
-    def persisted(self, machine: Machine, record: VoteRecord, *, durable: bool) -> None:
-        """To the trace and all observers."""
-        world = self._world
-        world.trace.add(
-            Event(world.loop.now_us, "persist", machine.name, "", "", record.height, record.view)
-        )
-        for observer in world.observers:
-            observer.persisted(machine, record, durable=durable)
-
-    def signed(self, machine: Machine, message: Message) -> None:
-        """To the trace and all observers."""
-        world, block_hash = self._world, getattr(message, "block_hash", b"")
-        world.trace.add(
-            Event(
-                world.loop.now_us,
-                "sign",
-                machine.name,
-                what=str(type(message).__struct_config__.tag),
-                height=message.height,
-                view=message.view,
-                block=block_hash.hex()[:8],
-            )
-        )
-        for observer in world.observers:
-            observer.signed(machine, message)
-
-    def committed(self, machine: Machine, committed: Committed) -> None:
-        """To the trace and all observers."""
-        world, header, certificate = self._world, committed.block.header, committed.certificate
-        world.views_seen.add(certificate.view)
-        world.trace.add(
-            Event(
-                world.loop.now_us,
-                "commit",
-                machine.name,
-                height=header.height,
-                view=certificate.view,
-                block=header.hash.hex()[:8],
-                note=f"{len(committed.transaction_ids)} transactions",
-            )
-        )
-        for observer in world.observers:
-            observer.committed(machine, committed)
-
-    def cut(self, machine: Machine) -> None:
-        """An armed crash came."""
-        self._world._cut(machine)  # noqa: SLF001 - the world's own half
 
 
 def _causes(failure: BaseException) -> list[BaseException]:

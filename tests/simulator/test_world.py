@@ -6,9 +6,10 @@ import pytest
 
 from node.simulator.byzantine import Adversary
 from node.simulator.chaos import mend
+from node.simulator.clients import Submission
 from node.simulator.invariants import Violation
 from node.simulator.network import Weather
-from node.simulator.world import NotReached, Submission, World
+from node.simulator.world import NotReached, World
 from node.sync import Sync
 
 

@@ -14,13 +14,14 @@ from chain.genesis import Parameters
 from consensus.messages import Message, Packet, Signed, ViewChange
 from consensus.votes import VOTE_RECORD, VoteRecord
 from node.simulator.byzantine import Adversary
+from node.simulator.clients import Submission
 from node.simulator.consortium import NAMES, PARAMETERS
 from node.simulator.disk import MachineDisk
 from node.simulator.machine import VOTES, Machine
 from node.simulator.network import Frame, Weather
 from node.simulator.observers import Committed, Observer
 from node.simulator.power import Power
-from node.simulator.world import Submission, World
+from node.simulator.world import World
 from storage.blocks import BlockReader
 from storage.votes import VoteStore
 

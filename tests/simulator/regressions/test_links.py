@@ -186,6 +186,9 @@ class LyingStatus(Adversary):
             case "strangers":
                 strangers = (replace(seal, validator=f"x{seal.validator}") for seal in seals)
                 lie = _claim(message, 1, tuple(strangers))
+            case "old":
+                strangers = (replace(seal, validator=f"x{seal.validator}") for seal in seals)
+                lie = _claim(message, 0, tuple(strangers))
             case "repeated":
                 lie = _claim(message, 1, seals[:1] * 3)
             case "oversize":
@@ -218,6 +221,28 @@ def test_r23_a_peer_lies_about_its_height_and_its_seals(
         assert {stage.certificate(first, height).view for height in range(begun, begun + 4)} == {0}
         punished = {member for by, member, _ in stage.books.punished_ if by in honest}
         assert punished == (set() if lie == "lowered" else {liar})
+
+
+def test_r23_who_relays_a_lie_that_it_cannot_check_is_not_blamed(
+    perturbation: Perturbation,
+) -> None:
+    """The lie is about the height of a node that lags, and reaches it by relay only. Those that
+    relay it are further on and cannot check it; the blame is its author's."""
+    with Stage(perturbation) as stage:
+        first, second, late, liar = stage.cast
+        stage.corrupt(liar, LyingStatus("old"))
+        stage.begin()
+        stage.network.block([(liar, late), (late, liar)], abrupt=True)
+        stage.drop(
+            lambda frame, packet: (
+                frame.target == late and (packet is None or packet.signed.sender != liar)
+            )
+        )
+        stage.commit(by=first, among=(first, second))
+        stage.until(lambda: any(by == late for by, _, _ in stage.books.punished_), 15)
+        assert {member for _, member, _ in stage.books.punished_} == {liar}
+        stage.heal()
+        stage.commit(by=first)
 
 
 def test_r32_a_peer_feeds_certificates_of_far_heights(perturbation: Perturbation) -> None:
