@@ -65,19 +65,7 @@ def _bare(kind: inspect.Type) -> inspect.Type:
     return kind
 
 
-def _chosen(value: Any, kind: inspect.Type) -> inspect.Type:
-    """The type of a union that `value` has, where that decides how it is written."""
-    bare = _bare(kind)
-    if not isinstance(bare, inspect.UnionType):
-        return kind
-    wanted = (
-        inspect.BytesType if isinstance(value, bytes) else inspect.VarTupleType | inspect.ListType
-    )
-    return next((each for each in bare.types if isinstance(_bare(each), wanted)), kind)
-
-
 def _to(value: Any, kind: inspect.Type) -> Any:
-    kind = _chosen(value, kind)
     bare = _bare(kind)
     if isinstance(value, msgspec.Struct):
         return _struct_to(value, cast("inspect.StructType", _type_info(type(value))))

@@ -30,7 +30,7 @@ from ledger.fields import (
     Purposes,
 )
 
-SCOPED_CATEGORIES_MAX: Final = 1_024
+SCOPED_CATEGORIES_MAX: Final = 256
 """Categories of one patient that a `ScopeEntry` knows one by one."""
 CONSENTS_IN_FORCE_MAX: Final = 256
 """What the policy `consents_in_force_max` can be at most."""

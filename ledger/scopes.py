@@ -5,6 +5,7 @@ writes. So it writes one time into the patient's `ScopeEntry`, and an epoch is c
 was opened after that time. An erasure closes its scope in the same entry.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 from chain.errors import Rejected
@@ -90,9 +91,8 @@ def end_epochs(request: Request, patient: bytes, categories: Categories) -> None
     if not categories:
         changed = ScopeEntry(now_ms, scope.erased, _only_erased(scope))
     else:
-        changed = scope
-        for category in categories:
-            changed = _with(changed, CategoryScope(category, now_ms, is_erased(scope, category)))
+        ended = [CategoryScope(each, now_ms, is_erased(scope, each)) for each in categories]
+        changed = _with(scope, ended)
         if len(changed.categories) > SCOPED_CATEGORIES_MAX:
             # Too many to tell apart: all of the patient's epochs end, which is never too few.
             changed = ScopeEntry(now_ms, scope.erased, _only_erased(scope))
@@ -107,7 +107,7 @@ def close(request: Request, patient: bytes, category: bytes | None, *, erased: b
     else:
         before = [each for each in scope.categories if each.category == category]
         fresh_after_ms = before[0].fresh_after_ms if before else 0
-        changed = _with(scope, CategoryScope(category, fresh_after_ms, erased))
+        changed = _with(scope, [CategoryScope(category, fresh_after_ms, erased)])
         if len(changed.categories) > SCOPED_CATEGORIES_MAX:
             raise Rejected("erasure.too_many_categories", "erasure")
     request.state.write(scope_key(patient), SCOPE, changed)
@@ -117,7 +117,7 @@ def _only_erased(scope: ScopeEntry) -> tuple[CategoryScope, ...]:
     return tuple(each for each in scope.categories if each.erased)
 
 
-def _with(scope: ScopeEntry, category: CategoryScope) -> ScopeEntry:
-    others = [each for each in scope.categories if each.category != category.category]
-    ordered = sorted([*others, category], key=lambda each: each.category)
-    return ScopeEntry(scope.fresh_after_ms, scope.erased, tuple(ordered))
+def _with(scope: ScopeEntry, changed: Sequence[CategoryScope]) -> ScopeEntry:
+    known = {each.category: each for each in (*scope.categories, *changed)}
+    ordered = tuple(known[category] for category in sorted(known))
+    return ScopeEntry(scope.fresh_after_ms, scope.erased, ordered)

@@ -89,7 +89,7 @@ def weight_of(action: Action) -> int:
         case RecordPut():
             return weight
         case AccessLog():
-            return weight + len(action.records)
+            return weight + 2 * len(action.records)
         case ConsentGrant():
             return weight + len(action.standing)
         case _:

@@ -8,6 +8,7 @@ from aiohttp import web
 from ledger import patient_queries, queries
 from ledger.decision import WHY, Actor, Decision, Target
 from ledger.entries import PrincipalEntry
+from ledger.fields import Purpose
 from ledger.ids import owner_of
 from ledger.proxies import PROXY_KINDS
 from ledger.state import StateReader, decoded
@@ -19,8 +20,8 @@ from node.api.documents import (
     ConsentPage,
     DecisionDocument,
 )
-from node.api.ledger_reads import ask, check_owner
-from node.api.problems import Problem, not_found
+from node.api.ledger_reads import ask, check_owner, may_see
+from node.api.problems import not_found
 
 
 async def consents(call: Call) -> web.Response:
@@ -49,57 +50,47 @@ async def accesses(call: Call) -> web.Response:
     return call.reply(AccessPage(page, page[-1].id.hex() if len(found) > limit else None))
 
 
-async def decision(call: Call) -> web.Response:
-    """May somebody read something of a patient now, on which basis, and why."""
+async def record_decision(call: Call) -> web.Response:
+    """May somebody read a record now, on which basis, and why."""
+    record: bytes = call.arguments["id"]
+    found = await ask(call, lambda state: patient_queries.target(state, record))
+    if found is None or not may_see(call, owner_of(record)):
+        raise not_found("record", "path.id")
+    return await _decide(call, found)
+
+
+async def category_decision(call: Call) -> web.Response:
+    """May somebody read everything of a category and author now, on which basis, and why."""
     owner: bytes = call.arguments["owner"]
     check_owner(call, owner)
+    category: bytes = call.arguments["category"]
+    author: bytes = call.arguments["author"]
+    return await _decide(call, Target(owner, category, author, None, None))
+
+
+async def _decide(call: Call, target: Target) -> web.Response:
+    reader: bytes = call.arguments["actor"] or call.authenticated.principal
+    purpose: Purpose = call.arguments["purpose"]
     tip = call.backend.store.tip()
     assert tip is not None, "a running node has a genesis block"
     # The time that the next block has at least: what would be said to an access logged now.
     at_ms = max(int(call.api.clock() * 1_000), tip.header.timestamp_ms + 1)
-    found = await ask(call, lambda state: _decide(state, call, owner, at_ms))
+
+    def decide(state: StateReader) -> Decision:
+        view = decoded(state)
+        actor = _actor(reader, queries.principal(view, reader))
+        return patient_queries.decision(view, actor, target, purpose, at_ms)
+
+    found = await ask(call, decide)
+    explanation = WHY[found.why]
     return call.reply(
         DecisionDocument(
-            at_ms,
-            found.permit,
-            found.basis,
-            found.cited,
-            found.why,
-            WHY[found.why],
-            found.considered,
+            at_ms, found.permit, found.basis, found.cited, found.why, explanation, found.considered
         )
     )
-
-
-def _decide(state: StateReader, call: Call, owner: bytes, at_ms: int) -> Decision:
-    view = decoded(state)
-    reader: bytes = call.arguments["actor"] or call.authenticated.principal
-    actor = _actor(reader, queries.principal(view, reader))
-    target = _target(view, call, owner)
-    return patient_queries.decision(view, actor, target, call.arguments["purpose"], at_ms)
 
 
 def _actor(principal: bytes, entry: PrincipalEntry | None) -> Actor:
     if entry is None or entry.kind in PROXY_KINDS:
         return Actor(principal, None)
     return Actor(principal, entry.organization)
-
-
-def _target(state: StateReader, call: Call, owner: bytes) -> Target:
-    record: bytes = call.arguments["record"]
-    category: bytes = call.arguments["category"]
-    author: bytes = call.arguments["author"]
-    if bool(record) == bool(category) or bool(category) != bool(author):
-        raise Problem(
-            400,
-            "http.wrong_parameter",
-            "expected: a record, or a category with its author",
-            field="query.record",
-            fix="see /openapi.json",
-        )
-    if not record:
-        return Target(owner, category, author, None, None)
-    target = patient_queries.target(state, record)
-    if target is None or owner_of(record) != owner:
-        raise not_found("record", "query.record")
-    return target

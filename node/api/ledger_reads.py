@@ -37,7 +37,7 @@ async def principal(call: Call) -> web.Response:
     """One principal with its keys."""
     wanted: bytes = call.arguments["id"]
     found = await ask(call, lambda state: queries.principal(state, wanted))
-    if found is None or not _may_see(call, wanted):
+    if found is None or not may_see(call, wanted):
         raise not_found("principal", "path.id")
     return call.reply(PrincipalDocument(wanted, found))
 
@@ -57,7 +57,7 @@ async def record(call: Call) -> web.Response:
     """The current version of a record."""
     wanted: bytes = call.arguments["id"]
     found = await ask(call, lambda state: queries.record(state, wanted))
-    if found is None or not _may_see(call, owner_of(wanted)):
+    if found is None or not may_see(call, owner_of(wanted)):
         raise not_found("record", "path.id")
     return call.reply(RecordDocument(wanted, found))
 
@@ -68,7 +68,7 @@ async def record_versions(call: Call) -> web.Response:
     limit: int = call.arguments["limit"]
     after: int = call.arguments["after"]
     found = await ask(call, lambda state: queries.record_versions(state, wanted, limit + 1, after))
-    if not _may_see(call, owner_of(wanted)) or (not found and after == 0):
+    if not may_see(call, owner_of(wanted)) or (not found and after == 0):
         raise not_found("record", "path.id")
     following = found[limit - 1].version if len(found) > limit else None
     return call.reply(VersionPage(wanted, found[:limit], following))
@@ -93,7 +93,7 @@ async def category(call: Call) -> web.Response:
     category_id: bytes = call.arguments["category"]
     author: bytes = call.arguments["author"]
     found = await ask(call, lambda state: queries.category(state, owner, category_id, author))
-    if found is None or not _may_see(call, owner):
+    if found is None or not may_see(call, owner):
         raise not_found("category", "path.category")
     return call.reply(CategoryDocument(owner, category_id, author, found))
 
@@ -109,11 +109,12 @@ async def ask(call: Call, question: Callable[[StateReader], T]) -> T:
     return await call.backend.in_thread(answer)
 
 
-def _may_see(call: Call, owner: bytes) -> bool:
+def may_see(call: Call, owner: bytes) -> bool:
+    """True where the caller may see what is `owner`'s."""
     return call.may(Scope.LEDGER_READ) or owner == call.authenticated.principal
 
 
 def check_owner(call: Call, owner: bytes) -> None:
     """Refuses who may not see what is `owner`'s, as if nothing were there."""
-    if not _may_see(call, owner):
+    if not may_see(call, owner):
         raise not_found("owner", "path.owner")

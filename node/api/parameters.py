@@ -79,7 +79,7 @@ def choice(name: str, choices: Sequence[str], default: str, description: str) ->
 
 
 def cursor(name: str, bytes_count: int, description: str) -> Parameter:
-    """An id in the query, or none (empty): after which a page goes on, or what is asked about."""
+    """An id in the query, or none (empty): after which a page goes on, or who is asked about."""
     return Parameter(
         name,
         "query",

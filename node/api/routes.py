@@ -93,6 +93,8 @@ _TOKEN_FORM: Final[dict[str, Any]] = {
 }
 
 _LIMIT_RECORDS: Final = number("limit", 1, RECORDS_PAGE_MAX, "entries on a page", 50)
+_ACTOR: Final = cursor("actor", 16, "who would read; the caller where left out")
+_PURPOSE: Final = choice("purpose", get_args(Purpose), "TREAT", "what for (HL7 v3 PurposeOfUse)")
 _OWNER: Final = identifier("owner", 16, "a patient, or an organisation's owner id")
 
 
@@ -320,19 +322,29 @@ ROUTES: Final = (
     ),
     Route(
         "GET",
-        "/v1/patients/{owner}/decision",
-        "explainDecision",
-        "May somebody read a record, or all of a category and author, now, and why",
-        consent_reads.decision,
+        "/v1/records/{id}/decision",
+        "explainRecordDecision",
+        "May somebody read a record now, and why",
+        consent_reads.record_decision,
+        _OWN,
+        _answers(DecisionDocument),
+        (identifier("id", 32, "the record's id"), _ACTOR, _PURPOSE),
+        problems=(404,),
+    ),
+    Route(
+        "GET",
+        "/v1/patients/{owner}/categories/{category}/{author}/decision",
+        "explainCategoryDecision",
+        "May somebody read everything of a category and author now, and why",
+        consent_reads.category_decision,
         _OWN,
         _answers(DecisionDocument),
         (
             _OWNER,
-            cursor("actor", 16, "who would read; the caller where left out"),
-            cursor("record", 32, "what would be read"),
-            cursor("category", 16, "or else a category, with its author"),
-            cursor("author", 16, "the author's owner id"),
-            choice("purpose", get_args(Purpose), "TREAT", "what for (HL7 v3 PurposeOfUse)"),
+            identifier("category", 16, "the category's id"),
+            identifier("author", 16, "the author's owner id"),
+            _ACTOR,
+            _PURPOSE,
         ),
         problems=(404,),
     ),

@@ -167,7 +167,7 @@ def erasure(
 
 
 def hold(name: str = "hold", patient: str = "anna", category: bytes | None = None) -> HoldPlace:
-    return HoldPlace(case_of(patient, name), category, digest("court order"))
+    return HoldPlace(case_of(patient, name), category, digest(f"court order {patient} {name}"))
 
 
 def everything(

@@ -154,4 +154,4 @@ class Emergencies(RuleBasedStateMachine):
 
 WHOLESALER = organization_owner("wholesaler")
 TestEmergencies = Emergencies.TestCase
-TestEmergencies.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestEmergencies.settings = settings(max_examples=60, stateful_step_count=50, deadline=None)

@@ -202,14 +202,24 @@ class Erasures(RuleBasedStateMachine):
         if allowed:
             wanted.done = True
 
-    @rule(patient=st.sampled_from(PATIENTS), category=st.sampled_from(CATEGORIES))
-    def erase_rightly(self, patient: str, category: bytes) -> None:
-        """What chance alone finds too rarely: asked for, waited for, granted."""
+    @rule(
+        patient=st.sampled_from(PATIENTS),
+        category=st.sampled_from(CATEGORIES),
+        held=st.sampled_from(("", "category", "patient")),
+    )
+    def erase_rightly(self, patient: str, category: bytes, held: str) -> None:
+        """What chance alone finds too rarely: asked for, waited for, held up, granted."""
         before = set(self.erasures)
         self.ask(patient, patient, category)
         for name in self.erasures.keys() - before:
             self.world.pass_time(RETENTION_MS)
             steps = [ErasureApprove(case_of(patient, name))] * 2
+            if held:
+                self.hold("admin-r", patient, category if held == "category" else None)
+                assert self.world.submit("admin-a", *steps).code == "erasure.on_hold"
+                lifted, placed = list(self.holds.items())[-1]
+                assert self.world.submit("admin-r", HoldRelease(case_of(patient, lifted))).ok
+                placed.released = True
             assert self.world.submit("admin-a", *steps).ok
             self.erasures[name].done = True
 
@@ -292,4 +302,4 @@ class Erasures(RuleBasedStateMachine):
 
 
 TestErasures = Erasures.TestCase
-TestErasures.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestErasures.settings = settings(max_examples=60, stateful_step_count=50, deadline=None)

@@ -486,7 +486,7 @@ def test_one_changed_byte_is_refused_or_another_transaction(data: st.DataObject)
 
 def test_what_names_many_weighs_more() -> None:
     records = [record_of("anna", str(number)) for number in range(100)]
-    assert weight_of(access("a", *records, cited=CONSENT)) == weight_of(access("a")) + 100
+    assert weight_of(access("a", *records, cited=CONSENT)) == weight_of(access("a")) + 200
     assert weight_of(grant(CONSENT, standing=(STANDING,))) == weight_of(grant(CONSENT)) + 1
 
 

@@ -68,7 +68,7 @@ class Cast:
     patient: Wallet
     other_patient: Wallet
     proxy: Wallet
-    """Enrolled nowhere yet: the ledger appoints no proxies in this release."""
+    """Enrolled nowhere: no patient has appointed it."""
 
 
 class Consortium:

@@ -41,7 +41,8 @@ ALLOWED = {
     "getCategory": STAFF | {"patient"},
     "listConsents": STAFF | {"patient"},
     "listAccesses": STAFF | {"patient"},
-    "explainDecision": STAFF | {"patient"},
+    "explainRecordDecision": STAFF | {"patient"},
+    "explainCategoryDecision": STAFF | {"patient"},
     "listMembers": SUBMITTERS,
     "getPrincipal": SUBMITTERS,
     "streamEvents": STAFF,
@@ -133,9 +134,14 @@ async def test_a_patient_sees_its_own_records_and_of_others_not_even_that_they_a
             "/v1/patients/{}/accesses",
         ),
         (
-            f"/v1/patients/{own}/decision?record={my_records[0].hex()}",
-            f"/v1/patients/{other}/decision?record={their_records[0].hex()}",
-            "/v1/patients/{0}/decision?record={0}{0}",
+            f"/v1/records/{my_records[0].hex()}/decision",
+            f"/v1/records/{their_records[0].hex()}/decision",
+            "/v1/records/{0}{0}/decision",
+        ),
+        (
+            f"/v1/patients/{own}/categories/{'0' * 32}/{'0' * 32}/decision",
+            f"/v1/patients/{other}/categories/{'0' * 32}/{'0' * 32}/decision",
+            "/v1/patients/{0}/categories/{0}/{0}/decision",
         ),
         (f"/v1/principals/{own}", f"/v1/principals/{other}", "/v1/principals/{}"),
     ):
