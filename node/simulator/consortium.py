@@ -21,13 +21,18 @@ VALID_MS: Final = 1_800_000
 """How long a simulated transaction may wait for its block."""
 
 
+def member_names(n: int) -> tuple[str, ...]:
+    """The names of `n` members; an assertion where there cannot be so many."""
+    assert 1 <= n <= MEMBERS_MAX, f"between 1 and {MEMBERS_MAX} members"
+    return NAMES[:n]
+
+
 class Consortium:
     """Members "a", "b", … and what they know. Immutable but for the count of nonces."""
 
     def __init__(self, n: int, parameters: Parameters = PARAMETERS, first: str = "a") -> None:
         """`first` is the primary of the first height."""
-        assert 1 <= n <= MEMBERS_MAX, f"between 1 and {MEMBERS_MAX} members"
-        self.names = NAMES[:n]
+        self.names = member_names(n)
         # With the scheme of signatures that is in force now.
         self.keys = {name: SigningKey(name.encode().ljust(32, b".")) for name in self.names}
         self._administrators = {

@@ -28,7 +28,7 @@ from node.simulator import shapes
 from node.simulator.byzantine import Adversary
 from node.simulator.clients import Clients, Submission
 from node.simulator.clocks import EPOCH_MS
-from node.simulator.consortium import PARAMETERS, Consortium
+from node.simulator.consortium import PARAMETERS, Consortium, member_names
 from node.simulator.disk import Loss
 from node.simulator.filters import Filter
 from node.simulator.invariants import INVARIANTS, Violation
@@ -72,6 +72,9 @@ class World:
     ) -> None:
         """`byzantine` names the members that lie, and how. `keep_trace` keeps every event. `first`
         is the primary of the first height."""
+        # Before there is anything to close.
+        unknown = {first, *(byzantine or ())}.difference(member_names(n))
+        assert not unknown, f"no such member: {sorted(unknown)}"
         self._closing = ExitStack()
         self._closing.enter_context(keyed_hashes(wanted=not real_signatures))
         self.seed = seed

@@ -1,13 +1,16 @@
 """Stories of whole networks in virtual time."""
 
 import asyncio
+import gc
 
 import pytest
 
+import chain.keys
 from node.simulator.byzantine import Adversary
 from node.simulator.chaos import mend
 from node.simulator.clients import Submission
 from node.simulator.invariants import Violation
+from node.simulator.loop import VirtualLoop
 from node.simulator.network import Weather
 from node.simulator.world import NotReached, World
 from node.sync import Sync
@@ -179,6 +182,16 @@ def test_a_broken_link_is_relayed_around() -> None:
         world.advance(30)
         submission = world.submit("c")
         world.until(lambda: answered(submission), within_s=30)
+
+
+def test_a_world_that_cannot_be_leaves_nothing_open() -> None:
+    before = chain.keys.bindings
+    for wrong in ({"n": 0}, {"n": 14}, {"first": "e"}, {"byzantine": {"e": Adversary()}}):
+        with pytest.raises(AssertionError, match=r"members|no such member"):
+            World(**wrong)  # type: ignore[arg-type]
+    assert chain.keys.bindings is before
+    loops = [each for each in gc.get_objects() if isinstance(each, VirtualLoop)]
+    assert all(each.is_closed() for each in loops)
 
 
 def test_the_end_leaves_no_task() -> None:
