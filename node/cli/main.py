@@ -12,7 +12,7 @@ from typing import Final, NamedTuple, NoReturn
 
 import click
 
-from node.cli.output import print_error
+from node.cli.output import forget, print_error
 from node.errors import Exit, OperatorError
 
 DEBUG_VARIABLE: Final = "MEDLOCK_DEBUG"
@@ -130,7 +130,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except OperatorError as error:
         sys.exit(print_error(error, as_json=as_json))
     except BrokenPipeError:
-        _forget_stdout()
+        forget(sys.stdout)
         sys.exit(Exit.OK)
     except Exception as error:
         if os.environ.get(DEBUG_VARIABLE):
@@ -149,9 +149,3 @@ def _explained(error: Exception) -> OperatorError:
 
     explained: OperatorError = explain(error)
     return explained
-
-
-def _forget_stdout() -> None:
-    """The reader has gone: what is still buffered has nowhere to go at exit."""
-    descriptor = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(descriptor, sys.stdout.fileno())

@@ -5,12 +5,12 @@ Must stay cheap to import; rich comes in when something turns out to take long.
 
 import functools
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TextIO, TypeVar
 
 import click
 
@@ -81,9 +81,18 @@ def print_error(error: OperatorError, *, as_json: bool) -> int:
         words = json.dumps(error.document(), ensure_ascii=False)
     else:
         words = f"error[{error.code}] {error.cause}\n  why: {error.why}\n  fix: {error.fix}"
-    with suppress(OSError):
+    try:
         click.echo(words, err=True)
+    except OSError:
+        forget(sys.stderr)
     return int(error.exit_code)
+
+
+def forget(stream: TextIO) -> None:
+    """What `stream` still holds has nowhere to go; at exit it would fail again, as code 120."""
+    descriptor = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(descriptor, stream.fileno())
+    os.close(descriptor)
 
 
 class Bar:

@@ -94,5 +94,8 @@ def test_an_unexpected_exception_does_not_show_its_message() -> None:
 def test_the_exit_code_does_not_depend_on_room_for_words(tmp_path: Path) -> None:
     command = [sys.executable, "-P", "-m", "node.cli", "run", "--dir", str(tmp_path)]
     with Path("/dev/full").open("wb") as full:
-        ended = subprocess.run(command, stderr=full, stdout=full, check=False, timeout=60)
-    assert ended.returncode == Exit.CONFIG
+        for environment in ({}, {"PYTHONUNBUFFERED": "1"}):
+            ended = subprocess.run(
+                command, stderr=full, stdout=full, check=False, timeout=60, env=environment
+            )
+            assert ended.returncode == Exit.CONFIG, environment
