@@ -80,6 +80,7 @@ def simulate(  # noqa: PLR0913 - one parameter an option
     """
     from node.simulator import command  # noqa: PLC0415 - help must be instant
 
+    silenced = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:
         if merge:
@@ -107,6 +108,8 @@ def simulate(  # noqa: PLR0913 - one parameter an option
         told = OperatorError("E070", str(fault), fix="docs/simulator.md explains the command")
         print_error(told, as_json=wants_json())
         return HARNESS
+    finally:
+        logging.disable(silenced)
     print_document(finished.document, finished.table if table else finished.text)
     return int(finished.ending)
 
