@@ -12,6 +12,7 @@ from threading import RLock
 from typing import Final
 
 from storage import keyspace
+from storage.blocks import Changes
 from storage.disk import RealDisk
 from storage.errors import (
     AttachmentDamaged,
@@ -37,8 +38,6 @@ UNSYNCED_BYTES_MAX: Final = 64 << 20
 """Above it a put syncs by itself."""
 _ERASED: Final = b""
 """What the index says of an attachment that is gone for good."""
-
-Changes = list[tuple[bytes, bytes | None]]
 
 
 class _Pack:

@@ -10,6 +10,7 @@ from struct import Struct
 from typing import Final, NamedTuple, TypeVar
 
 from storage import keyspace
+from storage.blocks import Changes
 from storage.errors import QuotaExceeded, ShareExceeded
 from storage.protocols import KeyValueReader
 
@@ -27,7 +28,6 @@ SHARE_PERCENT_MAX: Final = 50
 """What one owner may hold of the room, so that nobody alone fills it."""
 
 T = TypeVar("T")
-Changes = list[tuple[bytes, bytes | None]]
 
 
 class PendingAttachment(NamedTuple):
