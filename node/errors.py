@@ -222,6 +222,13 @@ ERRORS: Final[dict[str, Explained]] = {
         "it is busy, paused, or the network between is slow",
         "try again with a longer --timeout; medlock testnet ps shows what runs",
     ),
+    "E044": Explained(
+        Exit.NO_QUORUM,
+        "the key was not released in time",
+        "the access is logged, and the author's node answers it by sealing its key to the reader; "
+        "it may be down, or its quorum may be",
+        "try again; medlock status of the author's node shows whether it runs",
+    ),
     "E050": Explained(
         Exit.INTEGRITY,
         "the proof does not hold",

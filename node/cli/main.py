@@ -48,6 +48,14 @@ DEVELOPER: Final = {
 MEMBER: Final = {
     "wallet": Place("wallet", "wallet", "Make and show wallets."),
     "record": Place("record", "record", "Put sealed health records on the chain, and read them."),
+    "consent": Place("consent", "consent", "Permit and deny, see what is in force, and ask why."),
+    "access": Place("access", "access", "Ask for access, decide, see who looked, doubt it."),
+    "emergency": Place("emergency", "emergency", "Break the glass, end it, review it."),
+    "careplan": Place("careplan", "careplan", "Propose care, and answer."),
+    "erasure": Place("erasure", "erasure", "Have records deleted everywhere, and see who did."),
+    "hold": Place("hold", "hold", "Forbid to erase, for as long as the law asks."),
+    "proxy": Place("proxy", "proxy", "Let somebody act for a patient."),
+    "principal": Place("principal", "principal", "Enrol people, devices and services."),
     "receipt": Place("receipt", "receipt", "Fetch receipts, and verify them without a network."),
     "chain": Place("chain", "chain", "Export the chain, and verify an export."),
 }
