@@ -206,8 +206,15 @@ class Api:
 
     async def value(self, key: bytes, codec: Codec[E]) -> E | None:
         """The value under `key` as this node has it, unproven; None where there is none."""
-        raw = _member((await self._get(f"/v1/state/{key.hex()}")).document(), "value")
-        return None if raw is None else _wired(lambda: codec.decode(from_base64url(raw, "value")))
+        try:
+            answer = await self._get(f"/v1/state/{key.hex()}")
+        except ApiError as error:
+            if error.code != "key.unknown":
+                raise
+            return None
+        raw = _member(answer.document(), "value")
+        found: E = _wired(lambda: codec.decode(from_base64url(raw, "value")))
+        return found
 
     async def put_attachment(self, raw: bytes) -> bytes:
         """Uploads an attachment; its hash."""
