@@ -82,8 +82,11 @@ def test_the_names_that_tools_call_are_there() -> None:
         init run stop status peers why-stalled inspect votes.accept-loss
         genesis.create config.show config.validate
         testnet.up testnet.ps testnet.logs testnet.kill testnet.pause testnet.resume
-        testnet.restart testnet.partition testnet.heal testnet.down bench
+        testnet.restart testnet.partition testnet.heal testnet.demo testnet.down bench
         wallet.new wallet.show wallet.export record.put record.get record.list record.history
+        consent.grant consent.revoke consent.list consent.explain
+        access.request access.log access.dispute emergency.open emergency.close emergency.review
+        careplan.show careplan.respond erasure.request erasure.status
         receipt.get receipt.verify chain.export chain.verify
     """
     assert set(wanted.split()) <= {".".join(path) for path in COMMANDS}
