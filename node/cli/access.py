@@ -12,13 +12,13 @@ from ledger.consent_entries import DisputeEntry, RequestEntry
 from ledger.fields import Outcome
 from ledger.ids import OWNER_BYTES, TIME_BYTES, organization_owner, owner_of
 from node.cli.arguments import identifier
+from node.cli.category import category_word
 from node.cli.consent import add_grant
 from node.cli.errand import Errand, Visit, member_command
 from node.cli.output import print_document, table
 from node.cli.words import (
     as_purposes,
     category_option,
-    category_word,
     category_words,
     end_ms,
     moment,
@@ -92,7 +92,7 @@ def requests_command(errand: Errand, patient: str | None) -> None:
     async def act(visit: Visit) -> list[dict[str, Any]]:
         owner = visit.patient(patient)
         return [
-            _request(each, await opened_note(visit, owner, each.entry.note))
+            _request(visit, each, await opened_note(visit, owner, each.entry.note))
             async for each in visit.api.requests_of(owner)
         ]
 
@@ -102,10 +102,7 @@ def requests_command(errand: Errand, patient: str | None) -> None:
             each["id"],
             each["organization"],
             ", ".join(each["purposes"]),
-            category_words(
-                [bytes.fromhex(one) for one in each["categories"]],
-                bytes.fromhex(each["id"])[:OWNER_BYTES],
-            ),
+            each["about"],
             moment(each["requested_ms"]),
             each["effect"] or "not decided",
             each["note"] or "-",
@@ -275,7 +272,7 @@ async def _asked(visit: Visit, request_id: bytes) -> RequestEntry:
     raise OperatorError("E034", "no request has this id")
 
 
-def _request(each: Listed[RequestEntry], note: str | None) -> dict[str, Any]:
+def _request(visit: Visit, each: Listed[RequestEntry], note: str | None) -> dict[str, Any]:
     entry = each.entry
     return {
         "id": each.id.hex(),
@@ -283,6 +280,7 @@ def _request(each: Listed[RequestEntry], note: str | None) -> dict[str, Any]:
         "requested_by": entry.requested_by.hex(),
         "purposes": list(entry.purposes),
         "categories": [category.hex() for category in entry.categories],
+        "about": category_words(entry.categories, owner_of(each.id), visit.wallet),
         "valid_until_ms": entry.valid_until_ms,
         "requested_ms": entry.requested_ms,
         "note": note,
@@ -294,7 +292,7 @@ def _request(each: Listed[RequestEntry], note: str | None) -> dict[str, Any]:
 
 async def _access(visit: Visit, each: ListedAccess) -> dict[str, Any]:
     entry, patient = each.entry, owner_of(each.id)
-    categories = [category_word(one.category, patient) for one in entry.contents]
+    categories = [category_word(one.category, patient, visit.wallet) for one in entry.contents]
     count = len(entry.records)
     what = f"{count} record{'s' if count > 1 else ''}" if count else f"all of {categories[0]}"
     logged_ms = int.from_bytes(each.id[OWNER_BYTES : OWNER_BYTES + TIME_BYTES], "big")

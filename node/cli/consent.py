@@ -1,6 +1,6 @@
 """`medlock consent`: what a patient permits and denies, and what follows from it."""
 
-from typing import Any, cast, get_args
+from typing import Any, Final, cast, get_args
 
 import click
 
@@ -8,15 +8,17 @@ from client.api import ExplainedDecision, Listed
 from client.builder import Provision, TransactionBuilder
 from client.category import CategoryKey, CategoryName, Recipient
 from client.submission import organization_recipient
+from client.wallet import Wallet
 from ledger.consent_actions import ConsentRevoke
 from ledger.consent_entries import ConsentEntry
 from ledger.decision import Considered
 from ledger.fields import STANDING_KEYS_MAX, Period, Purpose
 from ledger.ids import grantee_of, organization_owner, owner_of
 from node.cli.arguments import identifier
+from node.cli.category import GENERAL
 from node.cli.errand import Errand, Visit, member_command
 from node.cli.output import print_document, table
-from node.cli.putting import GENERAL, now_ms
+from node.cli.putting import now_ms
 from node.cli.words import (
     as_purposes,
     category_option,
@@ -33,7 +35,7 @@ from node.cli.words import (
 )
 from node.errors import OperatorError
 
-UNREAD: str = "What was read before cannot be un-read; from this block on nothing more is opened."
+UNREAD: Final = "What was read before cannot be un-read; from this block on nothing more is opened."
 
 
 @click.group()
@@ -140,16 +142,16 @@ def revoke(errand: Errand, consent_id: str) -> None:
 def list_command(errand: Errand, patient: str | None, everything: bool) -> None:  # noqa: FBT001 - click's
     """The consents of a patient."""
 
-    async def act(visit: Visit) -> tuple[list[Listed[ConsentEntry]], dict[bytes, str]]:
+    async def act(visit: Visit) -> tuple[list[Listed[ConsentEntry]], dict[bytes, str], Wallet]:
         owner = visit.patient(patient)
         found = [each async for each in visit.api.consents_of(owner)]
-        return found, await visit.names()
+        return found, await visit.names(), visit.wallet
 
-    found, names = errand.run(act)
+    found, names, wallet = errand.run(act)
     at_ms = now_ms()
     shown = [each for each in found if everything or _status(each.entry, at_ms) != "ended"]
     document = {"consents": [_document(each, names, at_ms) for each in shown]}
-    rows = [_row(each, names, at_ms) for each in shown]
+    rows = [_row(each, names, at_ms, wallet) for each in shown]
     titles = ("consent", "grantee", "effect", "purposes", "categories", "until", "status")
     print_document(document, table(titles, rows) if rows else "no consents")
 
@@ -332,14 +334,16 @@ def _document(each: Listed[ConsentEntry], names: dict[bytes, str], at_ms: int) -
     }
 
 
-def _row(each: Listed[ConsentEntry], names: dict[bytes, str], at_ms: int) -> tuple[str, ...]:
+def _row(
+    each: Listed[ConsentEntry], names: dict[bytes, str], at_ms: int, wallet: Wallet
+) -> tuple[str, ...]:
     entry = each.entry
     return (
         each.id.hex(),
         _grantee(each.id, names),
         entry.effect,
         ", ".join(entry.purposes) or "any",
-        category_words(entry.categories, owner_of(each.id)),
+        category_words(entry.categories, owner_of(each.id), wallet),
         moment(entry.revoked_ms or entry.valid_until_ms),
         "revoked" if entry.revoked_ms is not None else _status(entry, at_ms),
     )

@@ -8,9 +8,10 @@ from client.api import ListedErasure
 from ledger.care_actions import ErasureApprove
 from ledger.ids import owner_of
 from node.cli.arguments import identifier
+from node.cli.category import category_word
 from node.cli.errand import Errand, Visit, member_command
 from node.cli.output import print_document, table
-from node.cli.words import category_word, moment, named_category, patient_option
+from node.cli.words import moment, named_category, patient_option
 from node.errors import OperatorError
 
 UNFINISHED: Final = ("examining", "burying")
@@ -73,7 +74,7 @@ def approve(errand: Errand, erasure_id: str) -> None:
             steps += 1
             found = await _find(visit, wanted)
             if found.entry.status not in UNFINISHED:
-                return _document(found) | {
+                return _document(visit, found) | {
                     "steps": steps,
                     "transaction": done.id.hex(),
                     "height": done.height,
@@ -93,8 +94,11 @@ def approve(errand: Errand, erasure_id: str) -> None:
 def status(errand: Errand, erasure_id: str) -> None:
     """How far an erasure is, and which members have attested that they deleted."""
     wanted = identifier(erasure_id, 32, "ERASURE")
-    found = errand.run(lambda visit: _find(visit, wanted))
-    document = _document(found)
+
+    async def act(visit: Visit) -> dict[str, Any]:
+        return _document(visit, await _find(visit, wanted))
+
+    document = errand.run(act)
     rows = [
         (each["organization"], moment(each["attested_ms"])) for each in document["attestations"]
     ]
@@ -113,7 +117,7 @@ def list_command(errand: Errand, patient: str | None) -> None:
 
     async def act(visit: Visit) -> list[dict[str, Any]]:
         owner = visit.patient(patient)
-        return [_document(each) async for each in visit.api.erasures_of(owner)]
+        return [_document(visit, each) async for each in visit.api.erasures_of(owner)]
 
     found = errand.run(act)
     rows = [
@@ -142,13 +146,13 @@ async def _find(visit: Visit, erasure_id: bytes) -> ListedErasure:
     raise OperatorError("E034", "no erasure has this id")
 
 
-def _document(each: ListedErasure) -> dict[str, Any]:
+def _document(visit: Visit, each: ListedErasure) -> dict[str, Any]:
     entry = each.entry
     what = "all of the patient"
     if entry.record is not None:
         what = f"record {entry.record.hex()}"
     elif entry.category is not None:
-        what = f"category {category_word(entry.category, owner_of(each.id))}"
+        what = f"category {category_word(entry.category, owner_of(each.id), visit.wallet)}"
     return {
         "id": each.id.hex(),
         "what": what,

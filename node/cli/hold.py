@@ -10,10 +10,10 @@ from ledger.care_actions import HoldRelease
 from ledger.care_entries import HoldEntry
 from ledger.ids import owner_of
 from node.cli.arguments import identifier
+from node.cli.category import category_word
 from node.cli.errand import Errand, Visit, member_command
 from node.cli.output import print_document, table
 from node.cli.words import (
-    category_word,
     moment,
     named_category,
     note_option,
@@ -108,7 +108,9 @@ async def _document(visit: Visit, each: Listed[HoldEntry]) -> dict[str, Any]:
     return {
         "id": each.id.hex(),
         "organization": entry.organization,
-        "what": "all of the patient" if category is None else category_word(category, patient),
+        "what": "all of the patient"
+        if category is None
+        else category_word(category, patient, visit.wallet),
         "category": None if category is None else category.hex(),
         "placed_by": entry.placed_by.hex(),
         "placed_ms": entry.placed_ms,

@@ -128,11 +128,11 @@ def revoke(errand: Errand, proxy_id: str, patient: str | None) -> None:
 def list_command(errand: Errand, patient: str | None) -> None:
     """Whom a patient has appointed."""
 
-    async def act(visit: Visit) -> tuple[bytes, list[Listed[AppointmentEntry]]]:
+    async def act(visit: Visit) -> tuple[bytes, Wallet, list[Listed[AppointmentEntry]]]:
         owner = visit.patient(patient)
-        return owner, [each async for each in visit.api.proxies_of(owner)]
+        return owner, visit.wallet, [each async for each in visit.api.proxies_of(owner)]
 
-    owner, found = errand.run(act)
+    owner, wallet, found = errand.run(act)
     at_ms = now_ms()
     document = {
         "proxies": [
@@ -153,7 +153,7 @@ def list_command(errand: Errand, patient: str | None) -> None:
         (
             each.id.hex(),
             ", ".join(each.entry.powers),
-            category_words(each.entry.categories, owner),
+            category_words(each.entry.categories, owner, wallet),
             moment(each.entry.revoked_ms or each.entry.valid_until_ms),
             _status(each.entry, at_ms),
         )

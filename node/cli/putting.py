@@ -23,17 +23,13 @@ from client.submission import BundleSubmission, prepare_at, prepare_bundle
 from client.vault import MODERATE
 from client.wallet import Wallet, load_wallet, save_wallet, update_wallet
 from client.writing import WritingPlace, writing_place
-from ledger.ids import emergency_summary, organization_owner
-from node.cli.arguments import identifier
 from node.cli.blame import explain
+from node.cli.category import GENERAL, find_category
 from node.cli.output import say
 from node.cli.reach import Reach
 from node.errors import Exit, OperatorError
 from node.keys import RANDOM_PASSPHRASE
 
-GENERAL: Final = "general"
-"""The word for the category that is opened when a patient is registered."""
-SUMMARY: Final = "emergency-summary"
 EPOCH_CODES: Final = "category.epoch_"
 """How the codes begin that say: another has opened the next epoch, or a revocation asks for it."""
 VALIDITY_MS: Final = 30 * 60 * 1_000
@@ -239,37 +235,6 @@ class _Desk:
             if found.result is None and not is_over:
                 undecided.append(signed.id)
         return _Fates(None, tuple(undecided))
-
-
-async def find_category(api: Api, wallet: Wallet, patient: bytes, word: str) -> bytes:
-    """The id of the category that `word` names: general, emergency-summary, or its id.
-
-    The general one was opened when the patient was registered: the wallet knows it where it keeps a
-    key of his; else it is his hospital's only one, whose id tells nothing, beside the summary.
-    """
-    summary = emergency_summary(patient)
-    if word != GENERAL:
-        return summary if word == SUMMARY else identifier(word, 16, "--category")
-    kept = [
-        key.name.category
-        for key in wallet.category_keys
-        if key.name.owner == patient and key.name.category != summary
-    ]
-    if kept:
-        return kept[0]
-    home = organization_owner((await api.principal(patient)).organization)
-    found = {
-        each.category
-        async for each in api.categories_of(patient)
-        if each.author == home and each.category != summary
-    }
-    if len(found) != 1:
-        raise OperatorError(
-            "E070",
-            "this wallet does not know which of the patient's categories is the general one",
-            fix="name a category by its id, or none for all: medlock record list shows them",
-        )
-    return found.pop()
 
 
 def _printed(intent: Intent, taken: Submitted) -> dict[str, Any]:

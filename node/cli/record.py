@@ -12,10 +12,11 @@ from client.fhir_json import DOCUMENT_BYTES_MAX
 from client.files import read_bounded
 from ledger.fields import Purpose
 from node.cli.arguments import identifier
+from node.cli.category import GENERAL
 from node.cli.errand import Errand, Visit, member_command
 from node.cli.opening import Claim, open_record
 from node.cli.output import json_option, print_document, table, wants_json
-from node.cli.putting import GENERAL, Where, put_bundle
+from node.cli.putting import Where, put_bundle
 from node.cli.reach import Asked, Reach, reach_options, resolve
 from node.cli.words import moment
 from node.errors import OperatorError

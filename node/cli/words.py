@@ -15,10 +15,11 @@ import click
 from client.errors import ApiError, NotForUs, Tampered
 from client.files import read_bounded
 from client.note import NOTE_BYTES_MAX, open_note
+from client.wallet import Wallet
 from ledger.fields import Outcome, Purpose
-from ledger.ids import emergency_summary
+from node.cli.category import category_word, find_category
 from node.cli.errand import Visit
-from node.cli.putting import SUMMARY, find_category, now_ms
+from node.cli.putting import now_ms
 from node.errors import OperatorError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -137,14 +138,11 @@ async def named_category(visit: Visit, patient: bytes, text: str) -> bytes:
     return await find_category(visit.api, visit.wallet, patient, text)
 
 
-def category_word(category: bytes, patient: bytes) -> str:
-    """The one category whose id says what it is, by its name; others by their ids."""
-    return SUMMARY if category == emergency_summary(patient) else category.hex()
-
-
-def category_words(categories: Sequence[bytes], patient: bytes) -> str:
+def category_words(categories: Sequence[bytes], patient: bytes, wallet: Wallet) -> str:
     """For people; none named means all."""
-    return ", ".join(category_word(each, patient) for each in categories) or "every category"
+    return ", ".join(category_word(each, patient, wallet) for each in categories) or (
+        "every category"
+    )
 
 
 def read_note(path: Path | None, question: str | None = None) -> str | None:

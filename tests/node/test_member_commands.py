@@ -305,6 +305,24 @@ def signer(case: Case) -> str:
     return case.id_of("hospital-a-doctor")
 
 
+def test_the_general_category_is_known_to_who_can_tell_it_from_others(case: Case) -> None:
+    """Once the hospital has opened a second category, its ids tell nobody else which is which."""
+    ask = ("access", "request", "--patient", case.pseudonym, "--category", "general", "--as")
+    case.ok(*ask, "hospital-b")
+    propose = ("careplan", "propose", SAMPLES / "care-plan.json", "--patient", case.pseudonym)
+    case.ok(*propose, "--as", "hospital-a-doctor")
+    for wallet in ("hospital-b", "hospital-a-doctor"):
+        refused = case.refused(*ask, wallet)
+        assert (refused["code"], "by its id" in refused["fix"]) == ("E070", True)
+    case.ok(*ask, "hospital-a")
+    consent = case.permit("--category", "general")
+    (listed,) = case.ok("consent", "list", "--as", case.patient)["consents"]
+    assert (listed["id"], listed["categories"]) == (consent, [case.category])
+    assert "  general  " in case.says("consent", "list", "--as", case.patient)
+    theirs = case.says("consent", "list", "--patient", case.pseudonym, "--as", "hospital-b")
+    assert case.category in theirs
+
+
 def test_what_is_no_care_plan_is_not_proposed(case: Case) -> None:
     propose = ("--patient", case.pseudonym, "--as", "hospital-a-doctor")
     refused = case.refused("careplan", "propose", SAMPLES / "follow-up.json", *propose)
