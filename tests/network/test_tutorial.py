@@ -2,12 +2,12 @@
 network of real processes."""
 
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.network import zygote
 from tests.network.transcript import Shell, Typed, blocks_of, pattern_of
 from tests.network.world import NODES, medlock
 
@@ -24,17 +24,14 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
     (folder / "configs").symlink_to(ROOT / "configs")
     program = folder / "bin" / "medlock"
     program.parent.mkdir()
-    program.write_text(
-        f'#!/bin/sh\nPYTHONPATH="{ROOT}" exec "{sys.executable}" -P -m node.cli "$@"\n', "utf-8"
-    )
-    program.chmod(0o755)
     reader = Shell(folder, f"{program.parent}:{os.environ['PATH']}")
-    try:
-        reader.follow(BLOCKS[0])
-        yield reader
-        reader.follow(BLOCKS[-1])
-    finally:
-        reader.type("medlock testnet down")
+    with zygote.serving(program):
+        try:
+            reader.follow(BLOCKS[0])
+            yield reader
+            reader.follow(BLOCKS[-1])
+        finally:
+            reader.type("medlock testnet down")
 
 
 def test_every_block_of_the_tutorial_prints_what_it_says(shell: Shell) -> None:
