@@ -24,6 +24,7 @@ from node.cli.words import (
     moment,
     named_categories,
     note_option,
+    one_line,
     opened_note,
     outcome_option,
     patient_option,
@@ -105,7 +106,7 @@ def requests_command(errand: Errand, patient: str | None) -> None:
             each["about"],
             moment(each["requested_ms"]),
             each["effect"] or "not decided",
-            each["note"] or "-",
+            one_line(each["note"]),
         )
         for each in found
     ]

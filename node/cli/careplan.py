@@ -34,6 +34,7 @@ from node.cli.words import (
     moment,
     named_category,
     note_option,
+    one_line,
     opened_note,
     patient_option,
     read_note,
@@ -162,7 +163,7 @@ def show(errand: Errand, plan_id: str) -> None:
             moment(each["proposed_ms"]),
             _answer(each["answer"]),
             moment(each["answered_ms"]),
-            each["note"] or "-",
+            one_line(each["note"]),
         )
         for each in found["versions"]
     ]

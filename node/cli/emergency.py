@@ -19,6 +19,7 @@ from node.cli.words import (
     moment,
     named_categories,
     note_option,
+    one_line,
     opened_note,
     outcome_option,
     patient_option,
@@ -140,7 +141,7 @@ def list_command(errand: Errand, patient: str | None) -> None:
             moment(each["ends_ms"]),
             each["status"],
             each["outcome"] or f"due {moment(each['review_by_ms'])}",
-            each["reason"] or "-",
+            one_line(each["reason"]),
         )
         for each in found
     ]

@@ -17,6 +17,7 @@ from node.cli.words import (
     moment,
     named_category,
     note_option,
+    one_line,
     opened_note,
     patient_option,
     read_note,
@@ -94,7 +95,7 @@ def list_command(errand: Errand, patient: str | None) -> None:
             each["what"],
             moment(each["placed_ms"]),
             moment(each["released_ms"]),
-            each["note"] or "-",
+            one_line(each["note"]),
         )
         for each in found
     ]

@@ -25,10 +25,11 @@ POLL_S_MAX: Final = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Who reads, and what for."""
+    """Who reads, what for, and how long he waits for the key of what another wrote."""
 
     actor: bytes
     purpose: Purpose
+    wait_s: float
 
 
 async def open_record(
@@ -46,9 +47,8 @@ async def open_record(
     found = await visit.api.record_decision(record, claim.actor, claim.purpose)
     if not found.decision.permit:
         raise _denied(record, found)
-    if found.decision.basis != "author":
-        await _log(visit, record, claim, found)
-    await _await_key(visit, reader, listed)
+    await _log(visit, record, claim, found)
+    await _await_key(reader, listed, claim.wait_s)
     return await reader.open_listed(listed)
 
 
@@ -93,12 +93,12 @@ async def _log(visit: Visit, record: bytes, claim: Claim, found: ExplainedDecisi
     say(f"The access is logged at height {done.height}. {found.explanation}")
 
 
-async def _await_key(visit: Visit, reader: Reader, listed: ListedRecord) -> None:
+async def _await_key(reader: Reader, listed: ListedRecord, wait_s: float) -> None:
     """Until the author's node has released the key under which the record is sealed."""
     content = listed.entry.content
     assert content is not None, "the caller has checked"
     name = category_name(listed.id, listed.entry, content)
-    deadline_s = time.monotonic() + visit.reach.timeout_s
+    deadline_s = time.monotonic() + wait_s
     pause_s = POLL_S
     while True:
         try:
@@ -107,7 +107,7 @@ async def _await_key(visit: Visit, reader: Reader, listed: ListedRecord) -> None
             if time.monotonic() + pause_s > deadline_s:
                 raise OperatorError(
                     "E044",
-                    f"the key was not released within {visit.reach.timeout_s:g} s by "
+                    f"the key was not released within {wait_s:g} s by "
                     f"{listed.entry.organization or 'the patient'}, who wrote the record",
                 ) from None
             await asyncio.sleep(pause_s)

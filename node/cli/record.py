@@ -66,10 +66,24 @@ def put(
     show_default=True,
     help="What for, where somebody else wrote it; ETREAT reads by an open emergency.",
 )
+@click.option(
+    "--wait",
+    "wait_s",
+    type=click.FloatRange(0, 3_600),
+    default=30.0,
+    show_default=True,
+    help="Seconds that the author's node may take to release its key.",
+)
 @click.option("--actor", help="The clinician for whom the service of --as reads, by his id.")
 @member_command
 def get(
-    *, errand: Errand, record_id: str, version: int | None, purpose: Purpose, actor: str | None
+    *,
+    errand: Errand,
+    record_id: str,
+    version: int | None,
+    purpose: Purpose,
+    wait_s: float,
+    actor: str | None,
 ) -> None:
     """Open a record and print the resource: canonical JSON, as its author sealed it.
 
@@ -80,7 +94,7 @@ def get(
     reader = None if actor is None else identifier(actor, 16, "--actor")
 
     async def read(visit: Visit) -> bytes:
-        claim = Claim(reader or visit.wallet.principal, purpose)
+        claim = Claim(reader or visit.wallet.principal, purpose, wait_s)
         return (await open_record(visit, wanted, version, claim)).content
 
     content = errand.run(read)

@@ -166,6 +166,13 @@ def read_note(path: Path | None, question: str | None = None) -> str | None:
     return words
 
 
+def one_line(words: str | None) -> str:
+    """Somebody else's words on one line of a terminal: what would steer it is left out."""
+    if words is None:
+        return "-"
+    return "".join(each if each.isprintable() else " " for each in words)
+
+
 async def opened_note(visit: Visit, patient: bytes, note: bytes | None) -> str | None:
     """The words of a note that is sealed to this wallet; None for others, and for an erased one."""
     if note is None:

@@ -156,6 +156,23 @@ def test_asked_denied_permitted_read_seen_and_revoked(case: Case) -> None:
     assert ended["status"] == "ended"
 
 
+def test_a_reader_of_another_organisation_is_refused_by_the_ledger(case: Case) -> None:
+    """Hospital A's clinician may read; hospital B may not read in his name."""
+    foreign = case.id_of("hospital-a-doctor")
+    refused = case.refused("record", "get", case.record, "--actor", foreign, "--as", "hospital-b")
+    assert (refused["code"], "access.not_reader" in refused["cause"]) == ("E033", True)
+
+
+def test_anothers_words_do_not_steer_the_terminal(case: Case) -> None:
+    note = case.file("note", "one\x1b[2J\x9b1m\ntwo")
+    case.ok(
+        *("access", "request", "--patient", case.pseudonym, "--note-file", note),
+        *("--as", "hospital-b"),
+    )
+    said = case.says("access", "requests", "--as", case.patient)
+    assert said.splitlines()[1].endswith("one [2J 1m two")
+
+
 def test_a_request_is_denied_and_stays_so(case: Case) -> None:
     asked = case.ok("access", "request", "--patient", case.pseudonym, "--as", "hospital-b")
     decide = ("access", "decide", asked["request"])
@@ -174,7 +191,7 @@ def test_a_request_is_denied_and_stays_so(case: Case) -> None:
 def test_the_author_that_does_not_answer_is_named(case: Case) -> None:
     case.permit()
     case.ward.releases = False
-    late = case.refused("record", "get", case.record, "--as", "hospital-b", "--timeout", "0.3")
+    late = case.refused("record", "get", case.record, "--as", "hospital-b", "--wait", "0.1")
     assert (late["code"], late["exit_code"]) == ("E044", 6)
     assert "hospital-a" in late["cause"]
     assert len(case.ok("access", "log", "--as", case.patient)["accesses"]) == 1
@@ -183,7 +200,7 @@ def test_the_author_that_does_not_answer_is_named(case: Case) -> None:
 def test_a_standing_consent_brings_its_keys(case: Case) -> None:
     case.ward.releases = False
     case.permit("--standing", "--category", "general", "--purpose", "TREAT")
-    opened = case.run("record", "get", case.record, "--as", "hospital-b", "--timeout", "1")
+    opened = case.run("record", "get", case.record, "--as", "hospital-b", "--wait", "1")
     assert json.loads(opened.out)["resourceType"] == "Observation"
     assert len(case.ok("access", "log", "--as", case.patient)["accesses"]) == 1
     refused = case.refused(
@@ -585,6 +602,16 @@ def test_the_ledgers_no_is_told_with_its_rule(case: Case) -> None:
         assert code in refused["cause"]
         assert refused["why"] == REJECTIONS[code].rule
         assert refused["fix"] == REJECTIONS[code].fix
+
+
+def test_a_story_that_breaks_says_where_and_fails(case: Case) -> None:
+    """This network has no node of hospital B, where the story reads."""
+    outcome = case.run("testnet", "demo", "--dir", case.path)
+    assert outcome.code == 1
+    assert outcome.out.count("BROKEN:") == 1
+    *_, last, _, verdict = outcome.out.splitlines()
+    assert last.startswith("    BROKEN: exit 2: [E061]")
+    assert verdict.endswith(" steps: broken")
 
 
 def test_words_are_on_no_command_line_and_in_no_error(case: Case) -> None:
