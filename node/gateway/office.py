@@ -104,6 +104,8 @@ class Office:
     async def _inline(self, built: BuiltTransaction) -> tuple[bytes, ...]:
         """The attachments that travel with the transaction; where they are too large together, none
         does, and all are uploaded before."""
+        if not built.attachments:
+            return ()
         backend = self.backend
         parameters = await backend.in_thread(self.parameters)
         if sum(map(len, built.attachments)) <= parameters.inline_attachment_bytes_max:
