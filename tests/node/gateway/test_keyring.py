@@ -7,6 +7,8 @@ from client.category import CategoryName, seal_category_key
 from client.errors import Tampered
 from ledger import patient_queries, queries
 from ledger.actions import CategoryOpen
+from ledger.care_actions import ErasureApprove, ErasureRequest
+from ledger.ids import new_case_id
 from tests.node.gateway.gateway_world import World
 
 TEXT = b"text"
@@ -90,6 +92,22 @@ async def test_seals_that_do_not_open_are_tampered_with(world: World) -> None:
         with pytest.raises(Tampered):
             await world.a.keyring.find(name)
         assert world.a.keyring.kept(name) is None
+
+
+async def test_a_key_that_is_found_while_its_scope_is_being_erased_is_not_kept(
+    world: World,
+) -> None:
+    (record,) = await world.register(TEXT, keep=False)
+    name = world.name(record)
+    case = new_case_id(world.anna.principal, b"erase all of her")
+    assert (await world.submit(world.anna, ErasureRequest(case, None, None))).ok
+    steward = world.hospitals.staff["hospital-a"]["administrator"]
+    assert (await world.submit(steward, ErasureApprove(case))).ok
+    assert await world.a.keyring.find(name) == world.general
+    assert world.a.vault.owners() == ()
+    again = world.house("hospital-a")
+    assert again.vault.owners() == ()
+    again.local_log.close()
 
 
 async def test_what_is_erased_is_not_found(world: World) -> None:
