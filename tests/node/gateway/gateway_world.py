@@ -134,7 +134,6 @@ class World:
         vault = Vault(folder, b"vault key of".ljust(32, b"."), office.owner, office.random)
         keyring = Keyring(office, vault)
         log = LocalLog(folder, vault.derive(b"local log"))
-        log.follow(patient_queries.local_log(self.solo.store.state, member))
         reading = Reading(office, keyring, log, release_s=release_s, commit_s=commit_s)
         return House(folder, office, vault, keyring, log, reading, staff["clinician"])
 

@@ -99,6 +99,21 @@ def test_the_current_key_is_our_newest_of_the_category_that_came_first(tmp_path:
         assert each.current_key(ANNA, summary) == key_of(category=summary)
 
 
+def test_a_key_that_was_found_to_read_does_not_tell_where_we_write(tmp_path: Path) -> None:
+    vault = opened(tmp_path)
+    vault.keep_found(key_of(category=IMAGING))
+    assert vault.current_key(ANNA) is None
+    assert vault.current_key(ANNA, IMAGING) == key_of(category=IMAGING)
+    vault.keep_keys(key_of())
+    for each in (vault, opened(tmp_path)):
+        assert each.current_key(ANNA) == key_of()
+    vault.keep_keys(key_of(category=IMAGING))
+    vault.keep_found(key_of(category=IMAGING))
+    vault.forget(ANNA, category=GENERAL)
+    for each in (vault, opened(tmp_path)):
+        assert each.current_key(ANNA) == key_of(category=IMAGING)
+
+
 def test_a_name_stands_for_one_patient_only(tmp_path: Path) -> None:
     vault = opened(tmp_path)
     vault.keep_links(ANNA, "Patient/1")
