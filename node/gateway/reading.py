@@ -132,15 +132,18 @@ class Reading:
         """As `open`, but with a refusal in the place of what is refused."""
         wanted = tuple(dict.fromkeys(records))
         plans = await self._judge(
-            reader, lambda judge: [_planned(judge, record, None) for record in wanted]
+            reader,
+            lambda judge: self._fitting([_planned(judge, record, None) for record in wanted]),
         )
         found = dict(zip(wanted, await self._carry_out(reader, plans), strict=True))
         return tuple(found[record] for record in records)
 
     async def open_version(self, reader: Reader, record: bytes, version: int) -> Opened:
         """Version `version` of `record`; raises as `open`."""
-        plan = await self._judge(reader, lambda judge: judge.plan(record, version))
-        (opened,) = _all_opened(await self._carry_out(reader, [plan]))
+        plans = await self._judge(
+            reader, lambda judge: self._fitting([judge.plan(record, version)])
+        )
+        (opened,) = _all_opened(await self._carry_out(reader, plans))
         return opened
 
     async def open_groups(self, reader: Reader, owner: bytes) -> tuple[Opened, ...]:
@@ -149,7 +152,7 @@ class Reading:
 
         Raises as `open`; `Denied` where there is something and nothing of it may be seen.
         """
-        plans = await self._judge(reader, lambda judge: judge.plans_of(owner))
+        plans = await self._judge(reader, lambda judge: self._fitting(judge.plans_of(owner)))
         return _all_opened(await self._carry_out(reader, plans))
 
     async def stream(
@@ -189,8 +192,7 @@ class Reading:
         self, reader: Reader, plans: Sequence[Plan | ReadRefused]
     ) -> tuple[_Outcome, ...]:
         """Logs, and then opens, what is planned."""
-        fitting = await self._backend.in_thread(lambda: self._fitting(plans))
-        logged = await self._log(reader, fitting)
+        logged = await self._log(reader, plans)
         keys = await self._releases.keys(
             [_wanted(each) for each in logged if isinstance(each, _Permitted)]
         )

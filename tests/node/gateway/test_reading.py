@@ -20,6 +20,7 @@ from node.gateway.refusals import (
     Denied,
     Erased,
     Retracted,
+    TooLarge,
     Unavailable,
     Unknown,
     Unreadable,
@@ -601,3 +602,14 @@ async def test_a_key_that_does_not_open_is_the_authors_fault(world: World) -> No
     with pytest.raises(Unreadable) as unreadable:
         await world.a.reading.open(world.a.reader(), [record])
     assert unreadable.value.code == "sealing.does_not_open"
+
+
+async def test_what_is_too_much_for_one_read_is_not_logged_either(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = await world.register(bytes(1_000), bytes(1_000))
+    monkeypatch.setattr(reading, "WHOLE_BYTES_MAX", 1_500)
+    opened, refused = await world.a.reading.outcomes(world.a.reader(), [first, second])
+    assert getattr(opened, "content", None) == bytes(1_000)
+    assert isinstance(refused, TooLarge)
+    assert [each.records for each in world.accesses()] == [(first,)]
