@@ -312,7 +312,7 @@ class Reading:
     async def _write_lines(self, claims: Sequence[AccessClaim]) -> Unavailable | None:
         builder = self._office.builder()
         actions = [action_of(claim, builder.new_case(claim.patient)) for claim in claims]
-        accessed_ms = self._office.clock.wall_ms()
+        accessed_ms = self._office.next_block_ms()
         try:
             await self._backend.in_thread(lambda: self._append(actions, accessed_ms))
         except LocalLogBroken as broken:

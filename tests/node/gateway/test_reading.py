@@ -546,6 +546,13 @@ async def test_without_a_quorum_an_open_emergency_shows_an_escrowed_summary_only
     known = patient_queries.local_log(world.solo.store.state, "hospital-b")
     (action,) = world.b.local_log.pending(known)
     assert (action.basis, action.cited) == ("emergency", case)
+    # The quorum is back after the emergency's end: the chain takes the line up all the same.
+    world.clock.now_s += DAY_MS / 1_000
+    world.solo.is_ready = True
+    builder = world.b.office.builder()
+    builder.add(action)
+    await world.b.office.commit(builder)
+    assert [each.basis for each in world.accesses()] == ["emergency"]
 
 
 async def test_a_local_log_that_was_tampered_with_ends_deferred_reading(world: World) -> None:
