@@ -13,7 +13,6 @@ from typing import Final, TypeVar
 from chain.errors import InvalidMessage, Rejected
 from client.builder import AccessClaim
 from client.category import CategoryKey, CategoryName
-from client.errors import Tampered
 from ledger import patient_queries
 from ledger.accesses import DEFERRABLE
 from ledger.consent_actions import AccessLog
@@ -93,7 +92,6 @@ class Reading:
     ) -> None:
         self._office = office
         self._backend = office.backend
-        self._keyring = keyring
         self._local_log = local_log
         self._releases = Releases(office, keyring, release_s)
         self._book = AccessBook(office, commit_s)
@@ -300,14 +298,7 @@ class Reading:
         return settled
 
     async def _holds_keys(self, plans: Sequence[Plan]) -> bool:
-        names = dict.fromkeys(name_of(plan.record, plan.entry) for plan in plans)
-        for name in names:
-            try:
-                if await self._keyring.find(name) is None:
-                    return False
-            except Tampered:
-                return False
-        return True
+        return await self._releases.holds([name_of(plan.record, plan.entry) for plan in plans])
 
     async def _write_lines(self, claims: Sequence[AccessClaim]) -> Unavailable | None:
         builder = self._office.builder()

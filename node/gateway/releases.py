@@ -39,6 +39,13 @@ class Releases:
         self._keyring = keyring
         self._release_s = release_s
 
+    async def holds(self, names: Sequence[CategoryName]) -> bool:
+        """True where each key is at hand, without waiting for anybody."""
+        for name in dict.fromkeys(names):
+            if not isinstance(await self._find(name), CategoryKey):
+                return False
+        return True
+
     async def keys(self, wanted: Sequence[WantedKey]) -> Found:
         """The key of each name, or why there is none."""
         tip = self._backend.store.tip()
@@ -62,11 +69,13 @@ class Releases:
                 found[name] = await self._not_released(name)
         return found
 
-    async def _find(self, name: CategoryName) -> CategoryKey | Unreadable | None:
+    async def _find(self, name: CategoryName) -> CategoryKey | ReadRefused | None:
         try:
             return await self._keyring.find(name)
         except Tampered as refusal:
             return Unreadable(refusal.code)
+        except OSError:
+            return Unavailable("vault.unwritable", "the gateway's vault cannot be written")
 
     async def _await(self, awaited: Sequence[CategoryName], found: Found, after: int) -> None:
         """Looks again with every block behind `after`, until all are found or time is over."""

@@ -461,6 +461,18 @@ async def test_a_busy_node_is_unavailable_for_a_while(world: World) -> None:
     assert (busy.value.code, busy.value.retry_after_s) == ("mempool.full", 7)
 
 
+async def test_a_key_that_cannot_be_kept_makes_the_record_unavailable(world: World) -> None:
+    (record,) = await world.register(TEXT, keep=False)
+
+    def full(*arguments: object) -> None:
+        raise OSError(28, "no space left on device")
+
+    world.a.vault.keep_found = full  # type: ignore[method-assign]
+    with pytest.raises(Unavailable) as refused:
+        await world.a.reading.open(world.a.reader(), [record])
+    assert refused.value.code == "vault.unwritable"
+
+
 # Without a quorum.
 
 
