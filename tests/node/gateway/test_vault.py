@@ -415,11 +415,10 @@ def test_a_sector_that_is_lost_in_the_middle_is_no_torn_tail(tmp_path: Path) -> 
         (path,) = files(tmp_path)
         starts.append(path.stat().st_size)
     whole = path.read_bytes()
-    for first in range(512, starts[2], 512):
-        path.write_bytes(whole[:first] + bytes(512) + whole[first + 512 :])
-        with pytest.raises(StoreDamaged):
-            opened(tmp_path)
-        path.write_bytes(whole[:first] + bytes(16) + whole[first + 16 :])
+    lost = [(first, 512) for first in range(512, starts[2], 512)]
+    lost += [(start, size) for start in starts[:2] for size in (16, 32, 48)]
+    for first, size in lost:
+        path.write_bytes(whole[:first] + bytes(size) + whole[first + size :])
         with pytest.raises(StoreDamaged):
             opened(tmp_path)
 
