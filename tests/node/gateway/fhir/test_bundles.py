@@ -3,9 +3,12 @@
 import json
 import time
 from collections.abc import Callable
+from random import Random
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from client.fhir_json import Value, canonical, parse
 from node.gateway.fhir.bundles import (
@@ -542,3 +545,77 @@ def test_the_answer_has_an_entry_for_each() -> None:
     assert [each["response"]["status"] for each in entries] == [  # type: ignore[call-overload, index]
         "201 Created", "200 OK", "404 Not Found",
     ]  # fmt: skip
+
+
+# Whatever comes.
+
+_LEAVES = (
+    st.none()
+    | st.booleans()
+    | st.integers(-5, 5)
+    | st.sampled_from(
+        [
+            "",
+            "x",
+            "Patient",
+            "Patient/1",
+            "Patient?a=b",
+            "?",
+            "/",
+            PATIENT,
+            "PUT",
+            "GET",
+            "#a",
+            "[",
+            "é",
+        ]
+    )
+)
+_JSON = st.recursive(
+    _LEAVES,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["resource", "request", "method", "url", "id", "reference", "subject"]),
+            inner,
+            max_size=3,
+        )
+    ),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), piece=_JSON, kind=st.sampled_from(["transaction", "batch"]))
+def test_a_bundle_with_anything_anywhere_is_taken_or_refused(
+    seed: int, piece: Any, kind: str
+) -> None:
+    choice = Random(seed)
+    place: Any = document(
+        post(patient(id="7", name=[{"given": ["a"]}]), PATIENT),
+        post(weight(), OBSERVATION, ifNoneExist="code=a"),
+        ask("PUT", f"Observation/{KNOWN}", weight("Patient?identifier=a", id=KNOWN)),
+        ask("DELETE", "Condition?code=b"),
+        kind=kind,
+    )
+    whole = place
+    while True:
+        key = choice.choice(list(place) if isinstance(place, dict) else list(range(len(place))))
+        inner = place[key]
+        if not isinstance(inner, dict | list) or not inner or choice.random() < 0.2:
+            break
+        place = inner
+    place[key] = parse(json.dumps(piece).encode())
+    refused = _refused(whole, choice)
+    assert refused is None or all(each.expression for each in refused.issues)
+
+
+def _refused(whole: dict[str, Value], choice: Random) -> FhirProblem | None:
+    try:
+        request = read_bundle(whole)
+        sound = [each for each in request.entries if each.problem is None]
+        found = {each: [KNOWN][: choice.randrange(2)] for each in lookups(sound)}
+        plan(sound, found, ids(), BASE)
+    except FhirProblem as error:
+        return error
+    return None
