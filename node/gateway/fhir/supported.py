@@ -34,7 +34,7 @@ class Support:
     @property
     def conditional(self) -> bool:
         """True where it can be created, updated and deleted on a condition."""
-        return self.allows("create") and self.allows("search-type")
+        return self.allows("update") and self.allows("search-type")
 
 
 _RECORD: Final[tuple[Interaction, ...]] = (
@@ -92,9 +92,9 @@ SUPPORTED: Final[Mapping[str, Support]] = MappingProxyType(
             "Streamed from and to sealed attachments; never searched.",
         ),
         "Consent": Support(
-            ("read", "update", "create", "search-type"),
-            "The ledger's consents. Only the patient grants; what others post is a request for "
-            "access that he answers.",
+            ("read", "create", "search-type"),
+            "The ledger's consents. Only the patient grants and revokes; what is posted here is a "
+            "request for access that he answers.",
         ),
         "Provenance": Support(
             _LEDGER,

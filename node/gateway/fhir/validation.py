@@ -317,7 +317,7 @@ class _Walk:
         if binding is None or not isinstance(coding, dict):
             return
         system, codes = binding
-        if coding.get("system") == system and coding.get("code") not in codes:
+        if coding.get("system") == system and not _is_one_of(coding, codes):
             self._say("code-invalid", "fhir.wrong_code", _expected(codes), f"{path}.class.code")
 
     def _concept(self, value: Value, binding: tuple[str, frozenset[str]], path: str) -> None:
@@ -326,7 +326,7 @@ class _Walk:
         for coding in codings if isinstance(codings, list) else []:
             if not isinstance(coding, dict) or coding.get("system") != system:
                 continue
-            if coding.get("code") in codes:
+            if _is_one_of(coding, codes):
                 return
         self._say(
             "code-invalid", "fhir.wrong_code", f"{_expected(codes)} of {system}", f"{path}.coding"
@@ -343,6 +343,11 @@ class _Walk:
 
 def _expected(codes: frozenset[str]) -> str:
     return f"one of {', '.join(sorted(codes))} expected"
+
+
+def _is_one_of(coding: Resource, codes: frozenset[str]) -> bool:
+    code = coding.get("code")
+    return isinstance(code, str) and code in codes
 
 
 def _has_extension(siblings: Value, index: int) -> bool:
