@@ -40,6 +40,9 @@ DEPTH_MAX: Final = 32
 ELEMENTS_MAX: Final = 100_000
 """JSON values of one resource."""
 
+_CODES_NAMED_MAX: Final = 40
+"""Longer value sets are not spelled out in an issue."""
+
 Resource = dict[str, Value]
 
 
@@ -342,6 +345,8 @@ class _Walk:
 
 
 def _expected(codes: frozenset[str]) -> str:
+    if len(codes) > _CODES_NAMED_MAX:
+        return "a code of the required value set expected"
     return f"one of {', '.join(sorted(codes))} expected"
 
 

@@ -276,6 +276,8 @@ def test_what_is_wrong_with_a_patient(members: dict[str, Any], reason: str, wher
          "Observation.referenceRange[0]"),
         ("Observation", {"subject": {"reference": "Organization/1"}}, "fhir.wrong_target",
          "Observation.subject.reference"),
+        ("Observation", {"extension": [{"url": "http://a", "valueMoney": {"currency": "XYZ"}}]},
+         "fhir.wrong_code", "Observation.extension[0].value.currency"),
         ("Encounter", {"status": "over"}, "fhir.wrong_code", "Encounter.status"),
         ("Encounter", {"class_fhir": {"code": "AMB"}}, "fhir.unknown_element",
          "Encounter.class_fhir"),
