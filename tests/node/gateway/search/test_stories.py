@@ -327,6 +327,23 @@ def test_what_is_hidden_is_in_no_chain(archive: Archive) -> None:
     }
 
 
+def test_what_is_hidden_leads_nowhere_and_is_led_to_from_nowhere(archive: Archive) -> None:
+    general = Visible(lambda owner, category, author: category == GENERAL)
+    assert archive.search("Patient", "_has:Observation:patient:code=29463-7", general) == []
+    assert archive.included("Patient", "name=conn&_revinclude=Observation:patient", general) == {
+        "height"
+    }
+    hidden = archive.records["visit"]
+    others = Visible(lambda owner, category, author: True, lambda record: record != hidden)
+    assert archive.search("Patient", "_has:Encounter:patient:status=finished", others) == []
+    assert archive.search("Observation", "encounter.practitioner.name=who", others) == []
+    assert archive.search("Observation", f"encounter=Encounter/{hidden.hex()}", others) == []
+    assert set(archive.search("Observation", f"patient={hidden.hex()}", others)) == {
+        "height",
+        "weight",
+    }, "what cannot be seen cannot be told from a Patient that is not there"
+
+
 def test_what_the_ledger_keeps_is_found_for_one_request() -> None:
     archive = Archive(short_lived=True)
     consent = archive.put(
