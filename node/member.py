@@ -111,6 +111,7 @@ class MemberNode:
         self.parameters: Parameters = parameters_of(parts.store.state)
         tip = parts.store.tip()
         assert tip is not None, "a node runs on a store with a genesis block"
+        parts.store.remember_recent(_window_ms(parts.genesis.parameters, self.parameters))
         self.waiting = Waiting(tip.header.height)
         self.admission = Admission(
             parts.genesis, parts.store, parts.attachments, parts.clock.wall_ms
@@ -453,6 +454,12 @@ class MemberNode:
         else:
             self.requests.gone(member)
             self.gossip.gone(member)
+
+
+def _window_ms(*parameters: Parameters) -> int:
+    """For how long a committed transaction could be asked for again, were its id forgotten: twice
+    the longest life, for parameters may have been others when it was committed."""
+    return 2 * max(each.validity_ms_max for each in parameters)
 
 
 def _attachments_of(executed: Executed) -> tuple[list[bytes], list[bytes]]:
