@@ -17,7 +17,7 @@ from storage import keyspace
 from storage.blocks import Changes
 from storage.protocols import KeyValueReader
 
-HELD_BYTES_MAX: Final = 56 << 20
+HELD_BYTES_MAX: Final = 48 << 20
 """Memory for buckets, exceeded by no more than one block's changes."""
 JOURNAL_CHANGES_MAX: Final = 1 << 18
 """Changed pairs in the journal: a start puts them into their buckets again, in under a second."""
