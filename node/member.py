@@ -306,7 +306,7 @@ class MemberNode:
         for entry in islice(
             self.parts.mempool.held_since(now_s - WATCH_AFTER_S), WATCHED_TRANSACTIONS_MAX
         ):
-            if self._widely_held(entry):
+            if entry.id not in self._censorship and self._widely_held(entry):
                 prepared = entry.prepared
                 self._censorship.hold(
                     entry.id, entry.lane, len(prepared.raw), prepared.weight, entry.received_s
@@ -337,7 +337,7 @@ class MemberNode:
         still to be fetched, as they are after catching up."""
         kept, dropped = _attachments_of(executed)
         attachments = self.parts.attachments
-        attachments.mark_committed(kept)
+        missing = attachments.mark_committed(kept)
         header = executed.block.header
         changed = header.next_validators_hash != header.validators_hash
         with self.parts.metrics.commit.time():
@@ -351,7 +351,7 @@ class MemberNode:
                 transaction_ids=[each.id for each in executed.prepared],
             )
         attachments.drop(dropped)
-        return [each for each in kept if not attachments.has(each)]
+        return missing
 
     def _count(self, executed: Executed, certificate: Certificate) -> None:
         metrics = self.parts.metrics

@@ -239,9 +239,10 @@ class AttachmentStore:
             self._came = []
             self._unsynced_bytes = 0
 
-    def mark_committed(self, hashes: Iterable[bytes]) -> None:
+    def mark_committed(self, hashes: Iterable[bytes]) -> list[bytes]:
         """A block names these: they never expire, durable at return. Those that are not here are
-        remembered as awaited, and are no longer subject to the quota when they come."""
+        remembered as awaited, and are no longer subject to the quota when they come; they are
+        returned."""
         with self._lock:
             named = dict.fromkeys(hashes)
             if not self._unsynced.keys().isdisjoint(named):
@@ -252,6 +253,7 @@ class AttachmentStore:
                 changes += self._await_missing(named)
             if changes:
                 self._index.write_batch(changes)
+            return [digest for digest in named if digest in self._awaited]
 
     def awaited(self) -> list[bytes]:
         """Hashes that blocks name and that are neither here nor erased, in order."""
