@@ -20,7 +20,7 @@ from storage.protocols import KeyValueReader
 HELD_BYTES_MAX: Final = 48 << 20
 """Memory for buckets, exceeded by no more than one block's changes."""
 JOURNAL_CHANGES_MAX: Final = 1 << 18
-"""Changed pairs in the journal: a start puts them into their buckets again, in under a second."""
+"""Changed pairs in the journal: a start puts them into their buckets again, in about a second."""
 BUCKET_COST_BYTES: Final = 200
 """What a bucket costs in memory beside its pairs."""
 _COUNT_BYTES: Final = 4

@@ -25,6 +25,7 @@ from chain.certificate import Certificate
 from chain.transaction import SIGNED, SignedTransaction
 from storage.attachments import AttachmentStore
 from storage.integrity import create_store
+from storage.leveldb import LevelKeyValues
 from storage.store import LedgerStore
 
 BLOCK_TRANSACTIONS = 500
@@ -119,6 +120,9 @@ def main() -> None:
         for size in (min(FIRST_STEP, upto), *range(step, upto + 1, step)):
             growth.grow_to(size)
         growth.close()
+        begun = time.perf_counter()
+        LedgerStore.open(LevelKeyValues.open(Path(folder, "data"))).close()
+        print(f"open, journal and digests included: {time.perf_counter() - begun:.2f} s")
 
 
 if __name__ == "__main__":
