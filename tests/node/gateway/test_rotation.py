@@ -119,13 +119,18 @@ async def test_a_standing_right_gets_the_next_epoch_until_it_ends(desk: Desk) ->
         assert await world.b.keyring.find(at(desk, 3)) is None
 
 
-async def test_a_denial_ends_a_standing_right_though_its_consent_stands(desk: Desk) -> None:
+@pytest.mark.parametrize("is_closer", [False, True])
+async def test_a_denial_ends_a_standing_right_though_its_consent_stands(
+    desk: Desk, is_closer: bool
+) -> None:
+    """One that is more specific, and one that merely contradicts."""
     world = desk.world
     await world.register(TEXT)
     assert world.general is not None
     await world.grant(standing=(world.general,))
+    categories = (world.general.name.category,) if is_closer else ()
     async with desk.following():
-        await world.grant(effect="deny", categories=(world.general.name.category,))
+        await world.grant(effect="deny", categories=categories)
         await soon(lambda: epoch(desk) == 1)
     assert await world.b.keyring.find(at(desk, 1)) is None
 
@@ -149,6 +154,22 @@ async def test_a_consent_that_ends_by_its_time_rotates_with_the_next_block(
         await desk.settled()
     assert epoch(desk) == 1
     assert await world.b.keyring.find(at(desk, 1)) is None
+
+
+async def test_a_standing_right_that_was_carried_on_ends_with_its_consent(desk: Desk) -> None:
+    """Of that epoch the chain shows no release: the key was sealed to its holder at once."""
+    world = desk.world
+    await world.register(TEXT)
+    assert world.general is not None
+    await world.grant(until_ms=world.clock.now_ms + DAY_MS, standing=(world.general,))
+    await world.revoke(await world.grant())
+    await desk.writing.put(world.anna.principal, TEXT)
+    assert await world.b.keyring.find(at(desk, 1)) is not None
+    world.clock.now_s += DAY_MS / 1_000
+    for _ in range(2):
+        await desk.writing.put(world.anna.principal, TEXT)
+        assert epoch(desk) == 2
+    assert await world.b.keyring.find(at(desk, 2)) is None
 
 
 async def test_after_a_restart_the_ends_of_consents_are_known_again(desk: Desk) -> None:
