@@ -13,9 +13,7 @@ from typing import Final, NamedTuple, NoReturn
 import click
 
 from node.cli.output import forget, print_error
-from node.errors import Exit, OperatorError
-
-DEBUG_VARIABLE: Final = "MEDLOCK_DEBUG"
+from node.errors import DEBUG_VARIABLE, Exit, OperatorError
 
 
 class Place(NamedTuple):
@@ -103,13 +101,16 @@ def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:  # n
     callback=_version,
     help="Print it.",
 )
-def cli() -> None:
+@click.pass_context
+def cli(ctx: click.Context) -> None:
     """Medlock: a consortium ledger for healthcare.
 
     Data goes to stdout, progress to stderr; every command takes --json. Exit: 0 ok, 1 a check
     failed, 2 usage, 3 configuration, 4 unreachable, 5 denied, 6 no quorum or time-out, 7 integrity
     failure, 130 interrupted.
     """
+    if not __debug__ and ctx.invoked_subcommand != "simulate":  # that one has its own exit code
+        raise OperatorError("E015")
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

@@ -94,8 +94,6 @@ def init(  # noqa: PLR0913 - one option each
 @json_option
 def run(path: Path, **flags: str | None) -> None:
     """Run a node until SIGTERM or Ctrl-C."""
-    if not __debug__:
-        raise OperatorError("E015")
     directory = Directory(path)
     config = directory.load_config(flags, os.environ).config
     with directory.lock(base_url(config)):

@@ -73,7 +73,8 @@ def test_every_command_reports_usage_errors_as_json(
     outcome = medlock.run(*path, "--json", "--no-such-option")
     # Of `simulate`, 2 says that a goal was not reached.
     assert (outcome.code, outcome.out) == (4 if path == ("simulate",) else 2, "")
-    assert outcome.error["code"] == "E070"
+    assert outcome.error["code"] == ("E080" if path == ("simulate",) else "E070")
+    assert outcome.error["exit_code"] == outcome.code
     assert outcome.error["fix"]
 
 
@@ -208,15 +209,19 @@ def test_run_without_genesis_says_what_is_missing(medlock: Terminal, tmp_path: P
     assert json.loads(outcome.stderr.splitlines()[-1])["error"]["code"] == "E006"
 
 
-def test_run_refuses_a_python_without_assertions(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [("run --dir .", 3), ("receipt verify README.md --genesis README.md", 3), ("simulate", 4)],
+)
+def test_no_command_runs_on_a_python_without_assertions(command: str, code: int) -> None:
     outcome = subprocess.run(
-        [sys.executable, "-O", "-m", "node.cli", "run", "--dir", str(tmp_path)],
+        [sys.executable, "-O", "-m", "node.cli", *command.split()],
         capture_output=True,
         text=True,
         check=False,
         cwd=ROOT,
     )
-    assert outcome.returncode == 3
+    assert outcome.returncode == code
     assert outcome.stderr.startswith("error[E015]")
 
 
