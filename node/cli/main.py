@@ -13,7 +13,7 @@ from typing import Final, NamedTuple, NoReturn
 import click
 
 from node.cli.output import forget, print_error
-from node.errors import DEBUG_VARIABLE, Exit, OperatorError
+from node.errors import DEBUG_VARIABLE, ERRORS, Exit, OperatorError
 
 
 class Place(NamedTuple):
@@ -129,7 +129,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except click.ClickException as refusal:
         sys.exit(print_error(OperatorError("E070", refusal.format_message()), as_json=as_json))
     except OperatorError as error:
-        sys.exit(print_error(error, as_json=as_json))
+        sys.exit(print_error(_with_command(error, arguments), as_json=as_json))
     except BrokenPipeError:
         forget(sys.stdout)
         sys.exit(Exit.OK)
@@ -143,6 +143,20 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 def _usage(refusal: click.UsageError) -> OperatorError:
     path = refusal.ctx.command_path if refusal.ctx else "medlock"
     return OperatorError("E070", refusal.format_message(), fix=f"{path} --help")
+
+
+def _with_command(error: OperatorError, arguments: Sequence[str]) -> OperatorError:
+    """Names the command in the hint to its help."""
+    if error.fix == ERRORS["E070"].fix:
+        command, words = cli, ["medlock"]
+        for word in arguments:
+            context = click.Context(command)
+            found = command.get_command(context, word) if isinstance(command, click.Group) else None
+            if found is None:
+                break
+            command, words = found, [*words, word]
+        error.fix = f"{' '.join(words)} --help"
+    return error
 
 
 def _explained(error: Exception) -> OperatorError:

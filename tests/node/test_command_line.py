@@ -176,6 +176,38 @@ def test_init_refuses_bad_input_and_leaves_nothing(
     assert not (tmp_path / "n").exists()
 
 
+def test_what_init_makes_below_the_directory_is_for_its_owner_only(
+    medlock: Terminal, tmp_path: Path
+) -> None:
+    before = os.umask(0)
+    try:
+        a = member(medlock, tmp_path / "a", "hospital-a")
+    finally:
+        os.umask(before)
+    modes = {path.name: path.stat().st_mode & 0o777 for path in a.rglob("*") if path.is_dir()}
+    assert modes == dict.fromkeys(("keys", "attachments", "log", "votes", "blocks"), 0o700)
+
+
+def test_a_refused_address_names_its_option(medlock: Terminal, tmp_path: Path) -> None:
+    refused = medlock.run(
+        "init", "--org", "a", "--role", "clinic", "--dir", tmp_path / "n", "--p2p-listen", "h:x1"
+    )
+    assert "--p2p-listen h:x1 is refused: HOST:PORT expected" in refused.err
+
+
+def test_a_hint_to_the_help_names_the_command(medlock: Terminal) -> None:
+    refused = medlock.run("receipt", "get", "zz", "-o", "x", "--api", "http://127.0.0.1:1")
+    assert refused.code == 2
+    assert "fix: medlock receipt get --help" in refused.err
+
+
+def test_two_cards_of_one_member_make_no_genesis(medlock: Terminal, tmp_path: Path) -> None:
+    card = member(medlock, tmp_path / "a", "hospital-a") / "card.json"
+    refused = medlock.run("genesis", "create", card, card, "-o", "genesis.json", "--json")
+    assert refused.error["cause"] == "two cards are of 'hospital-a'"
+    assert "once" in refused.error["fix"]
+
+
 def test_init_leaves_an_existing_directory_alone(medlock: Terminal, tmp_path: Path) -> None:
     a = member(medlock, tmp_path / "a", "hospital-a")
     before = {path: path.read_bytes() for path in a.rglob("*") if path.is_file()}
