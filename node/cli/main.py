@@ -148,7 +148,8 @@ def _usage(refusal: click.UsageError) -> OperatorError:
 def _with_command(error: OperatorError, arguments: Sequence[str]) -> OperatorError:
     """Names the command in the hint to its help."""
     if error.fix == ERRORS["E070"].fix:
-        command, words = cli, ["medlock"]
+        command: click.Command = cli
+        words = ["medlock"]
         for word in arguments:
             context = click.Context(command)
             found = command.get_command(context, word) if isinstance(command, click.Group) else None

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from chain.validators import faults_max
 from node.simulator.adversaries import ADVERSARIES
@@ -18,7 +18,6 @@ from node.simulator.consortium import MEMBERS_MAX, NAMES, PARAMETERS
 from node.simulator.network import Weather
 from node.simulator.swarm import LOSSES, TWINS, Knobs
 
-Step = Literal["proposed", "accepted", "prepared", "view_change", "new_view", "committed"]
 STEPS: Final = ("proposed", "accepted", "prepared", "view_change", "new_view", "committed")
 ROLES: Final = ("primary", "backup", "any")
 SAME: Final = "same"

@@ -18,6 +18,7 @@ from client.wallet import decrypt_wallet
 from node.assembly import begin_chain
 from node.cli.main import PLACES, cli
 from node.directory import Directory, read_card, read_genesis
+from node.testnet.making import Settings, make_testnet
 from storage.integrity import create_store
 
 ROOT = Path(__file__).parents[2]
@@ -401,6 +402,13 @@ def test_a_wallet_is_made_shown_and_exported(medlock: Terminal, tmp_path: Path) 
     assert original.signing_seed.hex() not in text
 
 
+def test_a_stopped_node_of_a_test_network_is_not_paused(medlock: Terminal, tmp_path: Path) -> None:
+    make_testnet(tmp_path / "net", Settings(1))
+    refused = medlock.run("testnet", "pause", "hospital-a", "--dir", tmp_path / "net", "--json")
+    assert (refused.code, refused.error["code"]) == (4, "E021")
+    assert refused.error["fix"].startswith("medlock testnet restart hospital-a")
+
+
 def test_a_wallet_is_never_replaced(medlock: Terminal, tmp_path: Path) -> None:
     path = tmp_path / "a.wallet"
     path.write_bytes(b"precious")
@@ -418,6 +426,9 @@ def test_a_wallet_is_never_replaced(medlock: Terminal, tmp_path: Path) -> None:
         ("testnet", "up", "-n", "0"),
         ("testnet", "up", "--latency", "soon"),
         ("testnet", "up", "--set", "nothing"),
+        ("status", "--api", "http://127.0.0.1:1", "--timeout", "nan"),
+        ("status", "--api", "http://127.0.0.1:1", "--timeout", "0"),
+        ("status", "--api", "http://127.0.0.1:1", "--timeout", "-1"),
         ("testnet", "ps"),
         ("testnet", "kill", "hospital-a"),
     ],
