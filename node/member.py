@@ -111,6 +111,7 @@ class MemberNode:
         self.parameters: Parameters = parameters_of(parts.store.state)
         tip = parts.store.tip()
         assert tip is not None, "a node runs on a store with a genesis block"
+        parts.store.remember_recent(_window_ms(parts.genesis.parameters, self.parameters))
         self.waiting = Waiting(tip.header.height)
         self.admission = Admission(
             parts.genesis, parts.store, parts.attachments, parts.clock.wall_ms
@@ -305,7 +306,7 @@ class MemberNode:
         for entry in islice(
             self.parts.mempool.held_since(now_s - WATCH_AFTER_S), WATCHED_TRANSACTIONS_MAX
         ):
-            if self._widely_held(entry):
+            if entry.id not in self._censorship and self._widely_held(entry):
                 prepared = entry.prepared
                 self._censorship.hold(
                     entry.id, entry.lane, len(prepared.raw), prepared.weight, entry.received_s
@@ -336,7 +337,7 @@ class MemberNode:
         still to be fetched, as they are after catching up."""
         kept, dropped = _attachments_of(executed)
         attachments = self.parts.attachments
-        attachments.mark_committed(kept)
+        missing = attachments.mark_committed(kept)
         header = executed.block.header
         changed = header.next_validators_hash != header.validators_hash
         with self.parts.metrics.commit.time():
@@ -350,7 +351,7 @@ class MemberNode:
                 transaction_ids=[each.id for each in executed.prepared],
             )
         attachments.drop(dropped)
-        return [each for each in kept if not attachments.has(each)]
+        return missing
 
     def _count(self, executed: Executed, certificate: Certificate) -> None:
         metrics = self.parts.metrics
@@ -453,6 +454,12 @@ class MemberNode:
         else:
             self.requests.gone(member)
             self.gossip.gone(member)
+
+
+def _window_ms(*parameters: Parameters) -> int:
+    """For how long a committed transaction could be asked for again, were its id forgotten: twice
+    the longest life, for parameters may have been others when it was committed."""
+    return 2 * max(each.validity_ms_max for each in parameters)
 
 
 def _attachments_of(executed: Executed) -> tuple[list[bytes], list[bytes]]:
