@@ -337,7 +337,9 @@ def _print_nodes(seen: list[Seen]) -> None:
 
 def _signalled(path: Path, name: str, done: str, act: Callable[[Any], bool]) -> None:
     if not act(load_testnet(path).directory(name)):
-        raise OperatorError("E021", f"{name} does not run")
+        raise OperatorError(
+            "E021", f"{name} does not run", fix=f"medlock testnet restart {name}, with this --dir"
+        )
     print_document({"node": name, done: True}, f"{name} {done}")
 
 
