@@ -65,13 +65,18 @@ class Executor:
         timestamp_ms: int,
         proposer: str,
     ) -> tuple[Executed, list[Entry]]:
-        """A block of those of `entries` that are admissible, and the others: they never will be."""
+        """A block of those of `entries` that are admissible, and the others: they never will be.
+
+        A transaction that was committed while a thread judged it may have come back into the pool.
+        """
         context = BlockContext(tip.height + 1, timestamp_ms)
         state = decoded(self._store.state)
         carried: list[Entry] = []
         stale: list[Entry] = []
         for entry in entries:
-            (carried if _still_admissible(state, context, entry) else stale).append(entry)
+            is_new = not self._store.is_recent(entry.id)
+            admissible_now = is_new and _still_admissible(state, context, entry)
+            (carried if admissible_now else stale).append(entry)
         prepared = [entry.prepared for entry in carried]
         execution = execute_admissible(state, context, prepared)
         executed = self._assemble(tip, validators, context, proposer, prepared, execution)

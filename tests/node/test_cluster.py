@@ -16,9 +16,11 @@ from chain.receipt import RECEIPT, verify_receipt
 from consensus.effects import Persist
 from consensus.messages import MESSAGE, PACKET, Packet, Prepare, Signed
 from consensus.votes import VoteRecord
+from ledger.prepare import prepare
 from node.backend import Busy
 from node.engine import Certified
 from node.execution import InvalidBlock
+from node.mempool import Entry
 from node.overrides import VoteOverride, accept_loss
 from p2p.wire import TransactionBatch, TransactionItem
 from storage.votes import VoteStore
@@ -340,3 +342,23 @@ async def test_what_was_erased_is_refused_and_harms_nobody(tmp_path: Path) -> No
             await four.nodes["hospital-a"].desk.submit(four.transaction(), ()), 10
         )
         assert place is not None
+
+
+async def test_what_was_committed_while_a_thread_judged_it_is_not_proposed_again(
+    tmp_path: Path,
+) -> None:
+    """The verdict comes after the block: the pool holds what the chain holds already."""
+    async with cluster(tmp_path) as four:
+        raw = four.transaction()
+        desk = four.nodes["hospital-a"].desk
+        place = await desk.committed(await desk.submit(raw, ()), 10)
+        assert place is not None
+        await four.height(place.height)
+        node = four.nodes["hospital-a"].node
+        late = prepare(raw, node.parameters)
+        key = four.administrators[late.transaction.sender.rstrip(b".").decode()].public
+        node.parts.mempool.add(Entry(late, key, 0.0, "test"))
+        executed = await node.build(empty_allowed=True)
+        assert executed is not None
+        assert executed.prepared == []
+        assert late.id not in node.parts.mempool

@@ -96,13 +96,16 @@ def _replays_admitted(patch: pytest.MonkeyPatch) -> None:
         def is_recent(self, _: bytes) -> bool:
             return False
 
-    begin = Admission.__init__
+    for room in (Admission, Executor):
+        patch.setattr(room, "__init__", _unaware(room.__init__, Forgetful))
 
-    def unaware(self: Admission, *args: Any) -> None:
+
+def _unaware(begin: Any, forgetful: Any) -> Any:
+    def unaware(self: Any, *args: Any) -> None:
         begin(self, *args)
-        self._store = Forgetful(self._store)
+        self._store = forgetful(self._store)
 
-    patch.setattr(Admission, "__init__", unaware)
+    return unaware
 
 
 def _anyone_may_sign(patch: pytest.MonkeyPatch) -> None:
