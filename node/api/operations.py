@@ -12,6 +12,7 @@ from node.api.assertions import ALGORITHM
 from node.api.bodies import read_document
 from node.api.calls import JSON, Call
 from node.api.documents import CutLinks
+from node.api.fhir_scopes import FHIR_SCOPES
 from node.api.problems import Problem
 
 
@@ -84,8 +85,8 @@ async def smart_configuration(call: Call) -> web.Response:
         "grant_types_supported": ["client_credentials"],
         "token_endpoint_auth_methods_supported": ["private_key_jwt"],
         "token_endpoint_auth_signing_alg_values_supported": [ALGORITHM],
-        "scopes_supported": sorted(scope.value for scope in Scope),
-        "capabilities": ["client-confidential-asymmetric"],
+        "scopes_supported": sorted(scope.value for scope in (*Scope, *FHIR_SCOPES)),
+        "capabilities": ["client-confidential-asymmetric", "permission-v1", "permission-v2"],
     }
     return web.Response(body=msgspec.json.encode(document), content_type=JSON)
 
