@@ -26,7 +26,7 @@ _SALT_BYTES: Final = pwhash.argon2id.SALTBYTES
 _NONCE_BYTES: Final = bindings.crypto_aead_xchacha20poly1305_ietf_NPUBBYTES
 _KEY_BYTES: Final = bindings.crypto_aead_xchacha20poly1305_ietf_KEYBYTES
 
-Kind = Literal["medlock-wallet", "medlock-intent"]
+Kind = Literal["medlock-wallet", "medlock-intent", "medlock-gateway"]
 
 
 @dataclass(frozen=True, slots=True)

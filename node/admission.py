@@ -19,6 +19,7 @@ from ledger.prepare import Prepared, prepare
 from ledger.request import BlockContext
 from ledger.state import DecodedState, decoded
 from node.backend import Busy
+from node.mempool import COMMITTED_ALREADY
 from storage.attachments import AttachmentStore
 from storage.errors import AttachmentErased, QuotaExceeded, ShareExceeded
 from storage.protocols import Store
@@ -118,7 +119,7 @@ class Admission:
         context: BlockContext,
         *,
         strict: bool,
-    ) -> _Believed | OnChain:
+    ) -> _Believed | OnChain | InvalidMessage:
         prepared = prepare(offered.raw, parameters)
         if self._store.find_transaction(prepared.id) is not None:
             return OnChain(prepared.id)
@@ -127,6 +128,14 @@ class Admission:
             check(state, context, prepared)
         refs = prepared.transaction.attachments
         came = _named(refs, offered.attachments, parameters)
+        # Of what came along, the store finds out soon what is not new.
+        here = [
+            ref.hash
+            for ref in refs
+            if ref.hash not in came or self._attachments.is_awaited(ref.hash)
+        ]
+        if self._attachments.committed(here):
+            return self._repeated(prepared)
         missing = tuple(
             [
                 ref.hash
@@ -142,6 +151,19 @@ class Admission:
                 "neither sent along nor uploaded before",
             )
         return _Believed(prepared, key, came, missing)
+
+    def _repeated(self, prepared: Prepared) -> OnChain | InvalidMessage:
+        """An attachment belongs to the transaction that committed it, and to no other."""
+        if self._store.find_transaction(prepared.id) is not None:
+            return OnChain(prepared.id)  # It was committed while it was judged.
+        refs = [ref.hash for ref in prepared.transaction.attachments]
+        committed = self._attachments.committed(refs)
+        index = next((at for at, each in enumerate(refs) if each in committed), 0)
+        return InvalidMessage(
+            COMMITTED_ALREADY,
+            f"attachments[{index}].hash",
+            "an earlier transaction committed this attachment; seal the content anew",
+        )
 
     def _authenticate(self, prepared: Prepared, keys: Sequence[bytes]) -> bytes:
         """Checks signature and co-signatures; returns the one of `keys` that signed."""
@@ -171,13 +193,21 @@ class Admission:
                 self._keep_one(each) if isinstance(each, _Believed) else each for each in believed
             ]
         return [
-            _admitted(each, fresh) if isinstance(each, _Believed) else each for each in believed
+            self._admitted(each, fresh) if isinstance(each, _Believed) else each
+            for each in believed
         ]
+
+    def _admitted(self, believed: _Believed, fresh: Container[bytes]) -> Outcome:
+        known = [digest for digest in believed.came if digest not in fresh]
+        if known and self._attachments.committed(known):
+            return self._repeated(believed.prepared)
+        kept = tuple([digest for digest in believed.came if digest in fresh])
+        return Admitted(believed.prepared, believed.key, kept, believed.missing)
 
     def _keep_one(self, believed: _Believed) -> Outcome:
         try:
             fresh = self._attachments.put_many(believed.came.items(), _owners([believed]))
-            return _admitted(believed, fresh)
+            return self._admitted(believed, fresh)
         except AttachmentErased:
             return InvalidMessage(
                 "attachment.erased", "attachments", "erased for good; it is never taken again"
@@ -191,11 +221,6 @@ class Admission:
 def _owners(batch: Sequence[_Believed]) -> dict[bytes, bytes]:
     """On whose account what came along waits: its sender's."""
     return {each: one.prepared.transaction.sender for one in batch for each in one.came}
-
-
-def _admitted(believed: _Believed, fresh: Container[bytes]) -> Admitted:
-    kept = tuple([digest for digest in believed.came if digest in fresh])
-    return Admitted(believed.prepared, believed.key, kept, believed.missing)
 
 
 def _named(

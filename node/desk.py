@@ -106,6 +106,8 @@ class Desk:
         try:
             parts.mempool.add(entry)
         except (Busy, InvalidMessage) as refusal:
+            if self.store.find_transaction(entry.id) is not None:
+                return entry.id  # It was committed while it was judged.
             parts.metrics.refused.labels(code=refusal.code).inc()
             return refusal
         fresh.append(entry.id)

@@ -36,6 +36,7 @@ INBOX_BATCH_MAX: Final = 128
 """Transactions that one call into the worker threads admits: some 20 ms, for a block may wait."""
 HARMLESS: Final = frozenset(
     {
+        "attachment.committed_already",
         "attachment.erased",
         "transaction.expired",
         "transaction.valid_too_long",

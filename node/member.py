@@ -12,10 +12,11 @@ from functools import partial
 from itertools import islice
 from typing import Final, ParamSpec
 
-from chain.block import Block
+from chain.block import Block, Result
 from chain.certificate import Certificate
 from chain.errors import InvalidMessage
 from chain.genesis import Genesis, Parameters
+from chain.transaction import BODY, SIGNED, Transaction
 from consensus.censorship import WATCHED_TRANSACTIONS_MAX, CensorshipWatch, CommittedBlock
 from consensus.evidence import EVIDENCE_MAX
 from consensus.occupancy import Occupancy
@@ -158,6 +159,7 @@ class MemberNode:
             deliver=self._deliver,
             candidate=self._candidate,
         )
+        settle_tip(parts.store, parts.attachments)
         self.replication.want(parts.attachments.awaited())
         self._censorship = CensorshipWatch(self.parameters.censorship_ms / 1_000)
         self._errands: asyncio.Queue[Callable[[], Awaitable[None]]] = asyncio.Queue(SERVED_MAX)
@@ -279,7 +281,11 @@ class MemberNode:
             self.parameters = parameters_of(self.parts.store.state)
         ids = [each.id for each in executed.prepared]
         header = executed.block.header
-        self._watch_for_censorship(executed, ids, self.parts.mempool.remove(ids))
+        taken = self.parts.mempool.remove(ids)
+        kept, _ = _attachments_of(_transactions(executed), executed.results)
+        for overtaken in self.parts.mempool.settle(kept):
+            self._censorship.release(overtaken.id)
+        self._watch_for_censorship(executed, ids, taken)
         self.gossip.committed(ids)
         self._count(executed, certificate)
         self.waiting.committed(
@@ -332,11 +338,12 @@ class MemberNode:
         return self._censorship.suspect(now_s)
 
     def _make_durable(self, executed: Executed, certificate: Certificate) -> list[bytes]:
-        """Attachments before the block that commits to them, the tip last. Returns those that are
-        still to be fetched, as they are after catching up."""
-        kept, dropped = _attachments_of(executed)
+        """Attachments before the block that commits to them, then what the block makes of them: a
+        crash in between is made good at the next start, and nothing counts as committed that is
+        not. Returns those that are still to be fetched, as they are after catching up."""
+        kept, dropped = _attachments_of(_transactions(executed), executed.results)
         attachments = self.parts.attachments
-        attachments.mark_committed(kept)
+        attachments.sync()
         header = executed.block.header
         changed = header.next_validators_hash != header.validators_hash
         with self.parts.metrics.commit.time():
@@ -349,6 +356,7 @@ class MemberNode:
                 executed.validators.encode() if changed else None,
                 transaction_ids=[each.id for each in executed.prepared],
             )
+        attachments.mark_committed(kept)
         attachments.drop(dropped)
         return [each for each in kept if not attachments.has(each)]
 
@@ -455,14 +463,33 @@ class MemberNode:
             self.gossip.gone(member)
 
 
-def _attachments_of(executed: Executed) -> tuple[list[bytes], list[bytes]]:
-    """What the block commits to, and what only its rejected transactions named."""
+def settle_tip(store: Store, attachments: AttachmentStore) -> None:
+    """What the latest block commits to is so marked, though a crash came before the mark."""
+    tip = store.tip()
+    assert tip is not None, "a node runs on a store with a genesis block"
+    height = tip.header.height
+    block, results = store.block(height), store.results(height)
+    if block is None or results is None:
+        return  # Nobody proposed block 0.
+    transactions = [BODY.decode(SIGNED.decode(raw).body) for raw in block.transactions]
+    kept, _ = _attachments_of(transactions, results)
+    attachments.mark_committed(kept)
+
+
+def _attachments_of(
+    transactions: Sequence[Transaction], results: Sequence[Result]
+) -> tuple[list[bytes], list[bytes]]:
+    """What a block commits to, and what only its rejected transactions named."""
     kept: dict[bytes, None] = {}
     rejected: dict[bytes, None] = {}
-    for prepared, result in zip(executed.prepared, executed.results, strict=True):
+    for transaction, result in zip(transactions, results, strict=True):
         named = kept if result.ok else rejected
-        named.update(dict.fromkeys(ref.hash for ref in prepared.transaction.attachments))
+        named.update(dict.fromkeys(ref.hash for ref in transaction.attachments))
     return list(kept), [each for each in rejected if each not in kept]
+
+
+def _transactions(executed: Executed) -> list[Transaction]:
+    return [each.transaction for each in executed.prepared]
 
 
 class PeerEvents:

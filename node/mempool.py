@@ -14,6 +14,10 @@ from ledger.lanes import Lane
 from ledger.prepare import Prepared
 from node.backend import Busy
 
+COMMITTED_ALREADY: Final = "attachment.committed_already"
+"""An attachment belongs to the transaction that committed it, and no other may name it."""
+SETTLED_MAX: Final = 16_384
+"""Attachments of the latest blocks, for transactions that were judged while one was committed."""
 LANES: Final = tuple(sorted(int(lane) for lane in Lane))
 """Lanes in the order in which blocks take them."""
 
@@ -27,7 +31,17 @@ class Entry:
     What is asked for at every turn is kept and not computed: there are thousands a second.
     """
 
-    __slots__ = ("bytes", "id", "inline", "key", "lane", "prepared", "received_s", "source")
+    __slots__ = (
+        "attachments",
+        "bytes",
+        "id",
+        "inline",
+        "key",
+        "lane",
+        "prepared",
+        "received_s",
+        "source",
+    )
 
     def __init__(
         self,
@@ -44,6 +58,7 @@ class Entry:
         self.inline = inline
         self.id = prepared.id
         self.lane = int(prepared.lane)
+        self.attachments = tuple([ref.hash for ref in prepared.transaction.attachments])
         self.bytes = len(prepared.raw) + (sum(map(len, inline)) if inline else 0)
 
 
@@ -83,6 +98,8 @@ class Mempool:
         self._by_raw: dict[bytes, Entry] = {}
         self._by_id: dict[bytes, Entry] = {}
         self._shares: dict[bytes, _Share] = {}
+        self._naming: dict[bytes, list[bytes]] = {}
+        self._settled: dict[bytes, None] = {}
 
     def __len__(self) -> int:
         return len(self._by_id)
@@ -113,9 +130,17 @@ class Mempool:
         return self._by_id.get(transaction_id)
 
     def add(self, entry: Entry) -> None:
-        """Takes `entry` in; a known id is left as it is. Raises `Busy` where there is no room."""
+        """Takes `entry` in; a known id is left as it is. Raises `Busy` where there is no room, and
+        `InvalidMessage` where a block has just committed one of its attachments."""
         if entry.id in self._by_id:
             return
+        for index, each in enumerate(entry.attachments):
+            if each in self._settled:
+                raise InvalidMessage(
+                    COMMITTED_ALREADY,
+                    f"attachments[{index}].hash",
+                    "an earlier transaction committed this attachment; seal the content anew",
+                )
         sender = entry.prepared.transaction.sender
         share = self._shares.get(sender) or _Share()
         share.check(entry, self.limits)
@@ -127,6 +152,8 @@ class Mempool:
         self._lanes[entry.lane][entry.id] = entry
         self._by_raw[entry.prepared.raw] = entry
         self._by_id[entry.id] = entry
+        for each in entry.attachments:
+            self._naming.setdefault(each, []).append(entry.id)
         self.bytes += entry.bytes
         share.bytes += entry.bytes
         share.count += 1
@@ -144,12 +171,28 @@ class Mempool:
             del self._by_raw[entry.prepared.raw]
             del self._lanes[entry.lane][transaction_id]
             self.bytes -= entry.bytes
+            for each in entry.attachments:
+                naming = self._naming[each]
+                naming.remove(transaction_id)
+                if not naming:
+                    del self._naming[each]
             share = self._shares[sender]
             share.bytes -= entry.bytes
             share.count -= 1
             if not share.count:
                 del self._shares[sender]
         return removed
+
+    def settle(self, attachments: Iterable[bytes]) -> list[Entry]:
+        """A block has committed these, and its own transactions are out of the pool: takes out all
+        others that name one of them, which no block can carry any more."""
+        overtaken: dict[bytes, None] = {}
+        for each in attachments:
+            overtaken.update(dict.fromkeys(self._naming.get(each, ())))
+            self._settled[each] = None
+        while len(self._settled) > SETTLED_MAX:
+            del self._settled[next(iter(self._settled))]
+        return self.remove(list(overtaken))
 
     def expire(self, block_time_ms: int) -> list[Entry]:
         """Takes out what no block after `block_time_ms` may carry."""
@@ -165,8 +208,10 @@ class Mempool:
         weight_max: int,
         suitable: Callable[[Entry], bool],
     ) -> list[Entry]:
-        """What the next block should carry, by lane and arrival, within a block's limits."""
+        """What the next block should carry, by lane and arrival, within a block's limits. Of those
+        that name the same attachment, the first: no block holds two."""
         chosen: list[Entry] = []
+        named: set[bytes] = set()
         size = weight = 0
         for entry in self:
             if len(chosen) == count_max:
@@ -176,6 +221,10 @@ class Mempool:
             raw_bytes = len(entry.prepared.raw)
             if size + raw_bytes > bytes_max or weight + entry.prepared.weight > weight_max:
                 continue
+            if entry.attachments:
+                if not named.isdisjoint(entry.attachments):
+                    continue
+                named.update(entry.attachments)
             chosen.append(entry)
             size += raw_bytes
             weight += entry.prepared.weight

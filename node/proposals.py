@@ -4,7 +4,9 @@ A backup votes for a block only when it knows every transaction in it, holds eve
 the block commits to on its disk, and has executed it to the same roots.
 """
 
+import contextlib
 from collections.abc import Awaitable, Callable, Sequence
+from hashlib import sha256
 
 from chain.block import Block, Header
 from chain.errors import InvalidMessage, Rejected
@@ -20,6 +22,7 @@ from node.mempool import Entry, Mempool
 from node.metrics import Metrics
 from node.workers import Workers
 from storage.attachments import AttachmentStore
+from storage.errors import AttachmentErased, QuotaExceeded
 
 
 class Proposals:
@@ -79,9 +82,13 @@ class Proposals:
         entries: Sequence[Entry],
         timestamp_ms: int,
     ) -> tuple[Executed, list[Entry]]:
+        self._put_back(entries)
         self._attachments.sync()
+        repeating = self._repeating(entries)
+        entries = [entry for entry in entries if entry not in repeating]
         with self._metrics.execution.time():
-            return self._executor.build(tip, validators, entries, timestamp_ms, self._me)
+            executed, stale = self._executor.build(tip, validators, entries, timestamp_ms, self._me)
+        return executed, stale + repeating
 
     def _proposable(self, parameters: Parameters, *, count_max: int) -> list[Entry]:
         return self._mempool.candidates(
@@ -101,11 +108,16 @@ class Proposals:
                 raise InvalidBlock("block.time_off", f"{drift_ms} ms from this node's clock")
         self._check_limits(block, parameters)
         entries = await self._entries(block, parameters)
+        named = [each for entry in entries for each in entry.attachments]
+        if len(set(named)) != len(named):
+            raise InvalidBlock("block.repeated_attachment")
         await self._hold_attachments(entries)
         return await self._workers.run(lambda: self._execute(tip, block, entries))
 
     def _execute(self, tip: Tip, block: Block, entries: Sequence[Entry]) -> Executed:
         self._attachments.sync()
+        if self._repeating(entries):
+            raise InvalidBlock("block.attachment_committed")
         with self._metrics.execution.time():
             return self._executor.validate(tip.header, tip.validators, block, entries)
 
@@ -172,11 +184,38 @@ class Proposals:
         return entries
 
     async def _hold_attachments(self, entries: Sequence[Entry]) -> None:
-        missing = [
-            ref.hash
-            for entry in entries
-            for ref in entry.prepared.transaction.attachments
-            if not self._attachments.has(ref.hash)
-        ]
-        if missing:
+        if self._missing(entries):
+            await self._workers.run(lambda: self._put_back(entries))
+        if missing := self._missing(entries):
             await self._fetch_attachments(missing)
+
+    def _missing(self, entries: Sequence[Entry]) -> list[bytes]:
+        return [
+            each
+            for entry in entries
+            for each in entry.attachments
+            if not self._attachments.has(each)
+        ]
+
+    def _put_back(self, entries: Sequence[Entry]) -> None:
+        """Where a rejected transaction named the same attachments, they were dropped with it; who
+        sent them along with another one has still handed them over."""
+        for entry in entries:
+            if entry.inline is None or all(map(self._attachments.has, entry.attachments)):
+                continue
+            sender = entry.prepared.transaction.sender
+            came = {sha256(raw).digest(): raw for raw in entry.inline}
+            with contextlib.suppress(AttachmentErased, QuotaExceeded):
+                self._attachments.put_many(came.items(), dict.fromkeys(came, sender))
+
+    def _repeating(self, entries: Sequence[Entry]) -> list[Entry]:
+        """Those that name what an earlier block committed. Whoever names somebody else's ciphertext
+        could have it erased: an attachment belongs to one transaction.
+
+        What is certified is replayed without this question: the quorum has asked it, and stores
+        that are ahead of their chain would answer otherwise.
+        """
+        committed = self._attachments.committed(
+            each for entry in entries for each in entry.attachments
+        )
+        return [entry for entry in entries if not committed.isdisjoint(entry.attachments)]

@@ -127,6 +127,15 @@ class AttachmentStore:
         """True where it was erased for good."""
         return self._index.get(keyspace.ATTACHMENT + digest) == _ERASED
 
+    def committed(self, hashes: Iterable[bytes]) -> set[bytes]:
+        """Those of `hashes` that a block names: held, awaited, or erased since."""
+        with self._lock:
+            return {each for each in hashes if self._is_committed(each)}
+
+    def is_awaited(self, digest: bytes) -> bool:
+        """True where a block names it and it is not here."""
+        return digest in self._awaited
+
     def size(self, digest: bytes) -> int:
         """Bytes. Raises `AttachmentMissing` or `AttachmentErased`."""
         return self._place(digest).size
@@ -288,6 +297,13 @@ class AttachmentStore:
 
     def _holds(self, digest: bytes) -> bool:
         return digest in self._unsynced or bool(self._index.get(keyspace.ATTACHMENT + digest))
+
+    def _is_committed(self, digest: bytes) -> bool:
+        if digest in self._pending:
+            return False
+        if digest in self._awaited or digest in self._unsynced:
+            return True
+        return self._index.get(keyspace.ATTACHMENT + digest) is not None
 
     def _place(self, digest: bytes) -> Place:
         if (place := self._unsynced.get(digest)) is not None:

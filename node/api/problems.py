@@ -23,6 +23,7 @@ LOG: Final = logging.getLogger("medlock.api")
 CONTENT_TYPE: Final = "application/problem+json"
 
 _STATUS: Final = {
+    "attachment.committed_already": 409,
     "codec.too_large": 413,
     "transaction.too_large": 413,
     "transaction.attachments_too_large": 413,

@@ -36,6 +36,7 @@ REFUSALS: Final = frozenset(
         HTTPStatus.BAD_REQUEST,
         HTTPStatus.UNAUTHORIZED,
         HTTPStatus.FORBIDDEN,
+        HTTPStatus.CONFLICT,
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         HTTPStatus.UNPROCESSABLE_ENTITY,
     }
@@ -157,15 +158,15 @@ class _Desk:
             submitted = await self.api.submit(intent.attempts[-1], intent.attachments)
         except ApiError as error:
             if error.status not in REFUSALS:
-                if explain(error).exit_code == Exit.NO_QUORUM:
-                    raise _not_yet(newest) from error
-                raise
+                if explain(error).exit_code != Exit.NO_QUORUM:
+                    raise
+                return await self._overtaken(intent, newest, sent_before=sent_before)
             refusal = explain(error)
             # What was never sent before, and is refused at once, is nowhere.
             nowhere = newest if not sent_before and error.attempts == 1 else None
         else:
             if submitted.height is None or submitted.result is None:
-                raise _not_yet(newest)
+                return await self._overtaken(intent, newest, sent_before=sent_before)
             if submitted.result.ok:
                 return submitted
             where = f" at {submitted.result.field}" if submitted.result.field else ""
@@ -177,6 +178,14 @@ class _Desk:
         if all(each == nowhere for each in fates.undecided):
             _give_up(file, intent)
         raise refusal
+
+    async def _overtaken(self, intent: Intent, newest: bytes, *, sent_before: bool) -> Submitted:
+        """An earlier attempt that took effect meanwhile: the newest, which names the same
+        attachments, is in no block then, and nobody refuses it who has taken it."""
+        taken = (await self._fates(intent)).taken if sent_before else None
+        if taken is None:
+            raise _not_yet(newest)
+        return taken
 
     async def _fates(self, intent: Intent) -> _Fates:
         """Asks for the time of the chain first: what is not committed by then, and has expired by

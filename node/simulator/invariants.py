@@ -402,13 +402,17 @@ class AttachmentsHeld(Invariant):
                     self.broken(machine.name, message.height, sentence)
 
     def committed(self, machine: "Machine", committed: Committed) -> None:
-        """None is among those that go when nobody commits them."""
+        """None of the block before is among those that go when nobody commits them: a block is
+        durable first, and a crash may come before its attachments are marked."""
         if not machine.honest or machine.life is None:
             return
-        height = committed.block.header.height
-        results = BlockReader(machine.ledger.pairs).results(height)
+        height = committed.block.header.height - 1
+        reader = BlockReader(machine.ledger.pairs)
+        before, results = reader.block(height), reader.results(height)
+        if before is None or results is None:
+            return
         waiting = {each.hash for each in machine.life.node.parts.attachments.pending()}
-        for raw, result in zip(committed.block.transactions, results or (), strict=False):
+        for raw, result in zip(before.transactions, results, strict=True):
             named = {ref.hash for ref in _transaction(raw).attachments} if result.ok else set()
             for attachment in sorted(named & waiting):
                 sentence = f"its attachment {_short(attachment)} still counts as uncommitted"

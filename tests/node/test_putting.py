@@ -117,7 +117,8 @@ async def stall(clinic: Clinic, **how: str) -> bytes:
     """A put that times out; what was sent."""
     error = await refusal(clinic, 504, "transaction.not_committed_in_time", **how)
     assert (error.code, error.exit_code) == ("E040", 6)
-    return SUBMISSION.decode(clinic.node.bodies[-1]).transaction
+    sent = [_submission(each) for each in clinic.node.bodies]
+    return bytes([each for each in sent if each is not None][-1].transaction)
 
 
 def commit(clinic: Clinic, raw: bytes) -> Result:
@@ -209,6 +210,39 @@ async def test_of_two_attempts_only_one_takes_effect(clinic: Clinic) -> None:
     assert clinic.left_open == []
     patients = {key.name.owner for key in clinic.wallet.category_keys}
     assert len(patients) == 1
+
+
+async def overtaken(clinic: Clinic) -> bytes:
+    """A first attempt that commits just before its renewed one is sent; its bytes."""
+    raw = await stall(clinic)
+    clinic.node.ledger.now_ms += putting.VALIDITY_MS
+    return raw
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [(409, "attachment.committed_already"), (504, "transaction.not_committed_in_time")],
+)
+async def test_a_renewed_attempt_finds_the_one_that_overtook_it(
+    clinic: Clinic, status: int, code: str
+) -> None:
+    """A node refuses what names committed attachments; one that had taken it never answers."""
+    raw = await overtaken(clinic)
+
+    def overtake(request: web.Request) -> web.StreamResponse | None:
+        if request.method != "POST":
+            return None
+        if not clinic.node.ledger.committed:
+            clinic.node.ledger.now_ms -= putting.VALIDITY_MS
+            assert commit(clinic, raw).ok
+            clinic.node.ledger.now_ms += putting.VALIDITY_MS
+        return problem(status, code, **{"Retry-After": "9"})
+
+    clinic.node.interruptions += [overtake] * 20
+    printed = await clinic.put()
+    assert printed["transaction"] == transaction_id(clinic, raw)
+    assert clinic.left_open == []
+    assert len(clinic.node.ledger.committed) == 1
 
 
 async def test_another_bundle_of_the_same_patient_waits_for_the_first(clinic: Clinic) -> None:

@@ -258,6 +258,21 @@ def test_what_a_block_names_is_awaited_and_then_never_pending(world: World, raw:
     assert world.store.read(digest) == raw
 
 
+def test_what_a_block_named_is_known_for_ever(world: World, raw: bytes) -> None:
+    """Held, awaited, come since, erased, damaged: it belongs to that block's transaction."""
+    digest, other, absent = name(raw), world.put(b"waits"), name(b"never")
+    for arrive in (lambda: None, lambda: world.put(raw), world.store.sync, world.restart):
+        arrive()
+        assert world.store.committed([other, absent]) == set()
+        world.store.mark_committed([digest])
+        assert world.store.committed([digest, other, absent]) == {digest}
+    world.store.drop([digest, other])
+    assert world.store.committed([digest, other]) == {digest}
+    world.store.erase([digest])
+    world.restart()
+    assert world.store.committed([digest]) == {digest}
+
+
 def test_drop_forgets_pending_ones_only(world: World, raw: bytes) -> None:
     dropped, kept = world.put(raw), world.committed(b"committed")
     world.store.drop([dropped, kept, bytes(32)])

@@ -1,0 +1,1 @@
+"""The gateway: a node acting with the keys of its own organisation."""

@@ -1,0 +1,1 @@
+"""Attendants: what the gateway does by itself because of what the chain has committed."""
