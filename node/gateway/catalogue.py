@@ -154,6 +154,8 @@ class Catalogue:
         self._lock = Lock()
         self._writing: set[bytes] = set()
         self._written = asyncio.Condition()
+        self.conditional = asyncio.Lock()
+        """Held from finding nothing until what was to be made is there to be found."""
 
     def load(self) -> int:
         """Takes in what the vault kept; how many entries it could not read (of another edition)."""

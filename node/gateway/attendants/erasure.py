@@ -6,6 +6,7 @@ with. Each step can be done again, so a crash anywhere costs nothing but doing i
 
 import logging
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final
 
 from chain.errors import Rejected
@@ -57,11 +58,13 @@ class Erasures:
     async def attend(self, block: FollowedBlock) -> None:
         """Deletes and attests what `block` finished."""
         for erasure in _approved(block):
-            entry = await self._backend.in_thread(
-                lambda erasure=erasure: patient_queries.erasure(self._backend.store.state, erasure)  # type: ignore[misc]
-            )
+            entry = await self._entry(erasure)
             if entry is not None and entry.status == "erased":
                 await self._erase(erasure, entry)
+
+    async def _entry(self, erasure: bytes) -> ErasureEntry | None:
+        store = self._backend.store
+        return await self._backend.in_thread(lambda: patient_queries.erasure(store.state, erasure))
 
     async def _erase(self, erasure: bytes, entry: ErasureEntry) -> None:
         deleted = await self._delete(erasure)
@@ -74,18 +77,18 @@ class Erasures:
         """Overwrites every attachment that the erasure covers; how many hashes these are."""
         deleted, after = 0, b""
         while True:
-            hashes = await self._backend.in_thread(
-                lambda after=after: patient_queries.erased_hashes(  # type: ignore[misc]
-                    self._backend.store.state, erasure, HASHES_MAX, after
-                )
-            )
+            hashes = await self._backend.in_thread(partial(self._covered, erasure, after))
             for start in range(0, len(hashes), CHUNK_HASHES_MAX):
                 part = hashes[start : start + CHUNK_HASHES_MAX]
-                await self._backend.in_thread(lambda part=part: self._backend.attachments.erase(part))  # type: ignore[misc]
+                await self._backend.in_thread(partial(self._backend.attachments.erase, part))
             deleted += len(hashes)
             if len(hashes) < HASHES_MAX:
                 return deleted
             after = hashes[-1]
+
+    def _covered(self, erasure: bytes, after: bytes) -> tuple[bytes, ...]:
+        with self._backend.store.snapshot() as state:
+            return patient_queries.erased_hashes(state, erasure, HASHES_MAX, after)
 
     def _forget_all(self, erasure: bytes, entry: ErasureEntry) -> None:
         for forget in self._forget:

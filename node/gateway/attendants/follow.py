@@ -9,6 +9,7 @@ state what is still to be done before it does it. Must not know what any of them
 import asyncio
 import logging
 from collections.abc import Sequence
+from functools import partial
 from typing import Final, NamedTuple, Protocol
 
 from chain.transaction import BODY, SIGNED
@@ -126,7 +127,7 @@ class Follower:
         await self._caught_up()
         async for height in self._backend.heights(start):
             await self._caught_up()
-            block = await self._backend.in_thread(lambda height=height: self._read(height))  # type: ignore[misc]
+            block = await self._backend.in_thread(partial(self._read, height))
             for seat in self._seats:
                 if height > seat.offered:
                     if seat.attendant.wants(block):
@@ -134,11 +135,11 @@ class Follower:
                     seat.offered = height
             if any(seat.seen - seat.durable >= CHECKPOINT_BLOCKS for seat in self._seats):
                 seen = self._seen()
-                await self._backend.in_thread(lambda seen=seen: self._advance(seen))  # type: ignore[misc]
+                await self._backend.in_thread(partial(self._advance, seen))
 
     async def _caught_up(self) -> None:
         """What the chain says is only the last word once the node stands where the others do."""
-        while not self._backend.ready():
+        while not self._backend.ready():  # noqa: ASYNC110 - nobody tells when that changes
             await asyncio.sleep(READY_POLL_S)
 
     def _read(self, height: int) -> FollowedBlock:

@@ -126,7 +126,7 @@ class Releases:
         try:
             key = await self._keyring.find(name)
         except Tampered as refusal:
-            _LOG.error("a key of ours that a reader needs does not open: %s", refusal.code)  # noqa: TRY400 - says all
+            _LOG.error("a key of ours that a reader needs does not open: %s", refusal.code)
             return None
         if key is None:
             _LOG.error("a key of ours that a reader needs is not here")

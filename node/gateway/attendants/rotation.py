@@ -10,6 +10,7 @@ import asyncio
 import heapq
 import logging
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Final, NamedTuple
 
 from chain.errors import Rejected
@@ -145,7 +146,7 @@ class Rotations:
                 # Nobody needs the old key to go on with a new one.
                 _LOG.error("a key of ours is not here: its category goes on with the next epoch")
                 await self.rotate([name], anyway=True)
-                _, (fresh,) = await backend.in_thread(lambda name=name: self._look([name]))  # type: ignore[misc]
+                _, (fresh,) = await backend.in_thread(partial(self._look, [name]))
                 key = await self._find(fresh)
             if key is None:
                 raise Rejected("category.not_open", "category")
@@ -214,7 +215,7 @@ class Rotations:
         try:
             return await self._keyring.find(name)
         except Tampered as refusal:
-            _LOG.error("a key of ours does not open: %s", refusal.code)  # noqa: TRY400 - says all
+            _LOG.error("a key of ours does not open: %s", refusal.code)
             return None
 
 

@@ -17,6 +17,9 @@ CASE_BYTES: Final = 32
 CONSENT_BYTES: Final = 48
 ACCESS_BYTES: Final = 40
 
+FOREVER_MS: Final = 253_402_300_800_000
+"""The year 10000 begins: beyond what FHIR can write."""
+
 ID: Final = re.compile(r"[A-Za-z0-9\-.]{1,64}\Z")
 _HEX: Final = re.compile(r"(?:[0-9a-f]{2})+\Z")
 _VERSION: Final = re.compile(r"[1-9][0-9]{0,9}\Z")
@@ -119,8 +122,11 @@ def to_etag(text: str) -> int | None:
 
 
 def instant(at_ms: int) -> str:
-    """UTC milliseconds as FHIR's `instant`, with all three digits (FHIR R4 §2.24.0.1)."""
-    seconds, milliseconds = divmod(at_ms, 1_000)
+    """UTC milliseconds as FHIR's `instant`, with all three digits (FHIR R4 §2.24.0.1).
+
+    FHIR's years end with 9999; what is later is written as its last moment.
+    """
+    seconds, milliseconds = divmod(min(at_ms, FOREVER_MS - 1), 1_000)
     moment = datetime.fromtimestamp(seconds, UTC)
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{milliseconds:03d}Z"
 
