@@ -183,6 +183,18 @@ class NodeConfig:
         int,
         Setting("storage.leveldb_cache_bytes", _integer(1 << 20, 1 << 34), "LevelDB's block cache"),
     ] = 32 << 20
+    gateway_enabled: Annotated[
+        bool,
+        Setting(
+            "gateway.enabled", _boolean, "acts with the organisation's keys, where keys/ holds them"
+        ),
+    ] = True
+    gateway_patient_wallets: Annotated[
+        Path | None,
+        Setting(
+            "gateway.patient_wallets", _path, "where wallets of new patients wait to be handed over"
+        ),
+    ] = None
     keys_passphrase_file: Annotated[
         Path | None,
         Setting("keys.passphrase_file", _path, "opens keys/, so that the node restarts unattended"),

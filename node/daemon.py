@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import gc
 import logging
+import os
 import random
 import signal
 import sys
@@ -21,12 +22,13 @@ from ledger.queries import members as members_of
 from node.api.app import make_app
 from node.api.listener import TlsFiles, serve
 from node.assembly import assemble, begin_chain
-from node.clock import SystemClock
+from node.clock import Clock, SystemClock
 from node.config import NodeConfig, split_address
 from node.descriptors import Shares, raise_limit, share_out
 from node.desk import Desk
 from node.directory import Directory
 from node.errors import OperatorError
+from node.gateway.gateway import ErasingOnly, Gateway
 from node.keys import NodeKeys, find_passphrase, load_node_keys
 from node.member import MemberNode, Parts, PeerEvents
 from node.mempool import Mempool, MempoolLimits
@@ -85,8 +87,11 @@ async def run_node(directory: Directory, config: NodeConfig) -> None:
         opened = _Opened(store, attachments, votes, workers, door)
         limits = Limits(dial_cap_s=config.dial_cap_s, handshakes_max=shares.handshakes_max)
         node, network = _assemble(genesis, keys, config, opened, limits)
+        desk = Desk(node)
+        attending = _attend(directory, passphrase, config, desk, node.parts.clock)
+        closing.callback(attending.close)
         gc.freeze()
-        await _run(node, network, config, shares)
+        await _run(node, network, desk, attending, config, shares)
 
 
 def _check_membership(genesis: Genesis, keys: NodeKeys) -> None:
@@ -210,14 +215,43 @@ def _peer_addresses(store: Store, me: str, config: NodeConfig) -> list[PeerAddre
     ]
 
 
-async def _run(node: MemberNode, network: Network, config: NodeConfig, shares: Shares) -> None:
+def _attend(
+    directory: Directory, passphrase: bytes, config: NodeConfig, desk: Desk, clock: Clock
+) -> Gateway | ErasingOnly:
+    """The gateway; without the organisation's service wallet, or where the operator wants none, a
+    node still deletes what is erased."""
+    gateway = None
+    if config.gateway_enabled:
+        wallets = config.gateway_patient_wallets
+        try:
+            gateway = Gateway.open(
+                directory.path, passphrase, desk, clock, os.urandom, patient_wallets=wallets
+            )
+        except StoreProblem as problem:
+            raise _explained(problem) from problem
+    if gateway is not None:
+        desk.gateway = gateway.document
+        return gateway
+    why = "keys/ holds no service wallet" if config.gateway_enabled else "gateway.enabled is false"
+    _LOG.warning("no gateway: %s. Erasures are carried out, and not attested", why)
+    return ErasingOnly(directory.path, desk)
+
+
+async def _run(
+    node: MemberNode,
+    network: Network,
+    desk: Desk,
+    attending: Gateway | ErasingOnly,
+    config: NodeConfig,
+    shares: Shares,
+) -> None:
     stopped = asyncio.Event()
     try:
         await network.start()
     except OSError as error:
         raise OperatorError("E011", f"p2p.listen {config.p2p_listen}: {error.strerror}") from None
     app = make_app(
-        Desk(node),
+        desk,
         development=config.development,
         clock=lambda: node.parts.clock.wall_ms() / 1_000,
     )
@@ -230,6 +264,7 @@ async def _run(node: MemberNode, network: Network, config: NodeConfig, shares: S
                     tasks.create_task(network.run()),
                     tasks.create_task(node.run()),
                     tasks.create_task(node.keep_house()),
+                    tasks.create_task(attending.run()),
                 ]
                 _LOG.info("node is up")
                 await stopped.wait()

@@ -35,6 +35,8 @@ class Desk:
         self.attachments = parts.attachments
         self.registry = parts.metrics.registry
         self._receipts = ReceiptWriter(parts.store)
+        self.gateway: Callable[[], dict[str, Any]] | None = None
+        """What `status` says of the gateway, where the node has one."""
 
     # Transactions.
 
@@ -177,6 +179,7 @@ class Desk:
             "vote_override": None if node.vote_override is None else node.vote_override.document(),
             "attachments_missing": node.replication.missing,
             "syncing": node.sync.active,
+            "gateway": None if self.gateway is None else self.gateway(),
             "version": self.version,
         }
 

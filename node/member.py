@@ -22,6 +22,7 @@ from consensus.evidence import EVIDENCE_MAX
 from consensus.occupancy import Occupancy
 from consensus.tip import Tip
 from ledger.keyspace import PARAMETERS_KEY
+from ledger.patient_queries import is_erased
 from ledger.queries import parameters as parameters_of
 from node.admission import Admission
 from node.backend import Committed
@@ -124,6 +125,7 @@ class MemberNode:
             workers=parts.workers,
             arrived=self.work_arrived,
             bytes_max=lambda: self.parameters.attachment_bytes_max,
+            buried=lambda digest: is_erased(parts.store.state, digest),
         )
         self.gossip = Gossip(
             mesh=parts.mesh,

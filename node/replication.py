@@ -55,15 +55,18 @@ class Replication:
         workers: Workers,
         arrived: Callable[[], None],
         bytes_max: Callable[[], int],
+        buried: Callable[[bytes], bool],
     ) -> None:
         """`arrived` is called when something that was wanted is held; `bytes_max` is what no
-        attachment may exceed, whatever a peer says of its size."""
+        attachment may exceed, whatever a peer says of its size; what the chain has `buried` is
+        fetched no more."""
         self._mesh = mesh
         self._attachments = attachments
         self._requests = requests
         self._workers = workers
         self._arrived = arrived
         self._bytes_max = bytes_max
+        self._buried = buried
         self._wanted: dict[bytes, asyncio.Event] = {}
         self._queue: asyncio.Queue[tuple[bytes, bytes]] = asyncio.Queue()
         self._offers: asyncio.Queue[tuple[str, AttachmentOffer]] = asyncio.Queue()
@@ -160,6 +163,9 @@ class Replication:
         while True:
             wanted, owner = await self._queue.get()
             if wanted not in self._wanted:
+                continue
+            if self._attachments.erased(wanted) or self._buried(wanted):
+                self.landed([wanted])
                 continue
             if self._attachments.has(wanted) or await self._fetch(wanted, owner):
                 self._hold(wanted)

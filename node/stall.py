@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from consensus.explain import Explanation, Voter, Waiting
 from node.overrides import VoteOverride
-from p2p.mesh import PeerView
+from p2p.mesh import Channel, PeerView
 
 _WAITING: Final[Mapping[Waiting, str]] = {
     "work": "Nothing waits to be committed.",
@@ -72,12 +72,25 @@ def explain_stall(
             f"{said.quorum} of {len(said.voters)} validators decide; {said.needed} more needed."
         )
     voters = {voter.member: voter for voter in said.voters}
-    sentences += [_why_missing(voters[each], links.get(each), now) for each in said.missing]
+    absent = said.missing
+    if said.waiting_for == "work":
+        absent = tuple(member for member in voters if _is_out_of_reach(links.get(member)))
+        if len(voters) - len(absent) < said.quorum:
+            sentences.append(
+                f"What comes now will wait: {said.quorum} of {len(voters)} validators decide, and "
+                f"{len(voters) - len(absent)} are in reach."
+            )
+    sentences += [_why_missing(voters[each], links.get(each), now) for each in absent]
     if said.waiting_for != "work":
         sentences.append(_what_next(said, now))
     if override is not None and (override.risky_to is None or said.height <= override.risky_to):
         sentences.append(override.sentence())
     return Stall(said.waiting_for != "work", said, tuple(sentences))
+
+
+def _is_out_of_reach(link: PeerView | None) -> bool:
+    """Never true of this node itself, to which there is no link."""
+    return link is not None and (link.cut or Channel.CONSENSUS not in link.channels)
 
 
 def _why_missing(voter: Voter, link: PeerView | None, now: float) -> str:

@@ -1,18 +1,24 @@
-"""`GET /v1/events`: committed transactions and blocks as server-sent events.
+"""`GET /v1/events`: committed transactions, blocks and alerts as server-sent events.
 
-Each height gives one event a transaction (id "height.index") and then one for its block (id
-"height"). A client that comes back with Last-Event-ID goes on right after it, without a gap: the
-events are read from the chain, nothing is kept for anybody.
+Each height gives one event a transaction (id "height.index"), before it the alerts in it (without
+an id of their own), and then one for its block (id "height"). A client that comes back with
+Last-Event-ID goes on right after it, without a gap: the events are read from the chain, nothing is
+kept for anybody. Whoever was cut off between an alert and its transaction hears the alert again.
+
+A patient hears alerts that concern him, and heights.
 """
 
 import asyncio
 import re
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import msgspec
 from aiohttp import web
 
+from node.api.access import Scope
+from node.api.alerts import Alert, alerts_of
 from node.api.calls import Call
 from node.api.limits import CHUNK_S_MAX, EVENT_BEAT_S, EVENT_STREAMS_CALLER_MAX
 from node.api.problems import Problem
@@ -121,12 +127,11 @@ async def _start(call: Call) -> Position:
 
 async def _pump(call: Call, stream: _Stream, position: Position) -> None:
     store = call.backend.store
+    only = None if call.may(Scope.LEDGER_READ) else call.authenticated.principal
     async for height in call.backend.heights(position.before):
         await call.still_allowed()
         first = position.first_index(height)
-        lines = await call.backend.in_thread(
-            lambda height=height, first=first: _events_of(store, height, first)  # type: ignore[misc]
-        )
+        lines = await call.backend.in_thread(partial(_events_of, store, height, first, only))
         for start in range(0, len(lines), _TRANSACTIONS_PER_WRITE):
             await stream.write(b"".join(lines[start : start + _TRANSACTIONS_PER_WRITE]))
 
@@ -137,41 +142,49 @@ def _tip_height(store: Store) -> int:
     return tip.header.height
 
 
-def _events_of(store: Store, height: int, first: int) -> list[bytes]:
-    header, results = store.header(height), store.results(height)
-    assert header is not None, "a committed height has a block"
+def _events_of(store: Store, height: int, first: int, only: bytes | None) -> list[bytes]:
+    """What happened at `height` from transaction number `first` on; what concerns the patient
+    `only`, where that is not None."""
+    block, results = store.block(height), store.results(height)
+    assert block is not None, "a committed height has a block"
+    header, lines = block.header, []
     ids = store.transaction_ids(height)
-    lines = [
-        _event(
-            "transaction",
-            f"{height}.{index}",
-            {
-                "id": transaction_id.hex(),
-                "height": height,
-                "index": index,
-                "result": {"code": result.code, "field": result.field},
-            },
-        )
-        for index, (transaction_id, result) in enumerate(zip(ids, results or (), strict=True))
-        if index >= first
-    ]
-    block = {
-        "height": height,
-        "hash": header.hash.hex(),
-        "timestamp_ms": header.timestamp_ms,
-        "proposer": header.proposer,
-        "state_root": header.state_root.hex(),
-        "transactions": len(ids),
+    for index, (raw, result) in enumerate(zip(block.transactions, results or (), strict=True)):
+        if index < first:
+            continue
+        place = {"id": ids[index].hex(), "height": height, "index": index}
+        lines += [
+            _event("alert", None, _alert(each, place))
+            for each in alerts_of(raw, result, header.timestamp_ms)
+            if only in {None, each.patient}
+        ]
+        if only is None:
+            told = {**place, "result": {"code": result.code, "field": result.field}}
+            lines.append(_event("transaction", f"{height}.{index}", told))
+    document: dict[str, Any] = {"height": height}
+    if only is None:
+        document |= {
+            "hash": header.hash.hex(),
+            "timestamp_ms": header.timestamp_ms,
+            "proposer": header.proposer,
+            "state_root": header.state_root.hex(),
+            "transactions": len(ids),
+        }
+    return [*lines, _event("block", str(height), document)]
+
+
+def _alert(alert: Alert, place: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "kind": alert.kind,
+        "patient": alert.patient.hex(),
+        "subject": alert.subject.hex(),
+        "transaction": place,
     }
-    return [*lines, _event("block", str(height), block)]
 
 
-def _event(kind: str, event_id: str, document: dict[str, Any]) -> bytes:
-    return b"id: %s\nevent: %s\ndata: %s\n\n" % (
-        event_id.encode(),
-        kind.encode(),
-        msgspec.json.encode(document),
-    )
+def _event(kind: str, event_id: str | None, document: dict[str, Any]) -> bytes:
+    head = b"" if event_id is None else b"id: %s\n" % event_id.encode()
+    return head + b"event: %s\ndata: %s\n\n" % (kind.encode(), msgspec.json.encode(document))
 
 
 def _wrong(expected: str) -> Problem:

@@ -14,6 +14,7 @@ from client.errors import NotForUs, Tampered
 from ledger import patient_queries
 from ledger.consent_entries import RELEASE
 from ledger.keyspace import release_key
+from ledger.scopes import is_erased, scope_of
 from ledger.state import StateReader, decoded
 from node.gateway.office import Office
 from node.gateway.vault import Vault
@@ -59,11 +60,19 @@ class Keyring:
                 tampered = refusal
                 continue
             if key is not None:
-                self._vault.keep_keys(key)
+                self._keep(key)
                 return key
         if tampered is not None:
             raise tampered
         return None
+
+    def _keep(self, key: CategoryKey) -> None:
+        """Keeps a key, unless its scope is erased: what forgets it may have been here before us,
+        and comes only after the chain has said so."""
+        owner, category = key.name.owner, key.name.category
+        self._vault.keep_found(key)
+        if is_erased(scope_of(decoded(self._office.backend.store.state), owner), category):
+            self._vault.forget(owner, category=category)
 
     def _sealed(self, state: StateReader, name: CategoryName) -> Iterator[bytes]:
         """The attachments in which the key may be sealed to us."""

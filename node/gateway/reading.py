@@ -14,7 +14,10 @@ from chain.errors import InvalidMessage, Rejected
 from client.builder import AccessClaim
 from client.category import CategoryKey, CategoryName
 from client.errors import Tampered
+from ledger import patient_queries
 from ledger.accesses import DEFERRABLE
+from ledger.consent_actions import AccessLog
+from ledger.consent_entries import LocalLogEntry
 from ledger.decision import Decision
 from ledger.entries import RecordEntry
 from ledger.fields import ACCESSED_RECORDS_MAX
@@ -95,6 +98,7 @@ class Reading:
         self._releases = Releases(office, keyring, release_s)
         self._book = AccessBook(office, commit_s)
         self._contents = Contents(office.backend.attachments, office.network.chain_id)
+        local_log.follow(self._known())
 
     # What may be seen. Nothing is opened here, so nothing is logged.
 
@@ -304,11 +308,11 @@ class Reading:
         return True
 
     async def _write_lines(self, claims: Sequence[AccessClaim]) -> Unavailable | None:
-        builder, log = self._office.builder(), self._local_log
+        builder = self._office.builder()
         actions = [action_of(claim, builder.new_case(claim.patient)) for claim in claims]
         accessed_ms = self._office.clock.wall_ms()
         try:
-            await self._backend.in_thread(lambda: log.append(actions, accessed_ms))
+            await self._backend.in_thread(lambda: self._append(actions, accessed_ms))
         except LocalLogBroken as broken:
             return Unavailable(broken.code, f"the local log of accesses is broken at {broken}")
         except LocalLogFull as full:
@@ -316,6 +320,14 @@ class Reading:
         except OSError:
             return Unavailable("local_log.unwritable", "the local log of accesses is not written")
         return None
+
+    def _append(self, actions: Sequence[AccessLog], accessed_ms: int) -> None:
+        self._local_log.follow(self._known())
+        self._local_log.append(actions, accessed_ms)
+
+    def _known(self) -> LocalLogEntry:
+        """How far the chain has taken up our local log."""
+        return patient_queries.local_log(self._backend.store.state, self._office.member)
 
 
 def _wanted(permitted: _Permitted) -> WantedKey:

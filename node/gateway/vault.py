@@ -55,7 +55,7 @@ _OVERHEAD_BYTES: Final = 256
 class _Owned:
     """All that is kept for one owner; `written` counts the entries in his file."""
 
-    keys: dict[CategoryName, CategoryKey] = field(default_factory=dict)
+    keys: dict[CategoryName, KeyKept] = field(default_factory=dict)
     links: dict[str, None] = field(default_factory=dict)
     entries: dict[bytes, IndexEntry] = field(default_factory=dict)
     written: int = 0
@@ -70,18 +70,19 @@ class _Owned:
     def adds(self, kept: Kept) -> bool:
         """False where it is known already, or overtaken."""
         match kept:
-            case KeyKept(key):
-                return self.keys.get(key.name) != key
+            case KeyKept(key, found):
+                known = self.keys.get(key.name)
+                return known is None or known.key != key or known.found > found
             case LinkKept(identifier):
                 return identifier not in self.links
             case IndexKept(entry):
-                known = self.entries.get(entry.record)
-                return known is None or (known != entry and known.version <= entry.version)
+                indexed = self.entries.get(entry.record)
+                return indexed is None or (indexed != entry and indexed.version <= entry.version)
 
     def take(self, kept: Kept) -> None:
         match kept:
             case KeyKept(key):
-                self.keys[key.name] = key
+                self.keys[key.name] = kept
             case LinkKept(identifier):
                 self.links[identifier] = None
             case IndexKept(entry) if self.adds(kept):
@@ -91,7 +92,7 @@ class _Owned:
 
     def kept(self) -> Iterator[Kept]:
         """In the order in which it came: the first key tells the general category."""
-        yield from map(KeyKept, self.keys.values())
+        yield from self.keys.values()
         yield from map(LinkKept, self.links)
         yield from map(IndexKept, self.entries.values())
 
@@ -119,34 +120,42 @@ class Vault:
     def category_key(self, name: CategoryName) -> CategoryKey | None:
         """The key of that name, where it is kept."""
         owned = self._owned.get(name.owner)
-        return None if owned is None else owned.keys.get(name)
+        kept = None if owned is None else owned.keys.get(name)
+        return None if kept is None else kept.key
 
     def current_key(self, owner: bytes, category: bytes | None = None) -> CategoryKey | None:
         """The newest kept key under which our organisation writes for `owner`.
 
-        In `category`; where that is None, in the one that was kept first (the general one), the
-        emergency summary aside.
+        In `category`; where that is None, in the one that was kept first to be written under (the
+        general one), the emergency summary aside.
         """
         owned = self._owned.get(owner)
-        if owned is None:
-            return None
-        summary = emergency_summary(owner)
         ours = [
-            key
-            for key in tuple(owned.keys.values())
-            if key.name.author == self._author
-            and (key.name.category == category if category else key.name.category != summary)
+            kept
+            for kept in (() if owned is None else tuple(owned.keys.values()))
+            if kept.key.name.author == self._author
         ]
-        same = [key for key in ours if key.name.category == ours[0].name.category]
+        if category is None:
+            summary = emergency_summary(owner)
+            written = [
+                each for each in ours if not (each.found or each.key.name.category == summary)
+            ]
+            category = written[0].key.name.category if written else None
+        same = [each.key for each in ours if each.key.name.category == category]
         return max(same, key=lambda key: key.name.epoch, default=None)
 
     def keys_of(self, owner: bytes) -> tuple[CategoryKey, ...]:
         """All kept keys of `owner`, in the order in which they came."""
         owned = self._owned.get(owner)
-        return () if owned is None else tuple(owned.keys.values())
+        return () if owned is None else tuple(kept.key for kept in tuple(owned.keys.values()))
+
+    def keep_found(self, key: CategoryKey) -> None:
+        """Keeps a key that was looked for, to read, durable at return."""
+        self._keep(key.name.owner, [KeyKept(key, found=True)])
 
     def keep_keys(self, *keys: CategoryKey) -> None:
-        """Keeps `keys`, durable at return."""
+        """Keeps `keys`, which were made to be written under or are from elsewhere, durable at
+        return; the first one of an owner tells the category that `current_key` takes."""
         by_owner: dict[bytes, list[CategoryKey]] = {}
         for key in keys:
             by_owner.setdefault(key.name.owner, []).append(key)
@@ -210,8 +219,12 @@ class Vault:
         Raises `InvalidMessage` (an identifier of somebody else, or too long), `Busy` where the
         vault is full, `OSError` where the disk is.
         """
-        wanted: list[Kept] = [*map(KeyKept, keys), *map(LinkKept, identifiers)]
+        wanted: list[Kept] = [KeyKept(key, found=False) for key in keys]
+        wanted += map(LinkKept, identifiers)
         wanted += map(IndexKept, entries)
+        self._keep(owner, wanted)
+
+    def _keep(self, owner: bytes, wanted: Sequence[Kept]) -> None:
         with self._changing:
             self._check(owner, wanted)
             known = self._owned.get(owner, _Owned())

@@ -30,9 +30,11 @@ class IndexEntry(Redacted, frozen=True):
 
 
 class KeyKept(Redacted, frozen=True, tag="key"):
-    """A category key; the last one of a name counts."""
+    """A category key; the last one of a name counts. `found` is true for one that was looked for,
+    to read: it says nothing about where our organisation writes."""
 
     key: CategoryKey
+    found: bool
 
 
 class LinkKept(Redacted, frozen=True, tag="link"):

@@ -135,6 +135,7 @@ def _node_settings(node: TestnetNode, settings: Settings) -> dict[str, object]:
         "p2p.listen": node.p2p,
         "p2p.dial_cap_s": DIAL_CAP_S,
         "p2p.latency_ms": settings.latency_ms,
+        "gateway.patient_wallets": f"../{WALLETS}",
         "log.target": "file",
         # The nodes share this machine: threads beyond its cores would only take turns.
         "workers": max(1, min(2, (os.cpu_count() or 1) // settings.validators)),

@@ -89,6 +89,7 @@ class DeferredAccesses:
         """Commits every line that waits. Raises `Refused`, `NoQuorum`, `Busy`, and what the log
         raises where it was tampered with."""
         known: LocalLogEntry | None = None
+        parameters = await self._office.backend.in_thread(self._office.parameters)
         while True:
             before, known = known, await self._known()
             waiting = await self._pending(known)
@@ -96,7 +97,8 @@ class DeferredAccesses:
                 return
             stuck = before == known
             try:
-                for part in self._parts(waiting, one_by_one=stuck):
+                most = 1 if stuck else TRANSACTION_ACCESSES_MAX
+                for part in _parts(waiting, most, parameters.transaction_weight_max):
                     await self._commit(part)
             except (Rejected, InvalidMessage) as refusal:
                 # An earlier attempt of ours may have come through after all: ask the chain again.
@@ -125,30 +127,26 @@ class DeferredAccesses:
         self._waiting -= len(part)
         _LOG.info("%d deferred accesses are committed at height %d", len(part), committed.height)
 
-    def _parts(
-        self, waiting: Sequence[AccessLog], *, one_by_one: bool
-    ) -> Iterator[list[AccessLog]]:
-        """Transactions' worth of lines, in order."""
-        weight_max = self._office.parameters().transaction_weight_max
-        part: list[AccessLog] = []
-        size = weight = 0
-        for action in waiting:
-            more_bytes, more_weight = len(ACTION.encode(action)), weight_of(action)
-            full = len(part) == (1 if one_by_one else TRANSACTION_ACCESSES_MAX)
-            if part and (
-                full
-                or size + more_bytes > TRANSACTION_BYTES_MAX
-                or weight + more_weight > weight_max
-            ):
-                yield part
-                part, size, weight = [], 0, 0
-            part.append(action)
-            size, weight = size + more_bytes, weight + more_weight
-        if part:
-            yield part
-
     def _report(self, problem: str | None) -> None:
         """Loudly where it is new."""
         if problem is not None and problem != self._problem:
             _LOG.error("deferred accesses are not committed: %s", problem)
         self._problem = problem
+
+
+def _parts(
+    waiting: Sequence[AccessLog], count_max: int, weight_max: int
+) -> Iterator[list[AccessLog]]:
+    """Transactions' worth of lines, in order."""
+    part: list[AccessLog] = []
+    size = weight = 0
+    for action in waiting:
+        more_bytes, more_weight = len(ACTION.encode(action)), weight_of(action)
+        too_large = size + more_bytes > TRANSACTION_BYTES_MAX or weight + more_weight > weight_max
+        if part and (too_large or len(part) == count_max):
+            yield part
+            part, size, weight = [], 0, 0
+        part.append(action)
+        size, weight = size + more_bytes, weight + more_weight
+    if part:
+        yield part

@@ -70,9 +70,9 @@ def needed_epochs(
     """The epochs of K(patient, category, author) that a committed access lets its reader open now
     and that are not released to him yet, ascending.
 
-    Of records that it names: the epochs of their versions, each judged as if it were the current
-    one, so that a data period bounds them all. Of a whole category: the current epoch, and earlier
-    ones under which there are records.
+    Of records that it names: the epochs of all their versions, for who may read a record may read
+    its history. Of a whole category: the current epoch, and earlier ones under which there are
+    records.
     """
     patient = owner_of(access_id)
     current = state.read(category_key(patient, content.category, content.author), CATEGORY)
@@ -107,18 +107,18 @@ def _epochs_of_records(
 ) -> set[int]:
     found: set[int] = set()
     for record in access.records:
-        for version in _versions(state, record):
-            if version.content is None or version.content.category != content.category:
-                continue
-            if author_of(record, version) != content.author:
-                continue
-            target = target_of(state, record)
-            assert target is not None, "it has a version"
-            judged = Target(
-                target.patient, content.category, content.author, record, version.timestamp_ms
-            )
-            if rests_on(state, actor, judged, access, at_ms):
-                found.add(version.content.epoch)
+        target = target_of(state, record)
+        if target is None or (target.category, target.author) != (
+            content.category,
+            content.author,
+        ):
+            continue
+        if rests_on(state, actor, target, access, at_ms):
+            found |= {
+                version.content.epoch
+                for version in _versions(state, record)
+                if version.content is not None and version.content.category == content.category
+            }
     return found
 
 

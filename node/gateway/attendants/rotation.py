@@ -142,6 +142,8 @@ class Rotations:
         keys = []
         for name in current:
             key = await self._find(name)
+            if key is None and await backend.in_thread(partial(self._is_closed, name)):
+                raise Rejected("scope.erased", "category")
             if key is None:
                 # Nobody needs the old key to go on with a new one.
                 _LOG.error("a key of ours is not here: its category goes on with the next epoch")
@@ -152,6 +154,9 @@ class Rotations:
                 raise Rejected("category.not_open", "category")
             keys.append(key)
         return keys
+
+    def _is_closed(self, name: CategoryName) -> bool:
+        return is_closed(decoded(self._office.backend.store.state), name.owner, name.category)
 
     async def rotate(self, names: Sequence[CategoryName], *, anyway: bool = False) -> None:
         """Rotates those of `names`, in their current epochs, that are overdue, or all of them.

@@ -181,6 +181,12 @@ class Solo:
             executed.staged,
             None,
         )
+        self.attachments.mark_committed(
+            ref.hash
+            for each, result in zip(executed.prepared, executed.results, strict=True)
+            if result.ok
+            for ref in each.transaction.attachments
+        )
         ids = list(self._pool)
         self._pool.clear()
         self._waiting.committed(

@@ -45,7 +45,7 @@ ALLOWED = {
     "explainCategoryDecision": STAFF | {"patient"},
     "listMembers": SUBMITTERS,
     "getPrincipal": SUBMITTERS,
-    "streamEvents": STAFF,
+    "streamEvents": STAFF | {"patient"},
     "getStatus": STAFF,
     "getConsensus": OPERATORS,
     "getPeers": OPERATORS,

@@ -11,6 +11,8 @@ import aiohttp
 import pytest
 
 from chain.keys import SigningKey
+from client.wallet import Wallet
+from ledger.care_actions import EmergencyOpen
 from node.api import events
 from node.api.limits import EVENT_STREAMS_CALLER_MAX
 from tests.node.api.conftest import Node
@@ -42,7 +44,7 @@ class Stream:
             if name:
                 fields[name] = value
             elif "event" in fields:
-                return Event(fields["id"], fields["event"], json.loads(fields["data"]))
+                return Event(fields.get("id", ""), fields["event"], json.loads(fields["data"]))
 
     async def take(self, count: int) -> list[Event]:
         found = [await self.next() for _ in range(count)]
@@ -51,9 +53,9 @@ class Stream:
 
 @asynccontextmanager
 async def listening(
-    node: Node, query: str = "", last_event_id: str | None = None
+    node: Node, query: str = "", last_event_id: str | None = None, wallet: Wallet | None = None
 ) -> AsyncIterator[Stream]:
-    headers = {"Authorization": f"Bearer {await node.token(node.cast.auditor)}"}
+    headers = {"Authorization": f"Bearer {await node.token(wallet or node.cast.auditor)}"}
     if last_event_id is not None:
         headers["Last-Event-ID"] = last_event_id
     async with node.session.get(node.runner.url + "/v1/events" + query, headers=headers) as found:
@@ -143,3 +145,57 @@ async def test_a_node_that_stops_ends_its_streams_at_once(node: Node) -> None:
         stopping = asyncio.ensure_future(node.runner.cleanup())
         assert await stream.next() is None
         await asyncio.wait_for(stopping, 3)
+
+
+async def break_the_glass(node: Node, patient: Wallet, times: int = 1) -> str:
+    """Registers `patient` in one block; in the next, a clinician opens emergencies, of which the
+    ledger lets the first stand: its id."""
+    registered, _ = node.story.register(patient, b"content")
+    assert (await node.solo.committed_now(registered)).ok
+    cases = []
+    for _ in range(times):
+        builder = node.story.builder(node.cast.clinician)
+        cases.append(builder.new_case(patient.principal))
+        note = builder.note("found unconscious", patient.principal, (node.story.author(),))
+        builder.add(EmergencyOpen(cases[-1], (), note))
+        built = node.story.finish(builder)
+        await node.solo.submit(built.raw, built.attachments)
+    node.solo.commit()
+    return cases[0].hex()
+
+
+async def test_a_patient_hears_at_once_of_broken_glass_and_of_nobody_elses(node: Node) -> None:
+    cast = node.cast
+    case = await break_the_glass(node, cast.patient)
+    other = await break_the_glass(node, cast.other_patient)
+    async with listening(node, "?after=0", wallet=cast.patient) as stream:
+        heard = await stream.take(5)
+    assert [each.kind for each in heard] == ["block", "alert", "block", "block", "block"]
+    assert heard[1].document == {
+        "kind": "emergency.open",
+        "patient": cast.patient.principal.hex(),
+        "subject": case,
+        "transaction": heard[1].document["transaction"],
+    }
+    assert heard[2].document == {"height": 2}
+    async with listening(node, "?after=0") as stream:
+        told = [each for each in await stream.take(10) if each.kind == "alert"]
+    assert [each.document["subject"] for each in told] == [case, other]
+
+
+async def test_an_alert_comes_again_where_its_transaction_was_not_heard(node: Node) -> None:
+    case = await break_the_glass(node, node.cast.patient)
+    async with listening(node, last_event_id="1") as stream:
+        assert [each.kind for each in await stream.take(3)] == ["alert", "transaction", "block"]
+    async with listening(node, last_event_id="1", wallet=node.cast.patient) as stream:
+        alert = await stream.next()
+    assert alert is not None
+    assert (alert.id, alert.document["subject"]) == ("", case)
+
+
+async def test_what_the_ledger_rejected_alerts_nobody(node: Node) -> None:
+    await break_the_glass(node, node.cast.patient, times=2)
+    async with listening(node, last_event_id="1") as stream:
+        heard = await stream.take(4)
+    assert [each.kind for each in heard] == ["alert", "transaction", "transaction", "block"]
+    assert heard[2].document["result"]["code"] == "emergency.open_already"

@@ -1,0 +1,87 @@
+"""What a person is told when nothing commits, and when nothing could."""
+
+from consensus.explain import Explanation, Voter
+from node.stall import explain_stall
+from p2p.mesh import Channel, PeerView
+
+MEMBERS = ("a", "b", "c", "d")
+NOW_S = 100.0
+
+
+def link(member: str, *, up: bool = True, cut: bool = False, error: str | None = None) -> PeerView:
+    return PeerView(
+        member=member,
+        channels=(Channel.CONSENSUS, Channel.BULK) if up else (),
+        since=1.0 if up else None,
+        address=None,
+        score=0.0,
+        banned_until=None,
+        cut=cut,
+        bytes_in=0,
+        bytes_out=0,
+        queue_bytes=0,
+        last_heard=None,
+        last_error=error,
+        rtt_s=None,
+    )
+
+
+def idle(*connected: str) -> Explanation:
+    """The account of the idle replica of "a", which hears `connected`."""
+    return Explanation(
+        height=7,
+        view=0,
+        phase="new",
+        primary="b",
+        quorum=3,
+        needed=0,
+        waiting_for="work",
+        missing=(),
+        timer="none",
+        timer_at=None,
+        abstains_until=None,
+        voters=tuple(
+            Voter(
+                member=each,
+                connected=each in connected,
+                unreachable_since=None if each in connected else 97.0,
+                heard_at=None,
+                height=None,
+                view=None,
+                phase=None,
+                vote=None,
+                vote_view=None,
+            )
+            for each in MEMBERS
+        ),
+    )
+
+
+def sentences(said: Explanation, *links: PeerView) -> list[str]:
+    return list(explain_stall(said, links, NOW_S, None).sentences)
+
+
+def test_an_idle_network_in_which_all_hear_each_other_has_nothing_to_explain() -> None:
+    assert sentences(idle("b", "c", "d"), link("b"), link("c"), link("d")) == [
+        "Nothing waits to be committed."
+    ]
+
+
+def test_an_idle_half_of_a_network_says_that_what_comes_will_wait_and_for_whom() -> None:
+    said = idle("b")
+    gone = link("d", up=False, error="connection refused")
+    assert sentences(said, link("b"), link("c", cut=True), gone) == [
+        "Nothing waits to be committed.",
+        "What comes now will wait: 3 of 4 validators decide, and 2 are in reach.",
+        "c: the link is cut by the development switch.",
+        "d: unreachable for 3.0 s (connection refused).",
+    ]
+
+
+def test_one_of_four_that_is_away_is_named_and_stops_nothing() -> None:
+    said = idle("b", "c")
+    assert sentences(said, link("b"), link("c"), link("d", up=False)) == [
+        "Nothing waits to be committed.",
+        "d: unreachable for 3.0 s.",
+    ]
+    assert not explain_stall(said, [link("d", up=False)], NOW_S, None).stalled
