@@ -199,9 +199,7 @@ class AttachmentStore:
             self._limit_unsynced()
             return stored
 
-    def writer(
-        self, digest: bytes | None, size: int, owner: bytes = NOBODY
-    ) -> "AttachmentWriter":
+    def writer(self, digest: bytes | None, size: int, owner: bytes = NOBODY) -> "AttachmentWriter":
         """A stream into the store, on the account of `owner`; `digest` is None where the hash is
         known at the end only. Raises `AttachmentErased` or `QuotaExceeded` at once."""
         with self._lock:

@@ -39,9 +39,7 @@ async def read_document(request: web.Request) -> object:
     return parse_json(await _read(request, DOCUMENT_BODY_BYTES_MAX))
 
 
-async def read_bounded(
-    request: web.Request, media_types: tuple[str, ...], bytes_max: int
-) -> bytes:
+async def read_bounded(request: web.Request, media_types: tuple[str, ...], bytes_max: int) -> bytes:
     """A body of at most `bytes_max` bytes, of one of `media_types`."""
     _media_type(request, media_types)
     return await _read(request, bytes_max)

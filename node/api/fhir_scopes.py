@@ -80,7 +80,9 @@ class FhirNeed:
         scopes = [scope for scope in held if isinstance(scope, FhirScope)]
         if not self.permissions:
             return bool(scopes)
-        return all(any(each.covers(letter, wanted) for each in scopes) for letter in self.permissions)
+        return all(
+            any(each.covers(letter, wanted) for each in scopes) for letter in self.permissions
+        )
 
     def spellings(self, resource_type: str | None) -> list[str]:
         """Scopes to ask for, any of which is enough: of every type, and of the one in question."""

@@ -75,9 +75,7 @@ def _operation(route: Route) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "operationId": route.name,
         "summary": route.summary,
-        "security": [
-            {_SECURITY: [scope]} for scope in sorted(route.access.spellings())
-        ],
+        "security": [{_SECURITY: [scope]} for scope in sorted(route.access.spellings())],
         "responses": {str(each.status): _answer(each) for each in route.answers}
         | {str(status): _problem(status, fhir=route.fhir) for status in _problems_of(route)},
     }

@@ -147,7 +147,7 @@ def answer_problems(special: Mapping[str, Respond]) -> Middleware:
         except ConnectionError:
             raise
         except Exception as error:  # noqa: BLE001 - the one place where every failure gets an answer
-            respond = _respond
+            respond: Respond = _respond
             for path, its_own in special.items():
                 if request.path == path or request.path.startswith(f"{path}/"):
                     respond = its_own

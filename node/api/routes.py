@@ -50,6 +50,7 @@ from node.api.limits import (
 )
 from node.api.parameters import block, choice, cursor, identifier, number, state_key
 from node.api.routing import Answer, Media, Route
+from node.gateway.rest.routes import FHIR_ROUTES
 
 _READ: Final = scoped(Scope.LEDGER_READ)
 _SUBMIT: Final = scoped(Scope.LEDGER_SUBMIT)
@@ -108,7 +109,7 @@ def _raw_or(shape: Any, description: str) -> tuple[Answer, ...]:
     return (Answer(200, description, (Media(JSON, shape), Media(MSGPACK, _BYTES))),)
 
 
-ROUTES: Final = (
+_NODE_ROUTES: Final = (
     Route(
         "POST",
         "/v1/transactions",
@@ -504,3 +505,5 @@ ROUTES: Final = (
         development=True,
     ),
 )
+
+ROUTES: Final = (*_NODE_ROUTES, *FHIR_ROUTES)

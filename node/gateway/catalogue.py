@@ -80,7 +80,7 @@ class View:
     """What one reader may see of the catalogue, on one state; for one request, in one thread."""
 
     def __init__(
-        self, index: Index, passed_over: Mapping[bytes, int], state: EntryReader, judge: Judge
+        self, index: Index, passed_over: Mapping[bytes, int], state: DecodedState, judge: Judge
     ) -> None:
         self.judge = judge
         self.state = state
@@ -113,6 +113,15 @@ class View:
             if self._index.version(plan.record) != plan.entry.version
             and self._passed_over.get(plan.record) != plan.entry.version
         )
+
+    def type_seen(self, record: bytes) -> str | None:
+        """The type of a record that is here and that the reader may see."""
+        entry = self.state.read(record_key(record), RECORD)
+        if entry is None or entry.content is None:
+            return None
+        author = author_of(record, entry)
+        seen = self._sees_group(owner_of(record), entry.content.category, author)
+        return self._index.type_of(record) if seen and self._sees_record(record) else None
 
     @property
     def visible(self) -> Visible:
@@ -316,7 +325,7 @@ class Catalogue:
                     wanted.append((record, entry))
         return wanted, retracted
 
-    def _is_ours(self, state: EntryReader, record: bytes, entry: RecordEntry) -> bool:
+    def _is_ours(self, state: DecodedState, record: bytes, entry: RecordEntry) -> bool:
         """True for what our organisation wrote, and for organisations' own records: everybody may
         open these, and no patient has to know."""
         if entry.organization == self._office.member:

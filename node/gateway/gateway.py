@@ -17,6 +17,8 @@ from node.gateway.attendants.erasure import Erasures
 from node.gateway.attendants.follow import Attendant, CursorStore, Follower
 from node.gateway.attendants.release import Releases
 from node.gateway.attendants.rotation import Rotations
+from node.gateway.catalogue import Catalogue
+from node.gateway.cataloguing import Cataloguing
 from node.gateway.cursors import Cursors
 from node.gateway.keyring import Keyring
 from node.gateway.local_log import LocalLog, LocalLogBroken
@@ -51,11 +53,13 @@ class Gateway:
         self.rotations = Rotations(office, vault, self.keyring)
         self.writing = Writing(office, vault, self.keyring, self.rotations, wallets)
         self.deferred = DeferredAccesses(office, local_log, LocalLogBroken)
-        self.erasures = Erasures(office.backend, office, [vault.forget])
+        self.catalogue = Catalogue(office, vault, self.keyring)
+        self.erasures = Erasures(office.backend, office, [self.catalogue.forget])
         self.attendants: list[Attendant] = [
             Releases(office, self.keyring),
             self.rotations,
             self.erasures,
+            Cataloguing(self.catalogue),
         ]
         """Who follows the chain; others may be added before `run`."""
         self._follower: Follower | None = None
@@ -86,6 +90,8 @@ class Gateway:
             vault.keep_wallet(wallet)
             folder = patient_wallets or directory / WALLETS_FOLDER
             gateway = Gateway(office, vault, local_log, PatientWallets(folder, passphrase, office))
+            if gateway.catalogue.load():
+                vault.rewind(Cataloguing.name)
             opened.pop_all()
         return gateway
 

@@ -41,7 +41,9 @@ SECURITY_CONTEXT: Final = "X-Security-Context"
 """Whose a Binary is that comes as its own bytes: "Patient/…" (FHIR R4 §2.16.2)."""
 COMMIT_S: Final = 60.0
 """How long a large attachment may take to reach a quorum."""
-_MEDIA_TYPE: Final = re.compile(r"[\w.+-]{1,100}/[\w.+-]{1,100}(;\s?[\w-]{1,40}=[\w.:+-]{1,60}){0,4}\Z")
+_MEDIA_TYPE: Final = re.compile(
+    r"[\w.+-]{1,100}/[\w.+-]{1,100}(;\s?[\w-]{1,40}=[\w.:+-]{1,60}){0,4}\Z"
+)
 _GROUP: Final = 3 << 14
 """Bytes whose base64 needs no padding."""
 
@@ -91,7 +93,9 @@ async def _create_raw(exchange: Exchange, media_type: str) -> web.Response:
         raise problem(
             415, "http.compressed_body", "compressed bodies are not read", "http.content-encoding"
         )
-    owner = _owner(exchange, exchange.request.headers.get(SECURITY_CONTEXT), "http.x-security-context")
+    owner = _owner(
+        exchange, exchange.request.headers.get(SECURITY_CONTEXT), "http.x-security-context"
+    )
     size = await _announced(exchange)
     rest: Resource = {
         "resourceType": "Binary",
@@ -126,7 +130,9 @@ async def _announced(exchange: Exchange) -> int:
     parameters = await exchange.in_thread(exchange.gateway.office.parameters)
     whole = sealed_size(4 * (size + 2) // 3 + 4 + 4_096)
     if size > BINARY_BYTES_MAX or whole > parameters.attachment_bytes_max:
-        raise problem(413, "http.body_too_large", "more than one Binary holds", "http.content-length")
+        raise problem(
+            413, "http.body_too_large", "more than one Binary holds", "http.content-length"
+        )
     return size
 
 
@@ -134,8 +140,8 @@ def _owner(exchange: Exchange, reference: object, expression: str) -> bytes:
     """The patient whose a Binary is."""
     local = relative(reference, exchange.base) if isinstance(reference, str) else None
     named = None if local is None else to_record(local[1])
-    owner = None if local is None else (
-        to_pseudonym(local[1]) if named is None else owner_of(named)
+    owner = (
+        None if local is None else (to_pseudonym(local[1]) if named is None else owner_of(named))
     )
     if owner is None:
         raise problem(

@@ -82,7 +82,9 @@ class BinaryParts:
         rest = self._rest.removeprefix(b'"').removeprefix(b",").removesuffix(b"}")
         found = _members(b"{" + rest + b",")
         whole = with_server_elements({**self._members, **found}, fhir_id, version, at_ms)
-        after: Resource = {name: value for name, value in whole.items() if name not in self._members}
+        after: Resource = {
+            name: value for name, value in whole.items() if name not in self._members
+        }
         yield b'",' + canonical(after).removeprefix(b"{")
 
     async def _data(self) -> AsyncIterator[bytes]:

@@ -15,7 +15,7 @@ from client.bundle import Resource as Named
 from client.fhir_json import canonical
 from client.wallet import Wallet
 from ledger import queries
-from ledger.actions import AccessRequest
+from ledger.consent_actions import AccessRequest
 from ledger.decision import target_of
 from ledger.entries import RecordEntry
 from ledger.ids import emergency_summary, new_record_id, owner_of
@@ -31,6 +31,7 @@ from node.gateway.fhir.planning import (
     Lookup,
     NewPatient,
     Outward,
+    OwnOrganization,
     Owner,
     Plan,
     Step,
@@ -147,14 +148,14 @@ class Composer:
 
     def _owner(self, entry: Entry, owner: Owner) -> bytes:
         match owner:
-            case NewPatient(index):
-                if index == entry.index:
-                    self._newcomers.owners[index] = self._patient(entry)
-                return self._newcomers.owners[index]
-            case KnownPatient(fhir_id):
+            case NewPatient():
+                if owner.index == entry.index:
+                    self._newcomers.owners[owner.index] = self._patient(entry)
+                return self._newcomers.owners[owner.index]
+            case KnownPatient():
                 # That there is such a patient is checked with the other references.
-                return _owner_named(fhir_id) or _NOBODY
-            case _:
+                return _owner_named(owner.id) or _NOBODY
+            case OwnOrganization():
                 return self._gateway.office.owner
 
     def _patient(self, entry: Entry) -> bytes:
@@ -207,7 +208,7 @@ class Composer:
         drafts: list[tuple[Step, AccessRequest]] = []
         for step in steps:
             if step.type in LEDGER_TYPES and step.action != "read":
-                drafts.append((step, ledger_resources.draft(self._exchange, state, step)))
+                drafts.append((step, ledger_resources.draft(self._exchange, step)))
             elif step.action == "create":
                 changes.append(self._creation(step))
             elif step.action in {"update", "delete"} and step.id is not None:
@@ -325,17 +326,20 @@ class Composer:
                 draft.builder.add(request)
 
         async with gateway.catalogue.being_written([each.record for each in changes]):
-            written = await gateway.writing.write(
-                places, compose, patients=self._newcomers.wallets
-            )
+            written = await gateway.writing.write(places, compose, patients=self._newcomers.wallets)
             updated_ms = await self._exchange.in_thread(
                 lambda: _time_of(self._exchange, written.committed.height)
             )
             await self._exchange.in_thread(lambda: self._keep(changes, updated_ms))
-        return {
-            **{each.step.entry.index: _done(each, updated_ms) for each in changes},
-            **{step.entry.index: _drafted(step, each, updated_ms) for step, each in drafts},
-        }
+        asked = {step.entry.index: await self._drafted(step, each) for step, each in drafts}
+        return {each.step.entry.index: _done(each, updated_ms) for each in changes} | asked
+
+    async def _drafted(self, step: Step, request: AccessRequest) -> Done:
+        kept = await self._exchange.in_thread(
+            lambda: ledger_resources.requested(self._exchange, request)
+        )
+        fhir_id = str(kept.resource["id"])
+        return Done(step, 201, fhir_id, kept.version, kept.updated_ms, kept.resource)
 
     def _is_newcomer(self, owner: bytes) -> bool:
         return any(each.principal == owner for each in self._newcomers.wallets)
@@ -401,10 +405,6 @@ def _done(change: _Change, updated_ms: int) -> Done:
     resource = None if change.step.action == "delete" else change.step.resource
     fhir_id = record_id(change.record)
     return Done(change.step, status, fhir_id, change.version, updated_ms, resource)
-
-
-def _drafted(step: Step, request: AccessRequest, updated_ms: int) -> Done:
-    return Done(step, 202, ledger_resources.draft_id(request), None, updated_ms, None)
 
 
 def _unchanged(step: Step) -> Done:

@@ -14,7 +14,7 @@ from node.api.calls import Call
 from node.gateway.fhir.identity import etag
 from node.gateway.fhir.outcome import problem
 from node.gateway.gateway import Gateway
-from node.gateway.reading import Reader
+from node.gateway.judge import Reader
 from node.gateway.rest.limits import DOCUMENT_BYTES_MAX, SEARCH_FORM_BYTES_MAX
 from node.gateway.rest.negotiation import (
     CONTENT_TYPE,
@@ -47,13 +47,15 @@ class Exchange:
 
     @property
     def base(self) -> str:
-        """The base of the URLs that we give out; only names that are this node's own."""
-        return f"{self.call.api.token_endpoint(self.request).removesuffix(TOKEN_PATH)}{BASE}"
+        """See `base_of`."""
+        return base_of(self.call)
 
     @property
     def query(self) -> list[tuple[str, str]]:
         """Parameters of the URL in their order, without those that are about the format."""
-        return [pair for pair in self.request.query.items() if pair[0] not in {"_format", "_pretty"}]
+        return [
+            pair for pair in self.request.query.items() if pair[0] not in {"_format", "_pretty"}
+        ]
 
     async def in_thread(self, work: Callable[[], T]) -> T:
         """Runs `work` off the event loop."""
@@ -99,6 +101,11 @@ class Exchange:
         """The fields of a search form, after those of the URL (FHIR R4 §3.1.0.8.1)."""
         fields = await read_pairs(self.request, SEARCH_FORM_BYTES_MAX)
         return self.query + [pair for pair in fields if pair[0] not in {"_format", "_pretty"}]
+
+
+def base_of(call: Call) -> str:
+    """The base of the URLs that we give out; only names that are this node's own."""
+    return f"{call.api.token_endpoint(call.request).removesuffix(TOKEN_PATH)}{BASE}"
 
 
 def served(

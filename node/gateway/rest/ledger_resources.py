@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 from client.fhir_json import Value
 from ledger import patient_queries, queries
-from ledger.actions import AccessRequest
+from ledger.consent_actions import AccessRequest
 from ledger.consent_entries import (
     ACCESS,
     CONSENT,
@@ -63,6 +63,7 @@ from node.gateway.rest.exchange import Exchange, Resource
 from node.gateway.rest.finding import Page, complete, open_known, scope_of
 from node.gateway.rest.limits import LEDGER_SCAN_MAX
 from node.gateway.rest.refusals import unknown
+from node.gateway.rest.resources import resource_of
 
 LEDGER_TYPES: Final = frozenset({"AuditEvent", "Consent", "Provenance"})
 _NOBODY: Final = bytes(16)
@@ -95,7 +96,7 @@ class LedgerFound:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class _Candidate:
-    """One that may be found: `key` begins with its patient. `finish` makes it whole."""
+    """One that may be found: `key` begins with its patient."""
 
     key: bytes
     resource: Resource
@@ -223,8 +224,7 @@ def is_there(state: EntryReader, resource_type: str, fhir_id: str) -> bool:
             if consent is not None:
                 return state.read(consent_key(consent), CONSENT) is not None
             return (
-                request is not None
-                and state.read(access_request_key(request), REQUEST) is not None
+                request is not None and state.read(access_request_key(request), REQUEST) is not None
             )
 
 
@@ -265,18 +265,13 @@ def draft(exchange: Exchange, step: Step) -> AccessRequest:
     )
 
 
-def draft_id(request: AccessRequest) -> str:
-    """The id of the Consent that stands for the request."""
-    return case_id(request.request)
-
-
-def requested(exchange: Exchange, request: AccessRequest) -> Resource:
+def requested(exchange: Exchange, request: AccessRequest) -> Kept:
     """The Consent that stands for a committed request. Blocks."""
     with exchange.call.backend.store.snapshot() as snapshot:
         state = DecodedState(snapshot)
         entry = state.read(access_request_key(request.request), REQUEST)
         assert entry is not None, "it was committed"
-        return _Clerk(exchange, state).request(request.request, entry)
+        return _kept(_Clerk(exchange, state).request(request.request, entry))
 
 
 # Searching.
@@ -349,9 +344,7 @@ def _candidates(clerk: _Clerk, view: View, query: Query) -> Iterator[_Candidate]
                 yield _Candidate(request, clerk.request(request, REQUEST.decode(raw)))
 
 
-def _page(
-    candidates: Sequence[_Candidate], query: Query, position: Position | None
-) -> LedgerFound:
+def _page(candidates: Sequence[_Candidate], query: Query, position: Position | None) -> LedgerFound:
     index = Index(short_lived=True)
     by_key: dict[bytes, Resource] = {}
     for each in candidates:
@@ -418,9 +411,7 @@ def _with_clerk(exchange: Exchange, work: Callable[[_Clerk], Resource]) -> Resou
         return work(_Clerk(exchange, DecodedState(snapshot)))
 
 
-def _versions(
-    exchange: Exchange, records: Sequence[bytes]
-) -> list[tuple[bytes, RecordEntry]]:
+def _versions(exchange: Exchange, records: Sequence[bytes]) -> list[tuple[bytes, RecordEntry]]:
     with exchange.call.backend.store.snapshot() as state:
         return [
             (record, entry)
@@ -506,20 +497,15 @@ async def provenance_of(exchange: Exchange, query: Query, page: Page) -> list[Re
     wanted = any(each.source == "Provenance" for each in query.revincludes)
     if not wanted or not exchange.may("r", "Provenance"):
         return []
-    found: list[Resource] = []
-    for record in (*page.found.matches, *page.found.included):
-        opened: Opened = page.opened[record]
-        receipt = await exchange.call.backend.receipt(opened.entry.transaction)
-        resource_type = exchange.gateway.catalogue.type_of(record)
-        if resource_type is not None:
-            found.append(
-                await exchange.in_thread(
-                    lambda: _with_clerk(  # noqa: B023 - awaited before the next round
-                        exchange,
-                        lambda clerk: clerk.provenance(
-                            record, opened.entry, resource_type, receipt
-                        ),
-                    )
-                )
-            )
-    return found
+    shown = (*page.found.matches, *page.found.included)
+    return [await _provenance_with_receipt(exchange, page.opened[each]) for each in shown]
+
+
+async def _provenance_with_receipt(exchange: Exchange, opened: Opened) -> Resource:
+    receipt = await exchange.call.backend.receipt(opened.entry.transaction)
+
+    def make(clerk: _Clerk) -> Resource:
+        resource_type = str(resource_of(opened)["resourceType"])
+        return clerk.provenance(opened.record, opened.entry, resource_type, receipt)
+
+    return await exchange.in_thread(lambda: _with_clerk(exchange, make))

@@ -14,7 +14,6 @@ from aiohttp import web
 from client.fhir_json import Number, Value
 from ledger import queries
 from ledger.entries import RecordEntry
-from node.gateway.fhir.definitions import resource_definition
 from node.gateway.fhir.identity import (
     ID,
     etag,
@@ -28,6 +27,7 @@ from node.gateway.fhir.identity import (
 from node.gateway.fhir.outcome import FhirProblem, problem
 from node.gateway.fhir.search.query import Query, parse_query
 from node.gateway.fhir.search.summary import cut
+from node.gateway.fhir.supported import SUPPORTED
 from node.gateway.reading import Opened
 from node.gateway.rest import ledger_resources
 from node.gateway.rest.exchange import BASE, Exchange, Resource, answer, version_headers
@@ -46,13 +46,14 @@ def known_type(resource_type: str) -> str:
     """`resource_type`; `FhirProblem` (404) where FHIR R4 has none of this name."""
     if resource_type == _HISTORY:
         raise no_such_history()
-    if resource_definition(resource_type) is None:
+    if resource_type not in SUPPORTED:
         raise problem(
             404,
             "fhir.unknown_type",
-            "FHIR R4 has no such type of resource",
+            "no type of resource that this gateway keeps",
             "http.type",
             code="not-supported",
+            fix="see /fhir/R4/metadata",
         )
     return resource_type
 
@@ -209,7 +210,9 @@ async def history(exchange: Exchange) -> web.Response:
     versions = await exchange.in_thread(lambda: _versions(exchange, record))
     if not versions:
         raise unknown()
-    return answer(_bundle(exchange, await _opened(exchange, resource_type, record, versions, since_ms)))
+    return answer(
+        _bundle(exchange, await _opened(exchange, resource_type, record, versions, since_ms))
+    )
 
 
 def _since(exchange: Exchange) -> int | None:
@@ -269,9 +272,7 @@ async def _opened(
     ]
 
 
-def _version_entry(
-    exchange: Exchange, resource: Resource, number: int, updated_ms: int
-) -> Value:
+def _version_entry(exchange: Exchange, resource: Resource, number: int, updated_ms: int) -> Value:
     method = _METHODS.get(number, "PUT")
     name = str(resource["resourceType"])
     return {
@@ -289,9 +290,7 @@ def _version_entry(
     }
 
 
-def _deletion(
-    exchange: Exchange, resource_type: str, record: bytes, entry: RecordEntry
-) -> Value:
+def _deletion(exchange: Exchange, resource_type: str, record: bytes, entry: RecordEntry) -> Value:
     url = f"{resource_type}/{record_id(record)}"
     return {
         "fullUrl": f"{exchange.base}/{url}",

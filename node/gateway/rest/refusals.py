@@ -25,8 +25,17 @@ from node.gateway.fhir.outcome import (
     of_rejected,
     problem,
 )
+from node.gateway.fhir.search.problem import SearchProblem
 from node.gateway.office import NoQuorum
-from node.gateway.reading import Denied, Erased, Retracted, Unavailable, Unknown
+from node.gateway.refusals import (
+    Denied,
+    Erased,
+    Retracted,
+    TooLarge,
+    Unavailable,
+    Unknown,
+    Unreadable,
+)
 from node.gateway.rest.negotiation import CONTENT_TYPE
 
 RETRY_S: Final = 2
@@ -50,6 +59,8 @@ def of(error: Exception) -> FhirProblem:  # noqa: PLR0911 - one visible match
             return _with_expression(error)
         case Denied():
             return denied(error.decision)
+        case SearchProblem():
+            return problem(400, error.code, error.cause, error.field, code=error.issue)
         case InvalidMessage():
             return _with_expression(of_invalid(error))
         case Rejected():
@@ -62,8 +73,26 @@ def of(error: Exception) -> FhirProblem:  # noqa: PLR0911 - one visible match
             return problem(
                 410, "record.retracted", "it was entered in error, and is deleted", "http.id"
             )
+        case TooLarge():
+            return problem(
+                413,
+                error.code,
+                "more than is opened in one piece",
+                "http.request",
+                code="too-costly",
+                fix="ask for less: by type, by date, or page by page",
+            )
+        case Unreadable():
+            return problem(
+                422,
+                error.code,
+                "what its author sealed cannot be read",
+                "http.id",
+                code="processing",
+                fix="ask its author to amend it",
+            )
         case Unavailable():
-            return _unavailable(error.code, error.cause)
+            return _unavailable(error.code, error.cause, error.retry_after_s)
         case NoQuorum():
             return _unavailable(error.code, error.cause)
         case Busy():
@@ -74,9 +103,7 @@ def of(error: Exception) -> FhirProblem:  # noqa: PLR0911 - one visible match
 
 def unknown(expression: str = "http.id") -> FhirProblem:
     """No resource of this type has this id here; whoever asks learns no more than that."""
-    return problem(
-        404, "resource.unknown", "no resource of this type has this id here", expression
-    )
+    return problem(404, "resource.unknown", "no resource of this type has this id here", expression)
 
 
 def denied(decision: Decision, expression: str = "http.id") -> FhirProblem:

@@ -4,11 +4,10 @@ from typing import Any, Final
 
 from node.api.access import PUBLIC, Access, fhir
 from node.api.bodies import FORM
-from node.api.calls import Call
 from node.api.openapi import FHIR_JSON, OPERATION_OUTCOME
 from node.api.parameters import Parameter
 from node.api.routing import Answer, Media, Respond, Route
-from node.gateway.rest import binaries, bundles, operations, reads, searches, writes
+from node.gateway.rest import binaries, bundles, everything, operations, reads, searches, writes
 from node.gateway.rest.exchange import BASE, served
 from node.gateway.rest.negotiation import JSON_TYPES
 
@@ -73,17 +72,13 @@ def _route(
     )
 
 
-async def _metadata(call: Call) -> Any:
-    return await operations.metadata(call)
-
-
 FHIR_ROUTES: Final = (
     _route(
         "GET",
         "/metadata",
         "getCapabilities",
         "What this gateway can do (CapabilityStatement)",
-        _metadata,
+        operations.metadata,
         PUBLIC,
     ),
     _route(
@@ -126,7 +121,7 @@ FHIR_ROUTES: Final = (
         "/Patient/{id}/$everything",
         "readEverything",
         "All that the caller may see of a patient",
-        served(operations.everything),
+        served(everything.everything),
         fhir("rs", "Patient"),
     ),
     _route(

@@ -55,7 +55,7 @@ async def search(
     )
 
 
-def _reader(exchange: Exchange) -> bytes:
+def reader_of(exchange: Exchange) -> bytes:
     """For whom a link to a next page is good: the caller, for this purpose."""
     return exchange.reader.principal + exchange.reader.purpose.encode()
 
@@ -64,7 +64,7 @@ def _position(exchange: Exchange, query: Query, now_ms: int) -> Position | None:
     if query.page is None:
         return None
     key = exchange.gateway.vault.derive(PAGE_KEY)
-    return open_position(query.page, query.digest, key, now_ms, _reader(exchange))
+    return open_position(query.page, query.digest, key, now_ms, reader_of(exchange))
 
 
 def _entries(exchange: Exchange, query: Query, page: Page) -> list[Value]:
@@ -113,13 +113,14 @@ def _bundle(
     now_ms: int,
     page: Page,
     entries: list[Value],
-    provenance: list[Value],
+    provenance: list[Resource],
 ) -> Resource:
     bundle: Resource = {"resourceType": "Bundle", "type": "searchset"}
     if query.total != "none" or query.summary == "count":
         bundle["total"] = Number(str(page.found.total))
     bundle["link"] = list(_links(exchange, query, page.found.next, now_ms))
-    all_entries = [*entries, *provenance, *_remarks(query, page)]
+    beside = [searched(exchange, each, "include") for each in provenance]
+    all_entries = [*entries, *beside, *_remarks(query, page)]
     if all_entries:
         bundle["entry"] = all_entries
     return bundle
@@ -131,7 +132,7 @@ def _links(
     yield {"relation": "self", "url": _url(exchange, query, query.page)}
     if following is not None:
         key = exchange.gateway.vault.derive(PAGE_KEY)
-        token = seal_position(following, query.digest, key, now_ms, _reader(exchange))
+        token = seal_position(following, query.digest, key, now_ms, reader_of(exchange))
         yield {"relation": "next", "url": _url(exchange, query, token)}
 
 

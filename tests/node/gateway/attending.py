@@ -106,7 +106,10 @@ def released(world: World, reader: bytes | None = None) -> list[tuple[CategoryNa
     to = world.b.office.owner if reader is None else reader
     found = patient_queries.releases_of(world.solo.store.state, world.anna.principal, 1_000)
     return [
-        (CategoryName(world.anna.principal, each.category, each.author, each.epoch), each.entry.access)
+        (
+            CategoryName(world.anna.principal, each.category, each.author, each.epoch),
+            each.entry.access,
+        )
         for each in found
         if each.reader == to
     ]

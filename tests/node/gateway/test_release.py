@@ -126,9 +126,7 @@ async def test_no_release_for_ones_own_for_others_contents_or_without_a_consent(
         before = world.height()
         await log(world, world.a, None, records=[record], basis="author")
         await log(world, world.b, None, key=theirs, basis="author")
-        await log(
-            world, world.b, None, records=[record], basis="patient", signer=world.anna
-        )
+        await log(world, world.b, None, records=[record], basis="patient", signer=world.anna)
         await desk.settled()
         assert world.height() == before + 3
     assert released(world) == []
@@ -159,9 +157,7 @@ async def test_what_is_revoked_while_the_answer_is_under_way_is_no_error(desk: D
         builder = world.builder(world.anna)
         builder.add(ConsentRevoke(consent))
         built = world.sign(builder)
-        waiting = asyncio.create_task(
-            world.b.reading.open(world.b.reader(), [record])
-        )
+        waiting = asyncio.create_task(world.b.reading.open(world.b.reader(), [record]))
         await soon(lambda: bool(world.solo._pool))
         world.solo.commit()
         # The revocation stands before the release in the next block.
@@ -186,9 +182,7 @@ async def test_an_emergency_is_answered_by_the_escrow(desk: Desk) -> None:
     builder.add(EmergencyOpen(emergency, (), note))
     assert (await world.finish(builder)).ok
     async with desk.following():
-        await log(
-            world, world.b, emergency, key=summary, basis="emergency", purpose="ETREAT"
-        )
+        await log(world, world.b, emergency, key=summary, basis="emergency", purpose="ETREAT")
         await soon(lambda: bool(released(world)))
     assert [name for name, _ in released(world)] == [summary.name]
 

@@ -286,9 +286,7 @@ async def test_a_lost_key_is_replaced_by_the_next_epoch(desk: Desk, tmp_path: Pa
     from ledger import patient_queries  # noqa: PLC0415
 
     name = world.general.name
-    entry = patient_queries.epoch(
-        world.solo.store.state, name.owner, name.category, name.author, 0
-    )
+    entry = patient_queries.epoch(world.solo.store.state, name.owner, name.category, name.author, 0)
     assert entry is not None
     assert tmp_path.exists()
     seals.erase([entry.seals])

@@ -96,9 +96,7 @@ async def test_another_hospitals_patient_is_written_about_in_his_general_categor
     await world.register(TEXT)
     assert world.general is not None
     b = Desk(world, world.b)
-    written = await asyncio.gather(
-        *(b.writing.put(world.anna.principal, TEXT) for _ in range(3))
-    )
+    written = await asyncio.gather(*(b.writing.put(world.anna.principal, TEXT) for _ in range(3)))
     for each in written:
         name = world.name(each.outcome)
         assert name.category == world.general.name.category
