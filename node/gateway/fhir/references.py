@@ -1,12 +1,12 @@
-"""References between resources: which forms there are, where they stand, how to rewrite them.
+"""Literal references between resources: which forms there are, and where they stand.
 
-FHIR R4 §2.3.0.1 (literal references), §2.20.3 (contained), §3.1.0.11.2 (what a transaction
-rewrites). Walks JSON, knows no definitions: an object's member `reference` that is a string is a
-literal reference, in any depth, extensions and contained resources included.
+FHIR R4 §2.3.0.1 (literal references), §2.20.3 (contained), §3.1.0.11.1 (conditional). Knows no
+definitions: an object's member `reference` that is a string is a literal reference, in any depth,
+extensions and contained resources included.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from enum import Enum
 from typing import Final
 
@@ -26,11 +26,6 @@ _UUID: Final = re.compile(
 _OID: Final = re.compile(r"urn:oid:[0-2](?:\.(?:0|[1-9][0-9]*))+\Z")
 _CONTAINED: Final = re.compile(rf"#(?:{_ID})?\Z")
 _CONDITIONAL: Final = re.compile(r"([A-Z][A-Za-z]{1,63})\?(\S+)\Z")
-_LINK: Final = re.compile(r"""(<a\b[^>]*?\bhref\s*=\s*)(["'])([^"'<>]*)\2""", re.IGNORECASE)
-_IMAGE: Final = re.compile(r"""(<img\b[^>]*?\bsrc\s*=\s*)(["'])([^"'<>]*)\2""", re.IGNORECASE)
-_URI_MEMBERS: Final = re.compile(
-    r"(?:url|uri|oid|uuid|canonical|instantiates(?:Canonical|Uri)|value(?:Uri|Url|Oid|Uuid|Canonical))\Z"
-)
 
 
 class Form(Enum):
@@ -101,59 +96,3 @@ def references(value: Value, path: str = "") -> Iterator[tuple[str, str]]:
                 yield from references(item, f"{path}[{index}]")
         case _:
             pass
-
-
-def rewritten(value: Value, replace: Callable[[str], str | None]) -> Value:
-    """`value` with what `replace` answers in place of references, URIs and links of narratives.
-
-    `replace` gets each candidate as it stands and answers None where it is to stay. Nothing else
-    changes: members keep their order, numbers their text. What is unchanged is shared, not copied.
-    """
-    match value:
-        case dict():
-            members = {
-                name: _rewritten_member(name, member, replace) for name, member in value.items()
-            }
-            same = all(members[name] is member for name, member in value.items())
-            return value if same else members
-        case list():
-            items = [rewritten(each, replace) for each in value]
-            return value if all(a is b for a, b in zip(items, value, strict=True)) else items
-        case _:
-            return value
-
-
-def _rewritten_member(name: str, member: Value, replace: Callable[[str], str | None]) -> Value:
-    if isinstance(member, str):
-        return _rewritten_text(name, member, replace)
-    if isinstance(member, list) and _URI_MEMBERS.match(name):
-        items: list[Value] = [
-            _rewritten_text(name, each, replace) if isinstance(each, str) else each
-            for each in member
-        ]
-        return member if all(a is b for a, b in zip(items, member, strict=True)) else items
-    return rewritten(member, replace)
-
-
-def _rewritten_text(name: str, text: str, replace: Callable[[str], str | None]) -> str:
-    if name == "reference" or _URI_MEMBERS.match(name):
-        answer = replace(text)
-        return text if answer is None else answer
-    if name == "div":
-        return _rewritten_links(text, replace)
-    return text
-
-
-def _rewritten_links(div: str, replace: Callable[[str], str | None]) -> str:
-    """A narrative with its links and images rewritten (FHIR R4 §3.1.0.11.2: `<a href>`, `<img
-    src>`); the text around them stays byte for byte."""
-
-    def renamed(found: re.Match[str]) -> str:
-        answer = replace(found.group(3))
-        if answer is None:
-            return found.group(0)
-        return f"{found.group(1)}{found.group(2)}{answer}{found.group(2)}"
-
-    if "<a" not in div and "<A" not in div and "<img" not in div:
-        return div
-    return _IMAGE.sub(renamed, _LINK.sub(renamed, div))

@@ -74,6 +74,26 @@ def validate(resource: Resource) -> FhirProblem | None:
     return refuse(422, walk.issues)
 
 
+def validate_frame(bundle: Resource) -> tuple[Issue, ...]:
+    """What is wrong with a Bundle outside of the resources in it (FHIR R4 §2.36)."""
+    entries = bundle.get("entry")
+    frame = dict(bundle)
+    if isinstance(entries, list):
+        frame["entry"] = [
+            {**each, "resource": _NOTHING}
+            if isinstance(each, dict) and isinstance(each.get("resource"), dict)
+            else each
+            for each in entries
+        ]
+    walk = _Walk()
+    walk.resource(frame, type_definition("Bundle"), "Bundle", 0)
+    return tuple(walk.issues)
+
+
+_NOTHING: Final[Value] = {"resourceType": "Basic", "code": {"text": "the resource"}}
+"""Stands for a resource that is looked at by itself."""
+
+
 def wrong_type(resource: Resource, expected: str | None) -> Issue | None:
     """What is wrong with the resource's type; None where nothing is."""
     name = resource.get("resourceType")

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from chain.errors import InvalidMessage
 from client.fhir_json import Number, Value, canonical, parse
 from node.gateway.fhir.bindings import CODES, CODINGS, SYSTEMS
 from node.gateway.fhir.definitions import (
@@ -460,6 +461,58 @@ def test_whatever_fhir_resources_refuses_is_refused(
         assert faults(value) != []
     else:
         faults(value)
+
+
+_LEAVES = (
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5)
+)
+_NAMES = st.sampled_from(
+    [
+        "_status",
+        "a",
+        "code",
+        "coding",
+        "contained",
+        "div",
+        "end",
+        "extension",
+        "given",
+        "id",
+        "name",
+        "reference",
+        "resourceType",
+        "start",
+        "status",
+        "subject",
+        "system",
+        "text",
+        "url",
+        "value",
+        "valueQuantity",
+        "valueReference",
+        "verificationStatus",
+    ]
+)
+_JSON = st.recursive(
+    _LEAVES,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(_NAMES, inner, max_size=5),
+    max_leaves=20,
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    kind=st.sampled_from(["Condition", "Consent", "Observation", "Patient"]),
+    members=st.dictionaries(_NAMES, _JSON, max_size=6),
+)
+def test_no_json_breaks_the_walk(kind: str, members: dict[str, Any]) -> None:
+    """Lone surrogates and such are refused by the parser before."""
+    try:
+        value = parse(json.dumps(members | {"resourceType": kind}).encode())
+    except InvalidMessage:
+        return
+    assert isinstance(value, dict)
+    faults(value)
 
 
 def _somewhere(value: Any, choice: Random) -> tuple[Any, Any]:
