@@ -50,7 +50,6 @@ _LOG: Final = logging.getLogger("medlock.gateway")
 CATEGORY_TAGS: Final = "urn:medlock:category"
 """The system of a tag (meta.tag) that says in which category a new resource belongs."""
 EMERGENCY_SUMMARY: Final = "emergency-summary"
-_NOBODY: Final = bytes(16)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -154,7 +153,7 @@ class Composer:
                 return self._newcomers.owners[owner.index]
             case KnownPatient():
                 # That there is such a patient is checked with the other references.
-                return _owner_named(owner.id) or _NOBODY
+                return owner.patient
             case OwnOrganization():
                 return self._gateway.office.owner
 
