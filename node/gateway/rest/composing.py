@@ -7,7 +7,7 @@ it is, which version, which key. Everything that can be refused is refused befor
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from client.bundle import Bundle
@@ -115,8 +115,8 @@ class Composer:
     async def _matching(self, lookup: Lookup) -> tuple[str, ...]:
         """The ids of up to two resources that a condition finds, among what the caller may see."""
         exchange = self._exchange
-        pairs = [*decode_pairs(lookup.query), ("_count", "2")]
-        query = parse_query(lookup.type, pairs, self._gateway.office.clock.wall_ms())
+        now_ms = self._gateway.office.clock.wall_ms()
+        query = parse_query(lookup.type, decode_pairs(lookup.query), now_ms, base=exchange.base)
         if not query.criteria:
             raise problem(
                 412, "condition.empty", "a condition that is met by everything", "http.condition"
@@ -125,7 +125,7 @@ class Composer:
 
         def look() -> tuple[bytes, ...]:
             with self._gateway.catalogue.view(exchange.reader) as view:
-                return view.find(query).matches
+                return view.find(replace(query, count=2, page=None, summary="false")).matches
 
         return tuple(record_id(each) for each in await exchange.in_thread(look))
 

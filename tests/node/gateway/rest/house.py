@@ -107,7 +107,7 @@ class House:
             headers.setdefault("Content-Type", "application/fhir+json")
         url = path if path.startswith("http") else self.base + path
         async with self.session.request(method, url, headers=headers, **request) as response:
-            return Reply(response.status, dict(response.headers), await response.read())
+            return Reply(response.status, response.headers, await response.read())
 
     async def get(self, path: str, **request: Any) -> Reply:
         return await self.ask("GET", path, **request)
