@@ -23,7 +23,7 @@ from ledger.decision import author_of
 from ledger.entries import RECORD, RecordEntry
 from ledger.ids import owner_of
 from ledger.keyspace import RECORD_PREFIX, record_key
-from ledger.state import DecodedState, EntryReader, decoded
+from ledger.state import DecodedState, decoded
 from node.backend import Busy
 from node.gateway.contents import Contents, Sealed, name_of
 from node.gateway.fhir.search.documents import Listing
@@ -278,10 +278,13 @@ class Catalogue:
         how many records are here then. What others wrote is opened again when somebody asks."""
         await self._backend.in_thread(self._empty)
         after = b""
-        while page := await self._backend.in_thread(lambda after=after: self._records(after)):  # type: ignore[misc]
+        while page := await self._page(after):
             after = page[-1]
             await self.take_in(page)
         return len(self)
+
+    async def _page(self, after: bytes) -> list[bytes]:
+        return await self._backend.in_thread(lambda: self._records(after))
 
     def _empty(self) -> None:
         with self._lock:

@@ -92,7 +92,7 @@ SUPPORTED: Final[Mapping[str, Support]] = MappingProxyType(
             "Streamed from and to sealed attachments; never searched.",
         ),
         "Consent": Support(
-            ("read", "update", "create", "search-type"),
+            ("read", "create", "search-type"),
             "The ledger's consents. Only the patient grants; what others post is a request for "
             "access that he answers.",
         ),

@@ -21,6 +21,7 @@ from node.gateway.fhir.bundles import (
 from node.gateway.fhir.identity import to_version
 from node.gateway.fhir.outcome import FhirProblem, Issue, outcome, problem
 from node.gateway.fhir.search.query import decode_pairs
+from node.gateway.fhir.supported import Interaction
 from node.gateway.rest import reads, refusals, searches
 from node.gateway.rest.composing import Composer, Done
 from node.gateway.rest.exchange import Exchange, answer
@@ -29,6 +30,11 @@ from node.gateway.rest.writes import check_query, representation
 BATCH_AT_ONCE_MAX: Final = 8
 """Entries of one batch that are under way at once."""
 _LETTERS: Final = {"POST": "c", "PUT": "u", "DELETE": "d", "GET": "r", "HEAD": "r"}
+_INTERACTIONS: Final[dict[str, Interaction]] = {
+    "POST": "create",
+    "PUT": "update",
+    "DELETE": "delete",
+}
 
 
 async def bundle(exchange: Exchange) -> web.Response:
@@ -91,6 +97,9 @@ def _check_type(entry: Entry) -> None:
     assert entry.request is not None
     try:
         reads.known_type(entry.request.type)
+        interaction = _INTERACTIONS.get(entry.request.method)
+        if interaction is not None:
+            reads.check_interaction(entry.request.type, interaction, "http.url")
     except FhirProblem as refusal:
         raise refusal.inside(f"{entry.place}.request.url") from None
 

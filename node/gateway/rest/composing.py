@@ -24,6 +24,7 @@ from node.backend import Busy
 from node.gateway.catalogue import Learnt
 from node.gateway.fhir.bundles import Entry
 from node.gateway.fhir.identity import record_id, to_pseudonym, to_record
+from node.gateway.fhir.names import CATEGORY
 from node.gateway.fhir.outcome import Issue, problem, refuse
 from node.gateway.fhir.ownership import subjects
 from node.gateway.fhir.planning import (
@@ -31,8 +32,8 @@ from node.gateway.fhir.planning import (
     Lookup,
     NewPatient,
     Outward,
-    OwnOrganization,
     Owner,
+    OwnOrganization,
     Plan,
     Step,
     lookups,
@@ -47,9 +48,9 @@ from node.gateway.rest.ledger_resources import LEDGER_TYPES
 from node.gateway.writing import Draft, Place
 
 _LOG: Final = logging.getLogger("medlock.gateway")
-CATEGORY_TAGS: Final = "urn:medlock:category"
-"""The system of a tag (meta.tag) that says in which category a new resource belongs."""
 EMERGENCY_SUMMARY: Final = "emergency-summary"
+"""The code of a tag (meta.tag, system `names.CATEGORY`) for the category that an emergency opens;
+other codes there are categories of the patient, 32 hex digits."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -426,9 +427,13 @@ def _category(owner: bytes, resource: Resource) -> bytes | None:
     meta = resource.get("meta")
     tags = meta.get("tag") if isinstance(meta, dict) else None
     for tag in tags if isinstance(tags, list) else ():
-        if isinstance(tag, dict) and tag.get("system") == CATEGORY_TAGS:
-            if tag.get("code") == EMERGENCY_SUMMARY:
-                return emergency_summary(owner)
+        if not isinstance(tag, dict) or tag.get("system") != CATEGORY:
+            continue
+        code = tag.get("code")
+        if code == EMERGENCY_SUMMARY:
+            return emergency_summary(owner)
+        if isinstance(code, str) and (found := to_pseudonym(code)) is not None:
+            return found
     return None
 
 

@@ -6,12 +6,11 @@ Searches make a small index for the request and answer by the same rules as all 
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Final, Literal
 
-from client.fhir_json import Value
-from ledger import patient_queries, queries
+from ledger import queries
 from ledger.consent_actions import AccessRequest
 from ledger.consent_entries import (
     ACCESS,
@@ -39,7 +38,6 @@ from node.gateway.catalogue import View
 from node.gateway.fhir.audit import of_access
 from node.gateway.fhir.consents import of_consent, of_request, to_draft
 from node.gateway.fhir.identity import (
-    case_id,
     to_access,
     to_case,
     to_consent,
@@ -51,11 +49,12 @@ from node.gateway.fhir.names import Member, Party, Principal
 from node.gateway.fhir.outcome import FhirProblem, problem
 from node.gateway.fhir.planning import Step
 from node.gateway.fhir.provenance import of_version
-from node.gateway.fhir.search.criteria import Chain, Filter, Has, ReferenceOperand
+from node.gateway.fhir.search.criteria import Chain, Criterion, Filter, Has, ReferenceOperand
 from node.gateway.fhir.search.documents import Listing
 from node.gateway.fhir.search.evaluation import Visible
 from node.gateway.fhir.search.extract import extract_bytes
 from node.gateway.fhir.search.index import Found, Index, Position
+from node.gateway.fhir.search.parameters import ID
 from node.gateway.fhir.search.query import Query
 from node.gateway.reading import Opened
 from node.gateway.refusals import Denied, Erased, ReadRefused
@@ -345,6 +344,9 @@ def _candidates(clerk: _Clerk, view: View, query: Query) -> Iterator[_Candidate]
 
 
 def _page(candidates: Sequence[_Candidate], query: Query, position: Position | None) -> LedgerFound:
+    # Ids tell upper from lower case, and were looked up as they are.
+    rest = tuple(each for each in query.criteria if not _is_id(each))
+    query = replace(query, criteria=rest)
     index = Index(short_lived=True)
     by_key: dict[bytes, Resource] = {}
     for each in candidates:
@@ -363,6 +365,10 @@ def _page(candidates: Sequence[_Candidate], query: Query, position: Position | N
         )
     found = index.find(query, Visible(lambda *_: True), position)
     return LedgerFound(found, tuple(by_key[each] for each in found.matches))
+
+
+def _is_id(criterion: Criterion) -> bool:
+    return isinstance(criterion, Filter) and criterion.parameter is ID and not criterion.modifier
 
 
 # Provenance: of records that the reader may see.
@@ -425,6 +431,8 @@ async def _find_provenance(
 ) -> LedgerFound:
     records = await _targets(exchange, query)
     candidates = await exchange.in_thread(lambda: _provenances(exchange, records))
+    ids = {each for name, value in query.used if name == "_id" for each in value.split(",")}
+    candidates = [each for each in candidates if not ids or each.resource["id"] in ids]
     _check_bounded(candidates)
     page = await exchange.in_thread(lambda: _page(candidates, query, position))
     whole = [

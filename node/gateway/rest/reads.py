@@ -27,7 +27,7 @@ from node.gateway.fhir.identity import (
 from node.gateway.fhir.outcome import FhirProblem, problem
 from node.gateway.fhir.search.query import Query, parse_query
 from node.gateway.fhir.search.summary import cut
-from node.gateway.fhir.supported import SUPPORTED
+from node.gateway.fhir.supported import SUPPORTED, Interaction
 from node.gateway.reading import Opened
 from node.gateway.rest import ledger_resources
 from node.gateway.rest.exchange import BASE, Exchange, Resource, answer, version_headers
@@ -56,6 +56,19 @@ def known_type(resource_type: str) -> str:
             fix="see /fhir/R4/metadata",
         )
     return resource_type
+
+
+def check_interaction(resource_type: str, interaction: Interaction, expression: str) -> None:
+    """`FhirProblem` (405) where the gateway does not do this with resources of this type."""
+    support = SUPPORTED[resource_type]
+    if not support.allows(interaction):
+        raise problem(
+            405,
+            "fhir.unsupported_interaction",
+            f"{interaction} is not done with resources of this type",
+            expression,
+            fix=support.note,
+        )
 
 
 def named(exchange: Exchange) -> tuple[str, str]:

@@ -4,7 +4,9 @@ Nothing here repeats what was sent, and nothing clinical has a way in: sentences
 name elements. What a decision says is in it: which consents were considered, and why.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Final
 
 from aiohttp import web
@@ -19,6 +21,7 @@ from node.gateway.fhir.identity import consent_id
 from node.gateway.fhir.outcome import (
     FhirProblem,
     Issue,
+    IssueType,
     issue_type,
     of_denied,
     of_invalid,
@@ -30,6 +33,7 @@ from node.gateway.office import NoQuorum
 from node.gateway.refusals import (
     Denied,
     Erased,
+    ReadRefused,
     Retracted,
     TooLarge,
     Unavailable,
@@ -52,53 +56,57 @@ def respond(error: Exception) -> web.Response:
     )
 
 
-def of(error: Exception) -> FhirProblem:  # noqa: PLR0911 - one visible match
+def of(error: Exception) -> FhirProblem:
     """The refusal that `error` means to a FHIR client; every one has an expression."""
     match error:
         case FhirProblem():
             return _with_expression(error)
-        case Denied():
-            return denied(error.decision)
         case SearchProblem():
             return problem(400, error.code, error.cause, error.field, code=error.issue)
         case InvalidMessage():
             return _with_expression(of_invalid(error))
         case Rejected():
             return _with_expression(of_rejected(error))
-        case Unknown():
-            return unknown()
-        case Erased():
-            return problem(410, "scope.erased", "it is erased", "http.id")
-        case Retracted():
-            return problem(
-                410, "record.retracted", "it was entered in error, and is deleted", "http.id"
-            )
-        case TooLarge():
-            return problem(
-                413,
-                error.code,
-                "more than is opened in one piece",
-                "http.request",
-                code="too-costly",
-                fix="ask for less: by type, by date, or page by page",
-            )
-        case Unreadable():
-            return problem(
-                422,
-                error.code,
-                "what its author sealed cannot be read",
-                "http.id",
-                code="processing",
-                fix="ask its author to amend it",
-            )
-        case Unavailable():
-            return _unavailable(error.code, error.cause, error.retry_after_s)
+        case ReadRefused():
+            return _of_read(error)
         case NoQuorum():
             return _unavailable(error.code, error.cause)
         case Busy():
             return _unavailable(error.code, error.cause, error.retry_after_s)
         case _:
             return _of_problem(problems.of(error))
+
+
+def _of_read(error: ReadRefused) -> FhirProblem:
+    match error:
+        case Denied():
+            return denied(error.decision)
+        case Unavailable():
+            return _unavailable(error.code, error.cause, error.retry_after_s)
+        case Unknown():
+            return unknown()
+    status, code, text, fix = _READS[type(error)]
+    return problem(status, error.code, text, "http.id", code=code, fix=fix)
+
+
+_READS: Final[Mapping[type[ReadRefused], tuple[int, IssueType, str, str]]] = MappingProxyType(
+    {
+        Erased: (410, "deleted", "it is erased", ""),
+        Retracted: (410, "deleted", "it was entered in error, and is deleted", ""),
+        TooLarge: (
+            413,
+            "too-costly",
+            "more than is opened in one piece",
+            "ask for less: by type, by date, or page by page",
+        ),
+        Unreadable: (
+            422,
+            "processing",
+            "what its author sealed cannot be read",
+            "ask its author to amend it",
+        ),
+    }
+)
 
 
 def unknown(expression: str = "http.id") -> FhirProblem:

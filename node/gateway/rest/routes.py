@@ -46,7 +46,7 @@ _THERE: Final = Answer(200, "there already, or replaced", (Media(FHIR_JSON, _RES
 _JUDGED: Final = Answer(200, "what was found", (Media(FHIR_JSON, OPERATION_OUTCOME),))
 
 
-def _route(
+def _route(  # noqa: PLR0913, PLR0917 - one line of a table
     method: str,
     path: str,
     name: str,

@@ -18,7 +18,7 @@ from node.gateway.rest import ledger_resources, refusals
 from node.gateway.rest.exchange import Exchange, Resource, answer
 from node.gateway.rest.finding import Page, check_scopes, find
 from node.gateway.rest.ledger_resources import LEDGER_TYPES
-from node.gateway.rest.reads import known_type
+from node.gateway.rest.reads import check_interaction, known_type
 from node.gateway.rest.resources import resource_of, url_of
 
 PAGE_KEY: Final = b"pages"
@@ -44,6 +44,7 @@ async def search(
     query = parse_query(
         resource_type, pairs, now_ms, lenient=exchange.prefer.lenient, base=exchange.base
     )
+    check_interaction(resource_type, "search-type", "http.type")
     check_scopes(exchange, query)
     position = _position(exchange, query, now_ms)
     if resource_type in LEDGER_TYPES:

@@ -14,7 +14,13 @@ from node.gateway.rest import reads
 from node.gateway.rest.composing import Composer, Done
 from node.gateway.rest.exchange import Exchange, Resource, answer, version_headers
 from node.gateway.rest.negotiation import if_match
-from node.gateway.rest.reads import known_type, named, opened_resource, record_named
+from node.gateway.rest.reads import (
+    check_interaction,
+    known_type,
+    named,
+    opened_resource,
+    record_named,
+)
 
 T = TypeVar("T")
 _INDEX: Final = -1
@@ -29,6 +35,7 @@ _HEADERS: Final = {
 async def create(exchange: Exchange) -> web.Response:
     """`POST Type`."""
     resource_type = known_type(exchange.call.arguments["type"])
+    check_interaction(resource_type, "create", "http.type")
     check_query(exchange)
     resource = await exchange.resource(resource_type)
     await check_valid(exchange, resource)
@@ -40,6 +47,7 @@ async def create(exchange: Exchange) -> web.Response:
 async def update(exchange: Exchange) -> web.Response:
     """`PUT Type/id`."""
     resource_type, fhir_id = named(exchange)
+    check_interaction(resource_type, "update", "http.type")
     check_query(exchange)
     resource = await exchange.resource(resource_type)
     if resource.get("id") != fhir_id:
@@ -55,6 +63,7 @@ async def update(exchange: Exchange) -> web.Response:
 async def delete(exchange: Exchange) -> web.Response:
     """`DELETE Type/id`: entered in error. What was there stays in the history, and on the chain."""
     resource_type, fhir_id = named(exchange)
+    check_interaction(resource_type, "delete", "http.type")
     check_query(exchange)
     wanted = if_match(exchange.request)
     request = Request("DELETE", resource_type, fhir_id, None, "", None, wanted, None, None)

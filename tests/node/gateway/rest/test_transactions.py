@@ -76,7 +76,9 @@ async def test_a_bundle_that_half_fails_changes_nothing(world: World) -> None:
 
 
 async def test_entries_of_a_batch_stand_alone(world: World) -> None:
-    bundle = transaction(patient("Liz"), {"resourceType": "Patient", "gender": "alien"}, kind="batch")
+    bundle = transaction(
+        patient("Liz"), {"resourceType": "Patient", "gender": "alien"}, kind="batch"
+    )
     reply = await world.a.post("", bundle)
     assert reply.status == 200
     first, second = reply.document["entry"]
