@@ -47,6 +47,18 @@ _EVENT_TIMING: Final = _codes(
     "MORN MORN.early MORN.late NOON AFT AFT.early AFT.late EVE EVE.early EVE.late NIGHT PHS "
     "HS WAKE C CM CD CV AC ACM ACD ACV PC PCM PCD PCV"
 )
+_CURRENCIES: Final = _codes(
+    "AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BOV BRL BSD BTN "
+    "BWP BYN BZD CAD CDF CHE CHF CHW CLF CLP CNY COP COU CRC CUC CUP CVE CZK DJF DKK DOP DZD EGP "
+    "ERN ETB EUR FJD FKP GBP GEL GGP GHS GIP GMD GNF GTQ GYD HKD HNL HRK HTG HUF IDR ILS IMP INR "
+    "IQD IRR ISK JEP JMD JOD JPY KES KGS KHR KMF KPW KRW KWD KYD KZT LAK LBP LKR LRD LSL LYD MAD "
+    "MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MXV MYR MZN NAD NGN NIO NOK NPR NZD OMR PAB PEN "
+    "PGK PHP PKR PLN PYG QAR RON RSD RUB RWF SAR SBD SCR SDG SEK SGD SHP SLE SLL SOS SRD SSP STN "
+    "SVC SYP SZL THB TJS TMT TND TOP TRY TTD TVD TWD TZS UAH UGX USD USN UYI UYU UZS VED VEF VES "
+    "VND VUV WST XAF XAG XAU XBA XBB XBC XBD XCD XDR XOF XPD XPF XPT XSU XTS XUA XXX YER ZAR ZMW "
+    "ZWL"
+)
+"""ISO 4217, with what has joined it since."""
 _ISSUE_TYPE: Final = _codes(
     "invalid structure required value invariant security login unknown expired forbidden "
     "suppressed processing not-supported duplicate multiple-matches not-found deleted too-long "
@@ -69,6 +81,7 @@ CODES: Final[Mapping[tuple[str, str], frozenset[str]]] = MappingProxyType(
         ("Duration", "comparator"): _QUANTITY_COMPARATOR,
         ("HumanName", "use"): _codes("usual official temp nickname anonymous old maiden"),
         ("Identifier", "use"): _codes("usual official temp secondary old"),
+        ("Money", "currency"): _CURRENCIES,
         ("Narrative", "status"): _NARRATIVE,
         ("ParameterDefinition", "use"): _codes("in out"),
         ("Quantity", "comparator"): _QUANTITY_COMPARATOR,

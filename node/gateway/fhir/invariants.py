@@ -23,7 +23,7 @@ def broken(kind: str, value: dict[str, Value], path: str) -> Iterator[Issue]:
         wrong = narrative.fault(div)
         if wrong is not None:
             yield Issue("invariant", f"fhir.{wrong[0]}", wrong[1], (f"{path}.div",))
-    for key, text, holds, element in _RULES.get(kind, ()):
+    for key, text, holds, element in RULES.get(kind, ()):
         if not holds(value):
             where = f"{path}.{element}" if element else path
             yield Issue("invariant", f"fhir.{key}", text, (where,))
@@ -81,7 +81,7 @@ def _error_without_status(value: dict[str, Value]) -> bool:
 
 
 _QUANTITY: Final = (("qty-3", "a unit's code needs its system", _together("code", "system"), ""),)
-_RULES: Final[Mapping[str, tuple[tuple[str, str, _Rule, str], ...]]] = MappingProxyType(
+RULES: Final[Mapping[str, tuple[tuple[str, str, _Rule, str], ...]]] = MappingProxyType(
     {
         "Age": _QUANTITY,
         "Attachment": (
@@ -117,3 +117,4 @@ _RULES: Final[Mapping[str, tuple[tuple[str, str, _Rule, str], ...]]] = MappingPr
         "Quantity": _QUANTITY,
     }
 )
+"""Type to (key, what is expected, the rule, the element that an issue names)."""

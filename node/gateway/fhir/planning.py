@@ -357,7 +357,8 @@ class _Planning:
     def replace(self, text: str, use: Use, path: str, source: Entry) -> Target | Issue | None:
         """What a reference, URI or link becomes (see `rewriting.Replace`)."""
         if use != "reference":
-            return by_table(self.targets, text) if _is_full_url(text) else None
+            found = by_table(self.targets, text)
+            return found if found is not None and _is_full_url(text) else None
         for name in _spellings(text, source):
             if name in self.targets:
                 target = self.targets[name]

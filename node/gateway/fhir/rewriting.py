@@ -26,9 +26,12 @@ Use = Literal["reference", "uri", "link"]
 """Where a candidate stands: in Reference.reference, in a URI, in a narrative."""
 
 _URIS: Final = frozenset({"uri", "url", "oid", "uuid", "canonical"})
+_SUFFIX: Final = re.compile(r"[#|]")
 _LINK: Final = re.compile(
-    r"""(<\s*(?:a\b[^>]*?\bhref|img\b[^>]*?\bsrc)\s*=\s*)(["'])([^"'<>]*)\2""", re.IGNORECASE
+    r"""(<(?:a\b[^<>]*?\bhref|img\b[^<>]*?\bsrc)\s*=\s*)(["'])([^"'<>]*)\2""", re.IGNORECASE
 )
+"""Stops at the next tag, so that a text of a megabyte that begins many costs no more than its
+length."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,10 +146,8 @@ def rewrite(resource: Resource, path: str, replace: Replace) -> tuple[Resource, 
 
 def split_suffix(text: str) -> tuple[str, str]:
     """A URI and the suffix that says more about its target: "#…" or, of a canonical, "|…"."""
-    for index, character in enumerate(text):
-        if character in "#|":
-            return text[:index], text[index:]
-    return text, ""
+    found = _SUFFIX.search(text)
+    return (text, "") if found is None else (text[: found.start()], text[found.start() :])
 
 
 def by_table(targets: Mapping[str, Target], text: str) -> Target | None:

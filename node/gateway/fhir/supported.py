@@ -34,7 +34,7 @@ class Support:
     @property
     def conditional(self) -> bool:
         """True where it can be created, updated and deleted on a condition."""
-        return self.allows("create") and self.allows("search-type")
+        return self.allows("update") and self.allows("search-type")
 
 
 _RECORD: Final[tuple[Interaction, ...]] = (
@@ -93,8 +93,8 @@ SUPPORTED: Final[Mapping[str, Support]] = MappingProxyType(
         ),
         "Consent": Support(
             ("read", "create", "search-type"),
-            "The ledger's consents. Only the patient grants; what others post is a request for "
-            "access that he answers.",
+            "The ledger's consents. Only the patient grants and revokes; what is posted here is a "
+            "request for access that he answers.",
         ),
         "Provenance": Support(
             _LEDGER,

@@ -40,6 +40,9 @@ DEPTH_MAX: Final = 32
 ELEMENTS_MAX: Final = 100_000
 """JSON values of one resource."""
 
+_CODES_NAMED_MAX: Final = 40
+"""Longer value sets are not spelled out in an issue."""
+
 Resource = dict[str, Value]
 
 
@@ -317,7 +320,7 @@ class _Walk:
         if binding is None or not isinstance(coding, dict):
             return
         system, codes = binding
-        if coding.get("system") == system and coding.get("code") not in codes:
+        if coding.get("system") == system and not _is_one_of(coding, codes):
             self._say("code-invalid", "fhir.wrong_code", _expected(codes), f"{path}.class.code")
 
     def _concept(self, value: Value, binding: tuple[str, frozenset[str]], path: str) -> None:
@@ -326,7 +329,7 @@ class _Walk:
         for coding in codings if isinstance(codings, list) else []:
             if not isinstance(coding, dict) or coding.get("system") != system:
                 continue
-            if coding.get("code") in codes:
+            if _is_one_of(coding, codes):
                 return
         self._say(
             "code-invalid", "fhir.wrong_code", f"{_expected(codes)} of {system}", f"{path}.coding"
@@ -342,7 +345,14 @@ class _Walk:
 
 
 def _expected(codes: frozenset[str]) -> str:
+    if len(codes) > _CODES_NAMED_MAX:
+        return "a code of the required value set expected"
     return f"one of {', '.join(sorted(codes))} expected"
+
+
+def _is_one_of(coding: Resource, codes: frozenset[str]) -> bool:
+    code = coding.get("code")
+    return isinstance(code, str) and code in codes
 
 
 def _has_extension(siblings: Value, index: int) -> bool:

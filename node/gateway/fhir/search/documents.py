@@ -16,6 +16,7 @@ from node.gateway.fhir.search.postings import Postings, SlotLists
 from node.gateway.fhir.search.references import OWNER_HEX, RECORD_HEX, URN_UUID
 
 DOCUMENTS_MAX: Final = 5_000_000
+_TIME_MAX: Final = (1 << 63) - 1
 
 
 class Group(NamedTuple):
@@ -65,13 +66,16 @@ class Document(Value, frozen=True, gc=False):
 
 
 class Documents:
-    """All documents. With `postings` None nothing but names is listed: for short-lived ones."""
+    """All documents, by slot. With `postings` None nothing but names is listed: for short-lived
+    ones. `order` is what they are sorted by where nobody says otherwise: the latest first, then by
+    record."""
 
     def __init__(self, *, listed: bool) -> None:
         self.postings: Postings | None = Postings() if listed else None
         self.groups: list[Group] = []
         self._group_numbers: dict[Group, int] = {}
-        self._documents: dict[int, Document] = {}
+        self.by_slot: dict[int, Document] = {}
+        self.order: dict[int, bytes] = {}
         self._next_slot = 0
         self._by_record: dict[bytes, int] = {}
         self._by_id: dict[str, int] = {}
@@ -80,13 +84,13 @@ class Documents:
         self._by_own_id: SlotLists[bytes] = SlotLists()
 
     def __len__(self) -> int:
-        return len(self._documents)
+        return len(self.by_slot)
 
     def __getitem__(self, slot: int) -> Document:
-        return self._documents[slot]
+        return self.by_slot[slot]
 
     def group(self, slot: int) -> Group:
-        return self.groups[self._documents[slot].group]
+        return self.groups[self.by_slot[slot].group]
 
     def add(self, listing: Listing) -> None:
         """Takes the place of any other version; raises `InvalidMessage` for a wrong entry."""
@@ -99,7 +103,7 @@ class Documents:
         if number == len(self.groups):
             self.groups.append(group)
         resource_type = intern(entry.type)
-        self._documents[slot] = Document(
+        self.by_slot[slot] = Document(
             listing.record,
             listing.id,
             resource_type,
@@ -108,6 +112,7 @@ class Documents:
             listing.updated_ms,
             listing.entry,
         )
+        self.order[slot] = (_TIME_MAX - listing.updated_ms).to_bytes(8, "big") + listing.record
         self._by_record[listing.record] = slot
         if listing.id is not None:
             self._by_id[listing.id] = slot
@@ -123,7 +128,8 @@ class Documents:
         slot = self._by_record.pop(record, None)
         if slot is None:
             return
-        document = self._documents.pop(slot)
+        document = self.by_slot.pop(slot)
+        del self.order[slot]
         entry, owner = document.entry(), record[:OWNER_BYTES]
         if document.id is not None and self._by_id.get(document.id) == slot:
             del self._by_id[document.id]
@@ -146,8 +152,10 @@ class Documents:
 
     def of_patient(self, owner: bytes, resource_type: str) -> Iterable[int]:
         """The documents of one type that belong to a patient."""
+        by_slot = self.by_slot
         for slot in self._by_owner.get(owner):
-            if self._documents[slot].type == resource_type and self.group(slot).personal:
+            document = by_slot[slot]
+            if document.type == resource_type and self.groups[document.group].personal:
                 yield slot
 
     def by_id(self, resource_type: str, name: str) -> Iterable[int]:
@@ -158,9 +166,9 @@ class Documents:
         slot = self._by_id.get(name)
         if slot is None and RECORD_HEX.match(name):
             slot = self._by_record.get(bytes.fromhex(name))
-            if slot is not None and self._documents[slot].id is not None:
+            if slot is not None and self.by_slot[slot].id is not None:
                 slot = None
-        if slot is not None and resource_type in {"", self._documents[slot].type}:
+        if slot is not None and resource_type in {"", self.by_slot[slot].type}:
             yield slot
         if resource_type in {"", "Patient"} and OWNER_HEX.match(name):
             yield from self.of_patient(bytes.fromhex(name), "Patient")
@@ -186,7 +194,7 @@ class Documents:
 
     def names(self, slot: int) -> Iterable[tuple[str, bool]]:
         """How others refer to this document: (key, whether only within its own circle)."""
-        document = self._documents[slot]
+        document = self.by_slot[slot]
         yield f"{document.type}/{document.id or document.record.hex()}", False
         if document.type == "Patient" and self.group(slot).personal:
             yield f"Patient/{document.record[:OWNER_BYTES].hex()}", False
@@ -199,7 +207,7 @@ class Documents:
         group, other = self.group(slot), self.group(target)
         if other.owner not in {group.owner, group.author}:
             return False
-        return self._same_words(slot, target, self._documents[target].type if typed else "")
+        return self._same_words(slot, target, self.by_slot[target].type if typed else "")
 
     def _same_words(self, slot: int, target: int, resource_type: str) -> bool:
         group, other = self.group(slot), self.group(target)
@@ -207,7 +215,7 @@ class Documents:
             return False
         if not resource_type:
             return True
-        return self._documents[target].type == resource_type and group.author == other.author
+        return self.by_slot[target].type == resource_type and group.author == other.author
 
 
 def _own(owner: bytes, own_id: str) -> bytes:

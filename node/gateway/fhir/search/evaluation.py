@@ -59,7 +59,7 @@ class Evaluation:
         self._aims: dict[int, tuple[set[int], set[bytes]]] = {}
 
     def sees(self, slot: int) -> bool:
-        document = self._documents[slot]
+        document = self._documents.by_slot[slot]
         allowed = self._groups.get(document.group)
         if allowed is None:
             allowed = self._visible.group(*self._documents.groups[document.group])
@@ -219,13 +219,23 @@ class Evaluation:
                     for slot in self.referrers(target, resource_type, parameter)
                 }, set()
             case Has(type=source, parameter=parameter, criterion=inner):
-                return {
-                    target
-                    for slot in self.select(source, (inner,))
-                    for target in self.targets(slot, parameter)
-                }, set()
+                return self._referred(resource_type, source, parameter, inner), set()
             case Filter():
                 return self._narrow_filter(resource_type, criterion)
+
+    def _referred(
+        self, resource_type: str, source: str, parameter: Parameter, inner: Criterion
+    ) -> set[int]:
+        """What is referred to by something that fits `inner`, from whichever side is shorter."""
+        fitting = self.select(source, (inner,))
+        wanted = self._documents.of_type(resource_type)
+        if len(fitting) < len(wanted):
+            return {each for slot in fitting for each in self.targets(slot, parameter)}
+        return {
+            target
+            for target in wanted
+            if not fitting.isdisjoint(self.referrers(target, source, parameter))
+        }
 
     def _narrow_filter(self, resource_type: str, wanted: Filter) -> tuple[set[int], set[int]]:
         postings = self._documents.postings

@@ -85,7 +85,7 @@ class Index:
         slots = evaluation.select(query.type, query.criteria)
         if position is not None:
             bound = position.bound_ms
-            slots = {each for each in slots if self._documents[each].updated_ms <= bound}
+            slots = {each for each in slots if self._documents.by_slot[each].updated_ms <= bound}
         if query.summary == "count":
             return Found((), len(slots))
         ordered = ordered_by(self._documents, slots, query.sort, evaluation.entry)
@@ -95,7 +95,9 @@ class Index:
         end, following = start + len(page), None
         if page and end < len(ordered):
             if position is None:
-                bound = max(self._documents[each].updated_ms for each in slots)
+                bound = self._documents[
+                    min(slots, key=self._documents.order.__getitem__)
+                ].updated_ms
             else:
                 bound = position.bound_ms
             following = Position(bound, end, self._documents[page[-1]].record)

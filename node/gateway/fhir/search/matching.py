@@ -4,7 +4,7 @@ References need to know other records, and `_id` and `_lastUpdated` are not of t
 are judged where the index is (`evaluation`).
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 
 from node.gateway.fhir.search.criteria import (
@@ -25,7 +25,7 @@ def fits(entry: Entry, wanted: Filter) -> bool:  # noqa: PLR0911
     name = wanted.parameter.name
     match wanted.parameter.kind:
         case "token" if wanted.modifier == "text":
-            return _any_text(entry.texts.get(name, ()), wanted)
+            return any(map(text_rule(wanted), entry.texts.get(name, ())))
         case "token":
             found = _any_token(entry.tokens.get(name, ()), wanted.operands)
             return found != (wanted.modifier == "not")
@@ -33,7 +33,10 @@ def fits(entry: Entry, wanted: Filter) -> bool:  # noqa: PLR0911
             assert wanted.modifier == "identifier"
             return _any_token(entry.identifiers.get(name, ()), wanted.operands)
         case "string":
-            return any(_string_fits(each, wanted) for each in entry.strings.get(name, ()))
+            strings = entry.strings.get(name, ())
+            if wanted.modifier == "exact":
+                return any(each.written in strings for each in _texts(wanted))
+            return any(map(text_rule(wanted), map(fold, strings)))
         case "uri":
             return any(_uri_fits(each, wanted) for each in entry.strings.get(name, ()))
         case "date":
@@ -61,33 +64,24 @@ def _any_token(tokens: tuple[Token, ...], operands: tuple[Operand, ...]) -> bool
     )
 
 
-def _any_text(texts: Iterable[str], wanted: Filter) -> bool:
-    """`:text`: somewhere in the text that belongs to the token (FHIR R4 §3.1.1.4.10)."""
-    return any(text_fits(each, wanted) for each in texts)
-
-
-def text_fits(folded: str, wanted: Filter) -> bool:
-    """Whether a folded text fits, so far as folded text can tell (all but `:exact`)."""
-    operands = (each for each in wanted.operands if isinstance(each, TextOperand))
+def text_rule(wanted: Filter) -> Callable[[str], bool]:
+    """Tells of a folded text whether it fits, so far as folded text can tell (`:exact` looks at
+    more). For `:text` the text may stand anywhere in what belongs to the token (§3.1.1.4.10)."""
+    needles = tuple(each.folded for each in _texts(wanted))
     if wanted.modifier in {"text", "contains"}:
-        return any(each.folded in folded for each in operands)
+        return lambda folded: any(each in folded for each in needles)
     if wanted.modifier == "exact":
-        return any(each.folded == folded for each in operands)
-    return any(folded.startswith(each.folded) for each in operands)
+        return lambda folded: folded in needles
+    return lambda folded: folded.startswith(needles)
 
 
-def _string_fits(text: str, wanted: Filter) -> bool:
-    if wanted.modifier == "exact":
-        return any(
-            isinstance(each, TextOperand) and each.written == text for each in wanted.operands
-        )
-    return text_fits(fold(text), wanted)
+def _texts(wanted: Filter) -> Iterator[TextOperand]:
+    return (each for each in wanted.operands if isinstance(each, TextOperand))
 
 
 def _uri_fits(uri: str, wanted: Filter) -> bool:
     """Exactly, or for `:below` the same path or one that goes on after a slash (§3.1.1.4.13)."""
-    for each in wanted.operands:
-        assert isinstance(each, TextOperand)
+    for each in _texts(wanted):
         if uri == each.written:
             return True
         if wanted.modifier == "below" and uri.startswith(each.written.rstrip("/") + "/"):

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from node.gateway.fhir.search.criteria import SortKey
 from node.gateway.fhir.search.documents import Documents
@@ -10,6 +10,9 @@ from node.gateway.fhir.search.entry import Entry
 from node.gateway.fhir.search.parameters import ID, LAST_UPDATED, Parameter
 from node.gateway.fhir.search.references import reference_key
 from node.gateway.fhir.search.text import fold
+
+LOOKED_UP_MAX: Final = 1_000
+"""For so many matches a date is read from the entry; for more from the lists."""
 
 
 def ordered_by(
@@ -23,20 +26,35 @@ def ordered_by(
 
     Of several values the least counts, in a descending order the greatest.
     """
-    ordered = sorted(slots, key=lambda slot: (-documents[slot].updated_ms, documents[slot].record))
+    ordered = sorted(slots, key=documents.order.__getitem__)
     for parameter, descending in reversed(sort):
-        keys: dict[int, Any] = {}
-        for slot in ordered:
-            if parameter is ID:
-                keys[slot] = documents[slot].id or documents[slot].record.hex()
-            elif parameter is LAST_UPDATED:
-                keys[slot] = documents[slot].updated_ms
-            elif values := _values(entry_of(slot), parameter, end=int(descending)):
-                keys[slot] = max(values) if descending else min(values)
+        keys = _keys(documents, ordered, parameter, descending, entry_of)
         there = [slot for slot in ordered if slot in keys]
         there.sort(key=keys.__getitem__, reverse=descending)
         ordered = there + [slot for slot in ordered if slot not in keys]
     return ordered
+
+
+def _keys(
+    documents: Documents,
+    slots: list[int],
+    parameter: Parameter,
+    descending: bool,  # noqa: FBT001
+    entry_of: Callable[[int], Entry],
+) -> dict[int, Any]:
+    """What each of `slots`, all of one type, is sorted by, if it has it."""
+    if parameter is ID:
+        return {slot: documents[slot].id or documents[slot].record.hex() for slot in slots}
+    if parameter is LAST_UPDATED:
+        return {slot: documents[slot].updated_ms for slot in slots}
+    postings = documents.postings
+    if parameter.kind == "date" and postings is not None and len(slots) > LOOKED_UP_MAX:
+        return postings.ends(documents[slots[0]].type, parameter.name, int(descending))
+    choose, keys = (max if descending else min), dict[int, Any]()
+    for slot in slots:
+        if values := _values(entry_of(slot), parameter, end=int(descending)):
+            keys[slot] = choose(values)
+    return keys
 
 
 def _values(entry: Entry, parameter: Parameter, end: int) -> list[Any]:

@@ -25,7 +25,7 @@ _MAC_BYTES: Final = 32
 _DIGEST_BYTES: Final = 16
 _DOMAIN: Final = b"medlock fhir page"
 
-_Unsigned = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
+_Unsigned = Annotated[int, Meta(ge=0, lt=1 << 62)]
 
 
 class _Page(Record, frozen=True):

@@ -12,7 +12,7 @@ from typing import Final, Generic, TypeVar
 
 from node.gateway.fhir.search.criteria import DateOperand, Filter, TextOperand, TokenOperand
 from node.gateway.fhir.search.entry import Entry, Token
-from node.gateway.fhir.search.matching import text_fits
+from node.gateway.fhir.search.matching import text_rule
 from node.gateway.fhir.search.parameters import parameters_of
 from node.gateway.fhir.search.ranges import DateRange, Prefix, date_holds
 from node.gateway.fhir.search.references import reference_key
@@ -140,42 +140,56 @@ class Intervals:
             index += 1
 
     def find(self, prefix: Prefix, wanted: DateRange) -> set[int]:
-        first, last = self._window(prefix, wanted)
-        if prefix in {"lt", "sa"}:
-            found = set(self._slots[first:last])
-        elif prefix == "gt":
-            found = {
-                slot
-                for high, slot in zip(self._highs, self._slots, strict=True)
-                if high > wanted.high
-            }
-        else:
-            rows = zip(
-                self._lows[first:last],
-                self._highs[first:last],
-                self._slots[first:last],
-                strict=True,
-            )
-            found = {slot for low, high, slot in rows if date_holds(prefix, wanted, low, high)}
+        found = self._sorted(prefix, wanted)
         found.update(
             slot for low, high, slot in self._tail if date_holds(prefix, wanted, low, high)
         )
         return found
 
-    def _window(self, prefix: Prefix, wanted: DateRange) -> tuple[int, int]:
-        """Between which rows everything lies that can fit."""
-        end = len(self._lows)
+    def _sorted(self, prefix: Prefix, wanted: DateRange) -> set[int]:  # noqa: PLR0911
+        """What `ranges.date_holds` says of each row, without asking it a hundred thousand times."""
+        begin, end = bisect_left(self._lows, wanted.low), bisect_left(self._lows, wanted.high)
         match prefix:
-            case "eq":
-                return bisect_left(self._lows, wanted.low), bisect_left(self._lows, wanted.high)
-            case "lt" | "eb":
-                return 0, bisect_left(self._lows, wanted.low)
-            case "le" | "ap":
-                return 0, bisect_left(self._lows, wanted.high)
+            case "lt":
+                return set(self._slots[:begin])
+            case "le":
+                return set(self._slots[:begin]) | self._sorted("eq", wanted)
             case "sa":
-                return bisect_left(self._lows, wanted.high), end
-            case "ne" | "gt" | "ge":
-                return 0, end
+                return set(self._slots[end:])
+            case "gt":
+                return self._above(wanted.high, 0, len(self._lows))
+            case "ge":
+                return self._sorted("gt", wanted) | self._sorted("eq", wanted)
+            case "eq":
+                return self._up_to(wanted.high, begin, end)
+            case "eb":
+                return self._up_to(wanted.low, 0, begin)
+            case "ap":
+                return self._above(wanted.low, 0, end)
+            case "ne":
+                rows = zip(self._lows, self._highs, self._slots, strict=True)
+                return {slot for low, high, slot in rows if date_holds(prefix, wanted, low, high)}
+
+    def _above(self, bound: int, first: int, last: int) -> set[int]:
+        rows = zip(self._highs[first:last], self._slots[first:last], strict=True)
+        return {slot for high, slot in rows if high > bound}
+
+    def _up_to(self, bound: int, first: int, last: int) -> set[int]:
+        rows = zip(self._highs[first:last], self._slots[first:last], strict=True)
+        return {slot for high, slot in rows if high <= bound}
+
+    def ends(self, end: int) -> dict[int, int]:
+        """Of each slot the least low (`end` 0) or the greatest high (1)."""
+        if end == 0:
+            found = dict(zip(reversed(self._slots), reversed(self._lows), strict=True))
+            for low, _, slot in self._tail:
+                found[slot] = min(low, found.get(slot, low))
+            return found
+        found = {}
+        rows = [*zip(self._highs, self._slots, strict=True)]
+        for high, slot in rows + [(high, slot) for _, high, slot in self._tail]:
+            found[slot] = max(high, found.get(slot, high))
+        return found
 
     def _sort_in(self) -> None:
         rows = sorted([*zip(self._lows, self._highs, self._slots, strict=True), *self._tail])
@@ -239,6 +253,10 @@ class Postings:
         """The slots that refer to exactly `key` (`references.reference_key`)."""
         return self._find(resource_type, name).references.get(key)
 
+    def ends(self, resource_type: str, name: str, end: int) -> dict[int, int]:
+        """What dates are sorted by (`Intervals.ends`)."""
+        return self._find(resource_type, name).dates.ends(end)
+
     def find(self, resource_type: str, wanted: Filter) -> tuple[set[int], bool]:
         """The slots that have a value of `wanted`, and whether all of these surely fit; ":not" is
         left to the caller."""
@@ -271,4 +289,4 @@ class Postings:
 
 
 def _by_text(lists: SlotLists[str], wanted: Filter) -> set[int]:
-    return {slot for text in lists if text_fits(text, wanted) for slot in lists.get(text)}
+    return {slot for text in filter(text_rule(wanted), lists) for slot in lists.get(text)}

@@ -51,7 +51,7 @@ def parse_date(text: str) -> DateRange | None:
     A blank in place of the sign of a zone is a plus that a form's encoding ate.
     """
     match = _DATE.match(text)
-    if match is None:
+    if match is None or "00" in match.group(2, 3):
         return None
     year, month, day = (int(each) if each else 0 for each in match.group(1, 2, 3))
     try:
