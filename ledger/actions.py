@@ -174,19 +174,8 @@ ACTION: Final = Codec[Action](Action, name="action", bytes_max=ACTION_BYTES_MAX)
 _KINDS: Final = tuple(
     (msgpack.encode(kind.__struct_config__.tag), kind) for kind in get_args(Action)
 )
-_KIND_OF_TAG: Final = dict(_KINDS)
-_SHORT_TEXT: Final = 0xA0
-"""MessagePack's fixstr: the first byte of a text of up to 31 bytes is this plus its length."""
 _TAG_OFFSET: Final = 2
 """An encoding opens with the format version and the array's header; then comes the tag."""
-
-
-def kind_of(raw: bytes) -> type[Action] | None:
-    """The kind of the encoded action `raw`, by its tag alone; None where it is none."""
-    if len(raw) <= _TAG_OFFSET:
-        return None
-    end = _TAG_OFFSET + 1 + raw[_TAG_OFFSET] - _SHORT_TEXT
-    return _KIND_OF_TAG.get(raw[_TAG_OFFSET:end])
 
 
 def decode_action(raw: bytes, field: str) -> Action:

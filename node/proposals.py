@@ -184,18 +184,14 @@ class Proposals:
         return entries
 
     async def _hold_attachments(self, entries: Sequence[Entry]) -> None:
-        if self._missing(entries):
-            await self._workers.run(lambda: self._put_back(entries))
-        if missing := self._missing(entries):
-            await self._fetch_attachments(missing)
-
-    def _missing(self, entries: Sequence[Entry]) -> list[bytes]:
-        return [
+        missing = [
             each
             for entry in entries
             for each in entry.attachments
             if not self._attachments.has(each)
         ]
+        if missing:
+            await self._fetch_attachments(missing)
 
     def _put_back(self, entries: Sequence[Entry]) -> None:
         """Where a rejected transaction named the same attachments, they were dropped with it; who

@@ -240,7 +240,8 @@ class Writing:
                 lambda: builder.open_category(place.owner, found.recipients, found.category)
             )
             await self._office.commit(builder)
-            await self._office.backend.in_thread(lambda: self._vault.keep_keys(key))
+            keep = self._vault.keep_keys if place.category is None else self._vault.keep_found
+            await self._office.backend.in_thread(lambda: keep(key))
             return key.name
 
     def _look(self, place: Place) -> "CategoryName | _ToOpen":

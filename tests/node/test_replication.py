@@ -187,3 +187,17 @@ async def test_a_node_catches_up_where_every_block_fills_a_range(
         four.start("wholesaler")
         await four.height(height)
         assert len(four.tips()) == 1
+
+
+async def test_what_is_erased_or_buried_is_fetched_no_more(tmp_path: Path) -> None:
+    """A node that catches up learns what a block names first, and then that it is erased."""
+    async with cluster(tmp_path) as four:
+        digests = [sha256(each).digest() for each in (b"erased here", b"buried on the chain")]
+        for raw, digest in zip((b"erased here", b"buried on the chain"), digests, strict=True):
+            store(four, "hospital-a").put(digest, raw)
+        node = four.nodes["wholesaler"].node
+        node.parts.attachments.erase(digests[:1])
+        node.replication._buried = lambda digest: digest == digests[1]
+        node.replication.want(digests)
+        await four.until(lambda: node.replication.missing == 0)
+        assert not any(map(node.parts.attachments.has, digests))

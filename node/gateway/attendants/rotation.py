@@ -212,9 +212,14 @@ class Rotations:
         except Rejected as refusal:
             _LOG.info("a rotation of keys was refused: %s", refusal.code)
             return False
-        await self._office.backend.in_thread(lambda: self._vault.keep_keys(*fresh))
+        await self._office.backend.in_thread(lambda: self._keep(fresh))
         _LOG.info("rotated %d keys at height %d", len(fresh), committed.height)
         return True
+
+    def _keep(self, fresh: Sequence[CategoryKey]) -> None:
+        """Which category is the general one, a rotation says nothing of."""
+        for key in fresh:
+            self._vault.keep_found(key)
 
     async def _find(self, name: CategoryName) -> CategoryKey | None:
         try:

@@ -61,7 +61,9 @@ class Desk:
 
 async def soon(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(SOON_S):
-        while not condition():
+        while True:
+            if condition():
+                return
             await asyncio.sleep(0.002)
 
 
@@ -120,7 +122,7 @@ def epochs(world: World, reader: bytes | None = None) -> list[int]:
 
 
 def opens(world: World, wallet: Wallet, name: CategoryName) -> CategoryKey:
-    """The key of an epoch from its seals, as somebody to whom it is sealed; `NotForUs` for others."""
+    """The key of an epoch from its seals, as somebody to whom it is sealed; else `NotForUs`."""
     entry = patient_queries.epoch(
         world.solo.store.state, name.owner, name.category, name.author, name.epoch
     )

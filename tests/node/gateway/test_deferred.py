@@ -9,6 +9,7 @@ import pytest
 from client.builder import AccessClaim
 from ledger import patient_queries
 from ledger.consent_actions import AccessLog
+from ledger.consent_entries import LocalLogEntry
 from node.gateway.attendants import deferred as module
 from node.gateway.attendants.deferred import DeferredAccesses, Refused
 from node.gateway.local_log import LOG_FILE, LocalLogBroken
@@ -97,7 +98,7 @@ async def test_an_attempt_that_came_through_after_all_is_not_taken_for_tampering
     look = deferred._pending
     moved = False
 
-    async def late(entry):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
+    async def late(entry: LocalLogEntry) -> tuple[AccessLog, ...]:
         """What is about to be sent is committed by an earlier attempt in between."""
         nonlocal moved
         waiting = await look(entry)

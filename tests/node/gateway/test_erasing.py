@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from client.wallet import recipient
-from ledger import patient_queries
-from ledger.actions import RecordAmend
+from ledger import patient_queries, queries
 from ledger.care_actions import ErasureApprove, ErasureRequest
 from ledger.consent_actions import AccessRequest
 from ledger.ids import new_case_id
 from node.backend import Busy
 from node.gateway.attendants import erasure as module
+from node.gateway.attendants.follow import Follower
 from node.gateway.gateway import ErasingOnly
 from node.gateway.vault_entries import IndexEntry
 from storage.errors import AttachmentErased
@@ -20,6 +20,10 @@ from tests.node.gateway.attending import Desk, log, soon
 from tests.node.gateway.gateway_world import World
 
 TEXT = b'{"resourceType":"Condition"}'
+
+
+class Crashed(Exception):  # noqa: N818 - what ends a process is no error of the test's
+    """The end of a process, somewhere in the middle."""
 
 
 @pytest.fixture
@@ -53,8 +57,6 @@ def ciphertexts(world: World, *records: bytes) -> dict[bytes, bytes]:
     """What the attachments hold of these, by hash."""
     found = {}
     for record in records:
-        from ledger import queries  # noqa: PLC0415
-
         for version in queries.record_versions(world.solo.store.state, record, 10):
             assert version.content is not None
             digest = version.content.ciphertext
@@ -79,7 +81,6 @@ async def test_a_patient_is_gone_from_disk_and_vault_and_that_is_attested(desk: 
     builder = world.a.office.builder()
     builder.amend(record, 2, b"amended", world.general)
     assert (await world.finish(builder)).ok
-    assert RecordAmend
     builder = world.builder(world.b.office.wallet)
     note = builder.note("why", world.anna.principal, (recipient(world.anna),))
     asked = builder.new_case(world.anna.principal)
@@ -156,11 +157,8 @@ async def test_a_crash_at_any_line_is_made_good_at_the_next_start(desk: Desk, li
     (raw,) = ciphertexts(world, record).values()
     erasure = await ask(world)
 
-    class Crash(Exception):
-        pass
-
     def crash(*_: object) -> None:
-        raise Crash
+        raise Crashed
 
     if line == "erase":
         whole = world.solo.attachments.erase
@@ -171,10 +169,7 @@ async def test_a_crash_at_any_line_is_made_good_at_the_next_start(desk: Desk, li
         desk.erasures._office.commit = crash  # type: ignore[union-attr,method-assign,assignment]
     await approve(world, erasure)
     with pytest.raises(BaseExceptionGroup):
-        async with asyncio.timeout(5):
-            from node.gateway.attendants.follow import Follower  # noqa: PLC0415
-
-            await Follower(world.solo, world.a.vault, [desk.erasures]).run()
+        await Follower(world.solo, world.a.vault, [desk.erasures]).run()
     if line == "erase":
         world.solo.attachments.erase = whole  # type: ignore[method-assign]
     if line == "commit":

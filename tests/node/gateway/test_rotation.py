@@ -1,13 +1,13 @@
 """Who has lost the right to a key never gets the next one; who has kept it does."""
 
 import asyncio
-from pathlib import Path
 
 import pytest
 
 from client.category import CategoryName
 from client.errors import NotForUs
 from client.wallet import recipient
+from ledger import patient_queries, queries
 from ledger.care_actions import EmergencyClose, EmergencyOpen, EmergencyReview
 from ledger.consent_actions import ConsentRevoke
 from node.backend import Busy
@@ -26,8 +26,6 @@ def desk(world: World) -> Desk:
 def epoch(desk: Desk) -> int:
     assert desk.world.general is not None
     name = desk.world.general.name
-    from ledger import queries  # noqa: PLC0415
-
     entry = queries.category(desk.world.solo.store.state, name.owner, name.category, name.author)
     assert entry is not None
     return entry.epoch
@@ -96,8 +94,6 @@ async def test_only_our_own_keys_of_the_categories_concerned_are_rotated(desk: D
         await soon(lambda: epoch(desk) == 1)
         await desk.settled()
     state = world.solo.store.state
-    from ledger import queries  # noqa: PLC0415
-
     for key in (spared, theirs):
         entry = queries.category(state, key.name.owner, key.name.category, key.name.author)
         assert entry is not None
@@ -123,13 +119,18 @@ async def test_a_standing_right_gets_the_next_epoch_until_it_ends(desk: Desk) ->
         assert await world.b.keyring.find(at(desk, 3)) is None
 
 
-async def test_a_denial_ends_a_standing_right_though_its_consent_stands(desk: Desk) -> None:
+@pytest.mark.parametrize("is_closer", [False, True])
+async def test_a_denial_ends_a_standing_right_though_its_consent_stands(
+    desk: Desk, is_closer: bool
+) -> None:
+    """One that is more specific, and one that merely contradicts."""
     world = desk.world
     await world.register(TEXT)
     assert world.general is not None
     await world.grant(standing=(world.general,))
+    categories = (world.general.name.category,) if is_closer else ()
     async with desk.following():
-        await world.grant(effect="deny", categories=(world.general.name.category,))
+        await world.grant(effect="deny", categories=categories)
         await soon(lambda: epoch(desk) == 1)
     assert await world.b.keyring.find(at(desk, 1)) is None
 
@@ -153,6 +154,22 @@ async def test_a_consent_that_ends_by_its_time_rotates_with_the_next_block(
         await desk.settled()
     assert epoch(desk) == 1
     assert await world.b.keyring.find(at(desk, 1)) is None
+
+
+async def test_a_standing_right_that_was_carried_on_ends_with_its_consent(desk: Desk) -> None:
+    """Of that epoch the chain shows no release: the key was sealed to its holder at once."""
+    world = desk.world
+    await world.register(TEXT)
+    assert world.general is not None
+    await world.grant(until_ms=world.clock.now_ms + DAY_MS, standing=(world.general,))
+    await world.revoke(await world.grant())
+    await desk.writing.put(world.anna.principal, TEXT)
+    assert await world.b.keyring.find(at(desk, 1)) is not None
+    world.clock.now_s += DAY_MS / 1_000
+    for _ in range(2):
+        await desk.writing.put(world.anna.principal, TEXT)
+        assert epoch(desk) == 2
+    assert await world.b.keyring.find(at(desk, 2)) is None
 
 
 async def test_after_a_restart_the_ends_of_consents_are_known_again(desk: Desk) -> None:
@@ -179,8 +196,6 @@ async def test_an_emergency_rotates_the_summary_when_it_is_closed_or_reviewed(
     await world.put(b"allergic", summary)
 
     def number() -> int:
-        from ledger import queries  # noqa: PLC0415
-
         name = summary.name
         entry = queries.category(world.solo.store.state, name.owner, name.category, name.author)
         assert entry is not None
@@ -225,10 +240,9 @@ async def test_a_record_is_never_written_under_a_key_whose_holder_lost_his_right
     """No rule of the ledger asks for it: the consent just ended."""
     world = desk.world
     (record,) = await world.register(TEXT)
-    consent = await world.grant(until_ms=world.clock.now_ms + DAY_MS)
+    await world.grant(until_ms=world.clock.now_ms + DAY_MS)
     async with desk.following(desk.releases):
         await open_to_b(desk, record)
-    assert consent
     world.clock.now_s += DAY_MS / 1_000
     written = await desk.writing.put(world.anna.principal, TEXT)
     assert world.name(written.outcome).epoch == 1
@@ -278,17 +292,14 @@ async def test_without_a_quorum_a_rotation_waits_and_keeps_its_place(
         await soon(lambda: epoch(desk) == 1)
 
 
-async def test_a_lost_key_is_replaced_by_the_next_epoch(desk: Desk, tmp_path: Path) -> None:
+async def test_a_lost_key_is_replaced_by_the_next_epoch(desk: Desk) -> None:
     world = desk.world
     await world.register(TEXT, keep=False)
     assert world.general is not None
     seals = world.solo.attachments
-    from ledger import patient_queries  # noqa: PLC0415
-
     name = world.general.name
     entry = patient_queries.epoch(world.solo.store.state, name.owner, name.category, name.author, 0)
     assert entry is not None
-    assert tmp_path.exists()
     seals.erase([entry.seals])
     written = await desk.writing.put(world.anna.principal, TEXT)
     assert world.name(written.outcome).epoch == 1
