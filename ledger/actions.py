@@ -187,6 +187,11 @@ def decode_action(raw: bytes, field: str) -> Action:
         raise InvalidMessage(error.code, _pointer(raw, path, field), error.cause) from None
 
 
+def kind_of(raw: bytes) -> type[Record] | None:
+    """Which of `Action`'s kinds an encoded action is, undecoded; None where it is none of them."""
+    return next((kind for tag, kind in _KINDS if raw.startswith(tag, _TAG_OFFSET)), None)
+
+
 def _pointer(raw: bytes, path: str, field: str) -> str:
     """Names the fields of `path` ("[2][0]"), whose meaning depends on the kind of action."""
     kind = kind_of(raw)

@@ -209,7 +209,7 @@ class Catalogue:
     # What comes in and goes.
 
     def pass_over(self, record: bytes, version: int) -> None:
-        """That version is no resource: nothing is found by it, and nobody opens it in vain again."""
+        """That version is no resource: nothing is found by it, and nobody opens it in vain."""
         with self._lock:
             if len(self._passed_over) >= PASSED_OVER_MAX:
                 self._passed_over.clear()

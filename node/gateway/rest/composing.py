@@ -23,6 +23,7 @@ from ledger.state import DecodedState
 from node.backend import Busy
 from node.gateway.catalogue import Learnt
 from node.gateway.fhir.bundles import Entry
+from node.gateway.fhir.careplans import without_ledger_extensions
 from node.gateway.fhir.identity import record_id, to_pseudonym, to_record
 from node.gateway.fhir.names import CATEGORY
 from node.gateway.fhir.outcome import Issue, problem, refuse
@@ -92,7 +93,7 @@ class Composer:
     def __init__(self, exchange: Exchange, entries: Sequence[Entry]) -> None:
         self._exchange = exchange
         self._gateway = exchange.gateway
-        self._entries = entries
+        self._entries = tuple(map(_without_ours, entries))
         self._newcomers = _Newcomers()
 
     async def carry_out(self) -> list[Done]:
@@ -380,6 +381,15 @@ class Composer:
                 )
             )
         return learnt
+
+
+def _without_ours(entry: Entry) -> Entry:
+    """What the ledger says of a care plan is no part of what is sealed, even if a client sends back
+    what it read."""
+    resource = entry.resource
+    if resource is None or resource.get("resourceType") not in {"CarePlan", "Goal"}:
+        return entry
+    return replace(entry, resource=without_ledger_extensions(resource))
 
 
 def _add(draft: Draft, change: _Change) -> None:

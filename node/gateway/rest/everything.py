@@ -26,7 +26,7 @@ from node.gateway.rest.finding import TRIES_MAX, learn, read_page
 from node.gateway.rest.limits import EVERYTHING_RECORDS_MAX
 from node.gateway.rest.reads import known_type, unknown_parameter
 from node.gateway.rest.refusals import unknown
-from node.gateway.rest.resources import resource_of
+from node.gateway.rest.resources import presented
 from node.gateway.rest.searches import PAGE_KEY, reader_of, searched
 
 _PARAMETERS: Final = frozenset({"_since", "_type", "_count", PAGE})
@@ -187,7 +187,8 @@ def _bundle(exchange: Exchange, page: _Everything, links: list[Value]) -> Resour
         "link": links,
     }
     entries: list[Value] = [
-        searched(exchange, resource_of(page.opened[each]), "match") for each in page.records
+        searched(exchange, presented(exchange.gateway, page.opened[each]), "match")
+        for each in page.records
     ]
     return {**bundle, "entry": entries} if entries else bundle
 

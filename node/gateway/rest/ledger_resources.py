@@ -8,7 +8,7 @@ Searches make a small index for the request and answer by the same rules as all 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Final, Literal
+from typing import Final
 
 from ledger import queries
 from ledger.consent_actions import AccessRequest
@@ -45,7 +45,6 @@ from node.gateway.fhir.identity import (
     to_provenance,
     to_record,
 )
-from node.gateway.fhir.names import Member, Party, Principal
 from node.gateway.fhir.outcome import FhirProblem, problem
 from node.gateway.fhir.planning import Step
 from node.gateway.fhir.provenance import of_version
@@ -61,19 +60,12 @@ from node.gateway.refusals import Denied, Erased, ReadRefused
 from node.gateway.rest.exchange import Exchange, Resource
 from node.gateway.rest.finding import Page, complete, open_known, scope_of
 from node.gateway.rest.limits import LEDGER_SCAN_MAX
+from node.gateway.rest.parties import Parties
 from node.gateway.rest.refusals import unknown
 from node.gateway.rest.resources import resource_of
 
 LEDGER_TYPES: Final = frozenset({"AuditEvent", "Consent", "Provenance"})
 _NOBODY: Final = bytes(16)
-_Kind = Literal["clinician", "patient", "proxy", "device", "service", "other"]
-_KINDS: Final[dict[str, _Kind]] = {
-    "clinician": "clinician",
-    "patient": "patient",
-    "proxy": "proxy",
-    "device": "device",
-    "service": "service",
-}
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -109,7 +101,8 @@ class _Clerk:
         self._state = state
         self._view = view
         self._at_ms = exchange.gateway.office.next_block_ms()
-        self._parties: dict[bytes, Party] = {}
+        parties = Parties(state)
+        self.party, self.member = parties.party, parties.member
 
     def consent(self, consent: bytes, entry: ConsentEntry) -> Resource:
         grantee, granted_by = self.party(grantee_of(consent)), self.party(entry.granted_by)
@@ -137,22 +130,6 @@ class _Clerk:
         party = self.party(author) if author is not None else self.member(entry.organization or "")
         signer = self.party(entry.signer)
         return of_version(record, entry, resource_type, party, signer, receipt)
-
-    def party(self, named: bytes) -> Party:
-        """Who has the id `named`: a principal, or an organisation by its owner id."""
-        if named not in self._parties:
-            member = queries.organization_of_owner(self._state, named)
-            if member is not None:
-                self._parties[named] = self.member(member)
-            else:
-                found = queries.principal(self._state, named)
-                kind = "other" if found is None else _KINDS.get(found.kind, "other")
-                self._parties[named] = Principal(named, kind)
-        return self._parties[named]
-
-    def member(self, member: str) -> Member:
-        found = queries.organization(self._state, member)
-        return Member(member, "" if found is None else found.name)
 
     def _type_of(self, record: bytes) -> str | None:
         return None if self._view is None else self._view.type_seen(record)

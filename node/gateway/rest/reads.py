@@ -36,7 +36,7 @@ from node.gateway.rest.ledger_resources import LEDGER_TYPES
 from node.gateway.rest.limits import HISTORY_VERSIONS_MAX
 from node.gateway.rest.negotiation import if_none_match
 from node.gateway.rest.refusals import unknown
-from node.gateway.rest.resources import resource_of, url_of
+from node.gateway.rest.resources import presented, url_of
 
 _HISTORY: Final = "_history"
 _METHODS: Final = {1: "POST"}
@@ -176,7 +176,7 @@ async def patient_record(exchange: Exchange, owner: bytes) -> bytes:
 
 async def opened_resource(exchange: Exchange, resource_type: str, opened: Opened) -> Resource:
     """The resource in `opened`; `FhirProblem` (404) where it is of another type than asked for."""
-    resource = await exchange.in_thread(lambda: resource_of(opened))
+    resource = await exchange.in_thread(lambda: presented(exchange.gateway, opened))
     if resource["resourceType"] != resource_type:
         raise unknown()
     return resource

@@ -56,7 +56,7 @@ def respond(error: Exception) -> web.Response:
     )
 
 
-def of(error: Exception) -> FhirProblem:
+def of(error: Exception) -> FhirProblem:  # noqa: PLR0911 - one visible match
     """The refusal that `error` means to a FHIR client; every one has an expression."""
     match error:
         case FhirProblem():

@@ -19,7 +19,7 @@ from node.gateway.rest.exchange import Exchange, Resource, answer
 from node.gateway.rest.finding import Page, check_scopes, find
 from node.gateway.rest.ledger_resources import LEDGER_TYPES
 from node.gateway.rest.reads import check_interaction, known_type
-from node.gateway.rest.resources import resource_of, url_of
+from node.gateway.rest.resources import presented, url_of
 
 PAGE_KEY: Final = b"pages"
 
@@ -83,7 +83,7 @@ def _matches(
     mode: str,
 ) -> Iterable[Value]:
     for record in records:
-        resource = resource_of(opened[record])
+        resource = presented(exchange.gateway, opened[record])
         yield searched(exchange, cut(resource, query.summary, query.elements), mode)
 
 
