@@ -13,7 +13,7 @@ from node.api.bodies import read_document
 from node.api.calls import JSON, Call
 from node.api.documents import CutLinks
 from node.api.fhir_scopes import FHIR_SCOPES
-from node.api.problems import Problem
+from node.api.problems import Problem, not_found
 
 
 async def status(call: Call) -> web.Response:
@@ -89,6 +89,13 @@ async def smart_configuration(call: Call) -> web.Response:
         "capabilities": ["client-confidential-asymmetric", "permission-v1", "permission-v2"],
     }
     return web.Response(body=msgspec.json.encode(document), content_type=JSON)
+
+
+async def reindex(call: Call) -> web.Response:
+    """Makes the gateway's catalogue anew from the chain."""
+    if call.api.gateway is None:
+        raise not_found("gateway", "path")
+    return call.reply({"records": await call.api.gateway.catalogue.rebuild()})
 
 
 async def cut_links(call: Call) -> web.Response:

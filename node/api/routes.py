@@ -417,6 +417,16 @@ _NODE_ROUTES: Final = (
         _answers(_OBJECT),
     ),
     Route(
+        "POST",
+        "/v1/gateway/reindex",
+        "reindexGateway",
+        "Make the gateway's index anew from the chain",
+        operations.reindex,
+        _OPERATE,
+        _answers(_OBJECT),
+        problems=(404, 503),
+    ),
+    Route(
         "GET",
         "/metrics",
         "getMetrics",

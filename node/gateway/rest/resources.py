@@ -45,7 +45,7 @@ def presented(gateway: Gateway, opened: Opened) -> Resource:
         return resource
     with gateway.office.backend.store.snapshot() as state:
         plans = patient_queries.care_plans_of(state, owner_of(opened.record), CARE_PLANS_MAX)
-        named = _reference(gateway, opened) if plans else None
+        named = reference_in(gateway, opened) if plans else None
         for plan, current in plans:
             for version in range(current.version, 0, -1):
                 entry = patient_queries.care_plan(state, plan, version)
@@ -56,7 +56,7 @@ def presented(gateway: Gateway, opened: Opened) -> Resource:
     return resource
 
 
-def _reference(gateway: Gateway, opened: Opened) -> bytes | None:
+def reference_in(gateway: Gateway, opened: Opened) -> bytes | None:
     """By which reference the chain names this version: only who can open it can tell."""
     content, key = opened.entry.content, gateway.keyring.kept(opened.name)
     if content is None or key is None:

@@ -50,6 +50,7 @@ ALLOWED = {
     "getConsensus": OPERATORS,
     "getPeers": OPERATORS,
     "whyStalled": OPERATORS,
+    "reindexGateway": OPERATORS,
     "getMetrics": OPERATORS,
     "cutLinks": OPERATORS,
     "healLinks": OPERATORS,

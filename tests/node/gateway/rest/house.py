@@ -18,6 +18,7 @@ from client.builder import Provision, TransactionBuilder
 from client.wallet import Wallet, load_wallet
 from client.wire import ASSERTION_TYPE, TOKEN_PATH
 from ledger import patient_queries
+from ledger.actions import Action
 from ledger.consent_actions import ConsentRevoke
 from ledger.consent_entries import AccessEntry
 from node.api.app import Runner, make_app
@@ -169,26 +170,43 @@ class World:
 
     async def grant(self, patient: Wallet, **provision: Any) -> bytes:
         """The patient permits hospital B something; the consent."""
-        builder = self._builder(patient)
+        builder = self.builder(patient)
         consent = builder.grant_consent(
             patient.principal, self.b.gateway.office.owner, Provision(**provision)
         )
-        await self._finish(builder)
+        await self.finish(builder)
         return consent
 
     async def revoke(self, patient: Wallet, consent: bytes) -> None:
-        builder = self._builder(patient)
+        builder = self.builder(patient)
         builder.add(ConsentRevoke(consent))
-        await self._finish(builder)
+        await self.finish(builder)
+
+    async def submit(self, sender: Wallet, *actions: Action) -> None:
+        builder = self.builder(sender)
+        for action in actions:
+            builder.add(action)
+        await self.finish(builder)
+
+    async def settled(self) -> None:
+        """Until the attendants of both houses are done with the tip."""
+        tip = self.solo.store.tip()
+        assert tip is not None
+        async with asyncio.timeout(20):
+            for house in (self.a, self.b):
+                while set(house.gateway.document()["attendants"].values()) != {tip.header.height}:
+                    await asyncio.sleep(0.005)
+                    tip = self.solo.store.tip()
+                    assert tip is not None
 
     def accesses(self, pseudonym: bytes) -> list[AccessEntry]:
         found = patient_queries.accesses_of(self.solo.store.state, pseudonym, 1_000)
         return [entry for _, entry in found]
 
-    def _builder(self, sender: Wallet) -> TransactionBuilder:
+    def builder(self, sender: Wallet) -> TransactionBuilder:
         return TransactionBuilder(self.hospitals.network, sender, self.hospitals.random)
 
-    async def _finish(self, builder: TransactionBuilder) -> None:
+    async def finish(self, builder: TransactionBuilder) -> None:
         built = builder.sign(self.clock.now_ms + HOUR_MS // 2)
         await self.solo.submit(built.raw, built.attachments)
         committed = await self.solo.committed(built.id, 0)
