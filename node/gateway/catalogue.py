@@ -16,6 +16,8 @@ from threading import Lock
 from typing import Final
 
 from chain.errors import InvalidMessage
+from client.bundle import ADMINISTRATIVE_TYPES
+from client.category import CategoryKey, CategoryName
 from client.errors import Tampered
 from client.fhir_json import Value, parse
 from ledger import queries
@@ -23,6 +25,7 @@ from ledger.decision import author_of
 from ledger.entries import RECORD, RecordEntry
 from ledger.ids import owner_of
 from ledger.keyspace import RECORD_PREFIX, record_key
+from ledger.scopes import is_erased, is_record_erased, scope_of
 from ledger.state import DecodedState, decoded
 from node.backend import Busy
 from node.gateway.contents import Contents, Sealed, name_of
@@ -161,6 +164,9 @@ class Catalogue:
         self._index = Index()
         self._passed_over: dict[bytes, int] = {}
         self._lock = Lock()
+        """Around the index, for as long as a search takes at most."""
+        self._changing = Lock()
+        """Around what changes index and vault, which nothing may come in between."""
         self._writing: set[bytes] = set()
         self._written = asyncio.Condition()
         self.conditional = asyncio.Lock()
@@ -218,20 +224,28 @@ class Catalogue:
     def learn(self, learnt: Sequence[Learnt]) -> None:
         """Takes in current versions, durable at return. Raises `Busy` where the vault is full,
         `OSError` where the disk is; what was found out is searched all the same until the end."""
-        by_owner: dict[bytes, list[IndexEntry]] = {}
-        times: dict[bytes, int] = {}
-        for each in learnt:
-            entry = IndexEntry(
-                each.record, each.version, each.category, each.author, extract_bytes(each.resource)
-            )
-            times[each.record] = each.updated_ms
-            by_owner.setdefault(owner_of(each.record), []).append(entry)
-        with self._lock:
-            for entries in by_owner.values():
-                for entry in entries:
-                    self._take(entry, times[entry.record])
-        for owner, entries in by_owner.items():
-            self._vault.keep_entries(owner, entries)
+        entries = [(_entry(each), each.updated_ms) for each in learnt]
+        with self._changing:
+            entries = self._unerased(entries)
+            with self._lock:
+                for entry, updated_ms in entries:
+                    self._take(entry, updated_ms)
+            by_owner: dict[bytes, list[IndexEntry]] = {}
+            for entry, _ in entries:
+                by_owner.setdefault(owner_of(entry.record), []).append(entry)
+            for owner, kept in by_owner.items():
+                self._vault.keep_entries(owner, kept)
+
+    def _unerased(self, entries: list[tuple[IndexEntry, int]]) -> list[tuple[IndexEntry, int]]:
+        """Without what has been erased since it was opened: nobody would erase it again."""
+        with self._backend.store.snapshot() as snapshot:
+            state = DecodedState(snapshot)
+            return [
+                each
+                for each in entries
+                if not is_erased(scope_of(state, owner_of(each[0].record)), each[0].category)
+                and not is_record_erased(state, each[0].record)
+            ]
 
     def _take(self, entry: IndexEntry, updated_ms: int) -> None:
         known = self._index.version(entry.record)
@@ -243,12 +257,13 @@ class Catalogue:
     ) -> None:
         """Erases what is known of a record, of a category, or of `owner` at all: from memory, and
         from the vault, whose old bytes are overwritten at return."""
-        with self._lock:
-            if record is not None:
-                self._index.remove(record)
-            else:
-                self._index.remove_owner(owner, category)
-        self._vault.forget(owner, category, record)
+        with self._changing:
+            with self._lock:
+                if record is not None:
+                    self._index.remove(record)
+                else:
+                    self._index.remove_owner(owner, category)
+            self._vault.forget(owner, category, record)
 
     @asynccontextmanager
     async def being_written(self, records: Collection[bytes]) -> AsyncIterator[None]:
@@ -303,12 +318,50 @@ class Catalogue:
                 lambda record=record: self.forget(owner_of(record), record=record)  # type: ignore[misc]
             )
         for start in range(0, len(wanted), LEARNT_MAX):
-            learnt = [
-                found
-                for record, entry in wanted[start : start + LEARNT_MAX]
-                if (found := await self._open(record, entry)) is not None
-            ]
-            await self._backend.in_thread(lambda learnt=learnt: self.learn(learnt))  # type: ignore[misc]
+            part = wanted[start : start + LEARNT_MAX]
+            names = dict.fromkeys(name_of(record, entry) for record, entry in part)
+            keys = {name: await self._find(name) for name in names}
+            await self._backend.in_thread(lambda part=part, keys=keys: self._open(part, keys))  # type: ignore[misc]
+
+    async def _find(self, name: CategoryName) -> CategoryKey | None:
+        try:
+            return await self._keyring.find(name)
+        except Tampered as refusal:
+            _LOG.warning("records cannot be indexed: %s", refusal.code)
+            return None
+
+    def _open(
+        self,
+        records: Sequence[tuple[bytes, RecordEntry]],
+        keys: Mapping[CategoryName, CategoryKey | None],
+    ) -> None:
+        learnt: list[Learnt] = []
+        for record, entry in records:
+            key = keys[name_of(record, entry)]
+            if key is None:
+                continue
+            try:
+                content = self._contents.open(Sealed(record, entry, key))
+            except Unavailable as later:
+                raise Busy(later.code, later.cause) from None
+            except ReadRefused as refusal:
+                _LOG.info("a record is not indexed: %s", refusal.code)
+                continue
+            found = learnt_of(record, entry, content)
+            if found is None or not self._belongs(record, found):
+                self.pass_over(record, entry.version)
+            else:
+                learnt.append(found)
+        try:
+            self.learn(learnt)
+        except Busy as full:
+            _LOG.warning("records are not kept in the index: %s", full.cause)
+
+    def _belongs(self, record: bytes, learnt: Learnt) -> bool:
+        """Organisations' own records are never about a patient: what says otherwise is no record
+        that anybody looks for."""
+        personal = owner_of(record) != learnt.author
+        return personal or learnt.resource["resourceType"] in ADMINISTRATIVE_TYPES
 
     def _wanted(
         self, records: Sequence[bytes]
@@ -324,7 +377,9 @@ class Catalogue:
                     known = self._index.version(record)
                 if entry.content is None:
                     retracted.append(record)
-                elif known != entry.version and self._is_ours(view, record, entry):
+                elif entry.version in {known, self._passed_over.get(record)}:
+                    continue
+                elif self._is_ours(view, record, entry):
                     wanted.append((record, entry))
         return wanted, retracted
 
@@ -335,23 +390,15 @@ class Catalogue:
             return True
         return queries.organization_of_owner(state, owner_of(record)) is not None
 
-    async def _open(self, record: bytes, entry: RecordEntry) -> Learnt | None:
-        try:
-            key = await self._keyring.find(name_of(record, entry))
-        except Tampered as refusal:
-            _LOG.warning("a record cannot be indexed: %s", refusal.code)
-            return None
-        if key is None:
-            return None
-        sealed = Sealed(record, entry, key)
-        try:
-            content = await self._backend.in_thread(lambda: self._contents.open(sealed))
-        except Unavailable as later:
-            raise Busy(later.code, later.cause) from None
-        except ReadRefused as refusal:
-            _LOG.info("a record is not indexed: %s", refusal.code)
-            return None
-        return learnt_of(record, entry, content)
+
+def _entry(learnt: Learnt) -> IndexEntry:
+    return IndexEntry(
+        learnt.record,
+        learnt.version,
+        learnt.category,
+        learnt.author,
+        extract_bytes(learnt.resource),
+    )
 
 
 def _listing(entry: IndexEntry, updated_ms: int) -> Listing:

@@ -59,10 +59,11 @@ class Gateway:
             Releases(office, self.keyring),
             self.rotations,
             self.erasures,
-            Cataloguing(self.catalogue),
         ]
         """Who follows the chain; others may be added before `run`."""
-        self._follower: Follower | None = None
+        self.cataloguing = Cataloguing(self.catalogue)
+        """Follows it by itself, so that nobody waits for the index."""
+        self._followers: list[Follower] = []
 
     @staticmethod
     def open(
@@ -97,9 +98,13 @@ class Gateway:
 
     async def run(self) -> None:
         """What the gateway does by itself, until cancelled; a failure of any part ends all."""
-        self._follower = Follower(self.office.backend, self.vault, self.attendants)
+        self._followers = [
+            Follower(self.office.backend, self.vault, attendants)
+            for attendants in (self.attendants, [self.cataloguing])
+        ]
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._follower.run())
+            for follower in self._followers:
+                tasks.create_task(follower.run())
             tasks.create_task(self.rotations.begin())
             tasks.create_task(self.deferred.run())
 
@@ -107,7 +112,11 @@ class Gateway:
         """For `status`: how far the attendants are, and what is the matter."""
         problem = self.local_log.problem
         return {
-            "attendants": {} if self._follower is None else self._follower.heights(),
+            "attendants": {
+                name: height
+                for follower in self._followers
+                for name, height in follower.heights().items()
+            },
             "deferred": self.deferred.document(),
             "local_log": None if problem is None else str(problem),
         }
