@@ -99,6 +99,9 @@ class CensorshipWatch:
         watched.blocks += 1
         self._passed[transaction_id] = watched
 
+    def __contains__(self, transaction_id: bytes) -> bool:
+        return transaction_id in self._watched
+
     def __len__(self) -> int:
         return len(self._watched)
 

@@ -1,9 +1,11 @@
 """Rules for accesses: asked for, answered, logged on a basis that is in force, disputed."""
 
+from collections.abc import Sequence
 from typing import Final, Protocol
 
 from chain.errors import Rejected
 from ledger import local_log
+from ledger.care_entries import EMERGENCY
 from ledger.consent_actions import (
     AccessDecide,
     AccessDispute,
@@ -25,6 +27,7 @@ from ledger.consent_entries import (
     RequestEntry,
 )
 from ledger.decision import (
+    EMERGENCY_PURPOSE,
     READER_KINDS,
     Actor,
     Target,
@@ -44,6 +47,7 @@ from ledger.keyspace import (
     access_key,
     access_request_key,
     consent_key,
+    emergency_key,
     local_log_key,
     principal_key,
 )
@@ -162,12 +166,14 @@ def log(request: Request, action: AccessLog) -> None:
     check_registered(request.state, patient, "access")
     now_ms = request.block.timestamp_ms
     targets = _targets(request, action, patient)
-    for target in targets:
-        _check_reader(request, actor, target)
-        if not rests_on(request.state, actor, target, action, now_ms):
-            raise Rejected("access.basis_not_in_force", "basis")
     if action.deferred is not None:
+        _check_deferred(request, actor, targets, action, action.deferred)
         _follow_local_log(request, action, action.deferred)
+    else:
+        for target in targets:
+            _check_reader(request, actor, target)
+            if not rests_on(request.state, actor, target, action, now_ms):
+                raise Rejected("access.basis_not_in_force", "basis")
     key = access_key(access_id(action.access, now_ms))
     if request.state.read(key, ACCESS) is not None:
         raise Rejected("access.exists", "access")
@@ -251,10 +257,47 @@ def rests_on(  # noqa: PLR0911 - one visible match
             return found is not None and found == claim.cited
 
 
+def _check_deferred(
+    request: Request,
+    actor: Actor,
+    targets: Sequence[Target],
+    action: AccessLog,
+    deferred: Deferred,
+) -> None:
+    """What was read without a quorum was read: the basis counts that was in force at that time, and
+    neither its end nor an erasure since then keeps the entry, and all behind it, off the chain."""
+    if actor.organization is None or action.basis not in DEFERRABLE:
+        raise Rejected("access.not_deferrable", "deferred")
+    at_ms = min(deferred.accessed_ms, request.block.timestamp_ms)
+    for target in targets:
+        if refused(request.state, actor, target) not in {None, "reader.suspended", "scope.erased"}:
+            raise Rejected("access.not_reader", "actor")
+        if action.basis == "author":
+            rested = organization_owner(actor.organization) == target.author
+        else:
+            rested = _was_open(request.state, actor, target, action, at_ms)
+        if not rested:
+            raise Rejected("access.basis_not_in_force", "basis")
+
+
+def _was_open(
+    state: EntryReader, actor: Actor, target: Target, action: AccessLog, at_ms: int
+) -> bool:
+    """True where the emergency that is cited let `actor` read `target` at `at_ms`."""
+    assert action.cited is not None, "an emergency is cited"
+    entry = state.read(emergency_key(action.cited), EMERGENCY)
+    return (
+        entry is not None
+        and owner_of(action.cited) == target.patient
+        and entry.organization == actor.organization
+        and action.purpose == EMERGENCY_PURPOSE
+        and target.category in entry.categories
+        and entry.opened_ms <= at_ms < entry.ends_ms
+    )
+
+
 def _follow_local_log(request: Request, action: AccessLog, deferred: Deferred) -> None:
     """The entry continues the organisation's local log exactly where the chain knows it to end."""
-    if request.organization is None or action.basis not in DEFERRABLE:
-        raise Rejected("access.not_deferrable", "deferred")
     key = local_log_key(request.author)
     known = request.state.read(key, LOCAL_LOG) or local_log.EMPTY
     if deferred.previous != known.head:

@@ -64,7 +64,7 @@ from ledger.consent_actions import (
     ProxyRevoke,
 )
 from ledger.entries import PRINCIPAL
-from ledger.keyspace import principal_key, tombstone_key
+from ledger.keyspace import TOMBSTONE_PREFIX, principal_key, tombstone_key
 from ledger.prepare import Prepared, check_limits
 from ledger.queries import parameters, sender_keys
 from ledger.request import BlockContext, Request
@@ -176,7 +176,8 @@ def _execute_one(
 def _check_erased(overlay: Overlay, attachments: Sequence[AttachmentRef]) -> None:
     """What was erased is never named again: no member could store it."""
     for index, attachment in enumerate(attachments):
-        if overlay.read(tombstone_key(attachment.hash), TOMBSTONE) is not None:
+        key = tombstone_key(attachment.hash)
+        if overlay.read_rare(TOMBSTONE_PREFIX, key, TOMBSTONE) is not None:
             raise Rejected("attachment.erased", f"attachments[{index}].hash")
 
 

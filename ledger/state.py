@@ -43,11 +43,12 @@ class DecodedState:
     wherever a `StateReader` is asked for. Knows of absent keys too.
     """
 
-    __slots__ = ("_entries", "_reader")
+    __slots__ = ("_empty", "_entries", "_reader")
 
     def __init__(self, reader: StateReader) -> None:
         self._reader = reader
         self._entries: dict[bytes, Any] = {}
+        self._empty: dict[bytes, bool] = {}
 
     def get(self, key: bytes) -> bytes | None:
         """As `StateReader.get`."""
@@ -69,6 +70,13 @@ class DecodedState:
             entries.clear()
         entries[key] = entry
         return entry
+
+    def is_empty(self, prefix: bytes) -> bool:
+        """True where no key begins with `prefix`; looked up once."""
+        empty = self._empty.get(prefix)
+        if empty is None:
+            empty = self._empty[prefix] = next(iter(self._reader.scan(prefix)), None) is None
+        return empty
 
 
 def decoded(state: StateReader) -> DecodedState:
@@ -92,6 +100,15 @@ class Overlay:
         change = self._pending.get(key) or self._kept.get(key)
         if change is None:
             return self._base.read(key, codec)
+        entry: T | None = change[1]
+        return entry
+
+    def read_rare(self, prefix: bytes, key: bytes, codec: Codec[T]) -> T | None:
+        """`read`, for a key of a `prefix` under which there is mostly nothing at all: then many
+        keys cost one look."""
+        change = self._pending.get(key) or self._kept.get(key)
+        if change is None:
+            return None if self._base.is_empty(prefix) else self._base.read(key, codec)
         entry: T | None = change[1]
         return entry
 

@@ -24,6 +24,7 @@ from storage.attachments import AttachmentStore
 from storage.errors import AttachmentErased, QuotaExceeded, ShareExceeded
 from storage.protocols import Store
 
+EXPIRED: Final = "transaction.expired"
 SHARE_IS_FULL: Final = "this sender's share of the room for attachments in waiting is full"
 
 
@@ -121,9 +122,16 @@ class Admission:
         strict: bool,
     ) -> _Believed | OnChain | InvalidMessage:
         prepared = prepare(offered.raw, parameters)
-        if self._store.find_transaction(prepared.id) is not None:
+        if self._store.is_recent(prepared.id):
             return OnChain(prepared.id)
-        key = self._authenticate(prepared, admissible(state, context, prepared))
+        try:
+            keys = admissible(state, context, prepared)
+        except InvalidMessage as refusal:
+            # What was committed long ago has expired since, and is nobody's fault either.
+            if refusal.code == EXPIRED and self._store.find_transaction(prepared.id) is not None:
+                return OnChain(prepared.id)
+            raise
+        key = self._authenticate(prepared, keys)
         if strict:
             check(state, context, prepared)
         refs = prepared.transaction.attachments

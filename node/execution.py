@@ -50,6 +50,13 @@ class Executor:
         self._genesis = genesis
         self._store = store
 
+    @property
+    def tip_height(self) -> int:
+        """Of the block that the next one goes on top of."""
+        tip = self._store.tip()
+        assert tip is not None, "a running node has a genesis block"
+        return tip.header.height
+
     def build(
         self,
         tip: Header,

@@ -113,6 +113,7 @@ class MemberNode:
         self.parameters: Parameters = parameters_of(parts.store.state)
         tip = parts.store.tip()
         assert tip is not None, "a node runs on a store with a genesis block"
+        parts.store.remember_recent(_window_ms(parts.genesis.parameters, self.parameters))
         self.waiting = Waiting(tip.header.height)
         self.admission = Admission(
             parts.genesis, parts.store, parts.attachments, parts.clock.wall_ms
@@ -313,7 +314,7 @@ class MemberNode:
         for entry in islice(
             self.parts.mempool.held_since(now_s - WATCH_AFTER_S), WATCHED_TRANSACTIONS_MAX
         ):
-            if self._widely_held(entry):
+            if entry.id not in self._censorship and self._widely_held(entry):
                 prepared = entry.prepared
                 self._censorship.hold(
                     entry.id, entry.lane, len(prepared.raw), prepared.weight, entry.received_s
@@ -358,9 +359,9 @@ class MemberNode:
                 executed.validators.encode() if changed else None,
                 transaction_ids=[each.id for each in executed.prepared],
             )
-        attachments.mark_committed(kept)
+        missing = attachments.mark_committed(kept)
         attachments.drop(dropped)
-        return [each for each in kept if not attachments.has(each)]
+        return missing
 
     def _count(self, executed: Executed, certificate: Certificate) -> None:
         metrics = self.parts.metrics
@@ -463,6 +464,12 @@ class MemberNode:
         else:
             self.requests.gone(member)
             self.gossip.gone(member)
+
+
+def _window_ms(*parameters: Parameters) -> int:
+    """For how long a committed transaction could be asked for again, were its id forgotten: twice
+    the longest life, for parameters may have been others when it was committed."""
+    return 2 * max(each.validity_ms_max for each in parameters)
 
 
 def settle_tip(store: Store, attachments: AttachmentStore) -> None:

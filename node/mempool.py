@@ -94,6 +94,8 @@ class Mempool:
     def __init__(self, limits: MempoolLimits) -> None:
         self.limits = limits
         self.bytes = 0
+        self._expires_ms: int | None = None
+        """No entry expires before."""
         self._lanes: dict[int, dict[bytes, Entry]] = {lane: {} for lane in LANES}
         self._by_raw: dict[bytes, Entry] = {}
         self._by_id: dict[bytes, Entry] = {}
@@ -149,6 +151,9 @@ class Mempool:
             or len(self._by_id) >= self.limits.transactions_max
         ):
             self._make_room(entry)
+        valid_until_ms = entry.prepared.transaction.valid_until_ms
+        if self._expires_ms is None or valid_until_ms < self._expires_ms:
+            self._expires_ms = valid_until_ms
         self._lanes[entry.lane][entry.id] = entry
         self._by_raw[entry.prepared.raw] = entry
         self._by_id[entry.id] = entry
@@ -196,9 +201,13 @@ class Mempool:
 
     def expire(self, block_time_ms: int) -> list[Entry]:
         """Takes out what no block after `block_time_ms` may carry."""
-        return self.remove(
+        if self._expires_ms is None or block_time_ms < self._expires_ms:
+            return []
+        expired = self.remove(
             [e.id for e in self if e.prepared.transaction.valid_until_ms <= block_time_ms]
         )
+        self._expires_ms = min((e.prepared.transaction.valid_until_ms for e in self), default=None)
+        return expired
 
     def candidates(
         self,

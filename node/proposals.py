@@ -4,9 +4,12 @@ A backup votes for a block only when it knows every transaction in it, holds eve
 the block commits to on its disk, and has executed it to the same roots.
 """
 
+import asyncio
 import contextlib
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from hashlib import sha256
+from typing import Final
 
 from chain.block import Block, Header
 from chain.errors import InvalidMessage, Rejected
@@ -23,6 +26,10 @@ from node.metrics import Metrics
 from node.workers import Workers
 from storage.attachments import AttachmentStore
 from storage.errors import AttachmentErased, QuotaExceeded
+
+_LOG: Final = logging.getLogger("medlock.node")
+ROOM_RETRY_S: Final = 0.25
+"""How soon a proposal whose attachments found no room is tried again."""
 
 
 class Proposals:
@@ -147,8 +154,7 @@ class Proposals:
         """The transactions as pool entries; those never seen before are admitted here."""
         found = [self._mempool.find(raw) for raw in block.transactions]
         unknown = [raw for raw, entry in zip(block.transactions, found, strict=True) if not entry]
-        block_ms = block.header.timestamp_ms
-        admitted = await self._admit_unknown(unknown, parameters, block_ms) if unknown else {}
+        admitted = await self._admit_unknown(unknown, parameters, block.header) if unknown else {}
         entries = [
             entry or admitted[raw] for raw, entry in zip(block.transactions, found, strict=True)
         ]
@@ -159,15 +165,39 @@ class Proposals:
         return entries
 
     async def _admit_unknown(
-        self, raws: Sequence[bytes], parameters: Parameters, block_ms: int
+        self, raws: Sequence[bytes], parameters: Parameters, header: Header
     ) -> dict[bytes, Entry]:
-        offered = await self._overtake(raws)
+        """Waits while there is no room for what came along with them; ends with the height."""
+        offered: Sequence[Offered] = await self._overtake(raws)
         # Some may have been on their way into the mempool.
         entries = {raw: entry for raw in raws if (entry := self._mempool.find(raw)) is not None}
         offered = [each for each in offered if each.raw not in entries]
+        told = False
+        while offered := await self._admit_offered(
+            offered, parameters, header.timestamp_ms, entries
+        ):
+            # The transactions are as good as any, and room comes as others leave: no verdict on
+            # the proposal, which would stand for as long as its height is open.
+            if not told:
+                _LOG.warning("no room for the attachments of the proposal for %d", header.height)
+                told = True
+            await asyncio.sleep(ROOM_RETRY_S)
+            if self._executor.tip_height >= header.height:
+                raise InvalidBlock("block.no_room", "its height was decided meanwhile")
+        return entries
+
+    async def _admit_offered(
+        self,
+        offered: Sequence[Offered],
+        parameters: Parameters,
+        block_ms: int,
+        entries: dict[bytes, Entry],
+    ) -> list[Offered]:
+        """Puts the admitted ones among `entries`; returns those whose attachments did not fit."""
         outcomes = await self._workers.run(
             lambda: self._admission.admit(offered, parameters, strict=False, block_ms=block_ms)
         )
+        again: list[Offered] = []
         for each, outcome in zip(offered, outcomes, strict=True):
             match outcome:
                 case Admitted():
@@ -179,9 +209,9 @@ class Proposals:
                 case InvalidMessage() | Rejected():
                     raise InvalidBlock("block.bad_transaction", outcome.code)
                 case Busy():
-                    # The attachments did not fit; the transaction itself is as good as any.
-                    raise InvalidBlock("block.no_room", outcome.code)
-        return entries
+                    self._metrics.refused.labels(code=outcome.code).inc()
+                    again.append(each)
+        return again
 
     async def _hold_attachments(self, entries: Sequence[Entry]) -> None:
         missing = [

@@ -36,6 +36,9 @@ from storage.protocols import Disk, DiskFile, KeyValues
 PENDING_BYTES_MAX_DEFAULT: Final = 1 << 30
 UNSYNCED_BYTES_MAX: Final = 64 << 20
 """Above it a put syncs by itself."""
+INDEX_CACHE_BYTES: Final = 8 << 20
+INDEX_BUFFER_BYTES: Final = 8 << 20
+"""An attachment is a hundred bytes of the index: that many of them cost little to write anew."""
 _ERASED: Final = b""
 """What the index says of an attachment that is gone for good."""
 
@@ -95,7 +98,9 @@ class AttachmentStore:
         disk = disk or RealDisk()
         files = PackFiles(disk, directory)
         files.create()
-        pairs = pairs or LevelKeyValues.create(directory / "index", compression)
+        pairs = pairs or LevelKeyValues.create(
+            directory / "index", compression, INDEX_CACHE_BYTES, INDEX_BUFFER_BYTES
+        )
         return AttachmentStore(pairs, files, disk, clock_ms, pending_bytes_max)
 
     @staticmethod
@@ -111,7 +116,9 @@ class AttachmentStore:
         """An existing store: torn tails repaired, interrupted erasing finished. `StoreProblem` in
         one of its kinds where it is missing, in use or damaged."""
         disk = disk or RealDisk()
-        pairs = pairs or LevelKeyValues.open(directory / "index", compression)
+        pairs = pairs or LevelKeyValues.open(
+            directory / "index", compression, INDEX_CACHE_BYTES, INDEX_BUFFER_BYTES
+        )
         try:
             files = PackFiles(disk, directory)
             return AttachmentStore(pairs, files, disk, clock_ms, pending_bytes_max)
@@ -243,9 +250,10 @@ class AttachmentStore:
             self._came = []
             self._unsynced_bytes = 0
 
-    def mark_committed(self, hashes: Iterable[bytes]) -> None:
+    def mark_committed(self, hashes: Iterable[bytes]) -> list[bytes]:
         """A block names these: they never expire, durable at return. Those that are not here are
-        remembered as awaited, and are no longer subject to the quota when they come."""
+        remembered as awaited, and are no longer subject to the quota when they come; they are
+        returned."""
         with self._lock:
             named = dict.fromkeys(hashes)
             if not self._unsynced.keys().isdisjoint(named):
@@ -256,6 +264,7 @@ class AttachmentStore:
                 changes += self._await_missing(named)
             if changes:
                 self._index.write_batch(changes)
+            return [digest for digest in named if digest in self._awaited]
 
     def awaited(self) -> list[bytes]:
         """Hashes that blocks name and that are neither here nor erased, in order."""

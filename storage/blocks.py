@@ -14,13 +14,14 @@ from chain.block import BLOCK, BLOCK_TRANSACTIONS_MAX, HEADER, Block, Header, Re
 from chain.certificate import CERTIFICATE, Certificate
 from chain.codec import Codec, Record
 from chain.lineage import LineageStep
-from chain.transaction import SIGNED
 from storage import keyspace
 from storage.errors import StoreDamaged
 from storage.keyspace import at_height
 from storage.protocols import KeyValueReader
 
 Changes = list[tuple[bytes, bytes | None]]
+ERA_TRANSACTIONS: Final = 1 << 17
+"""Transactions of an era, of which finding one costs a read each. A block belongs to one era."""
 _PLACE: Final = Struct(">QI")
 _ID_BYTES: Final = 32
 
@@ -39,19 +40,20 @@ def block_changes(
     certificate: Certificate | None,
     results: Sequence[Result],
     validators: bytes | None,
-    transaction_ids: Sequence[bytes] | None,
+    transaction_ids: Sequence[bytes],
+    transactions_before: int,
 ) -> Changes:
-    """What to write for a block, without state and tip."""
+    """What to write for a block, without state and tip. `transactions_before` are on the chain."""
     height = block.header.height
-    if transaction_ids is None:
-        transaction_ids = [SIGNED.decode(raw).id for raw in block.transactions]
     assert len(transaction_ids) == len(block.transactions) == len(results)
-    prefix = keyspace.TRANSACTION
+    prefix = keyspace.transaction(transactions_before // ERA_TRANSACTIONS, b"")
+    count = transactions_before + len(transaction_ids)
     pack = _PLACE.pack
     changes: Changes = [
         (prefix + each, pack(height, index)) for index, each in enumerate(transaction_ids)
     ]
     changes += [
+        (keyspace.TRANSACTIONS_COUNT, count.to_bytes(8, "big")),
         (at_height(keyspace.HEADER, height), HEADER.encode(block.header)),
         (at_height(keyspace.BLOCK, height), BLOCK.encode(block)),
         (at_height(keyspace.RESULTS, height), RESULTS.encode(BlockResults(tuple(results)))),
@@ -111,9 +113,20 @@ class BlockReader:
         return None if raw is None else int.from_bytes(raw, "big")
 
     def find_transaction(self, transaction_id: bytes) -> tuple[int, int] | None:
-        """(height, index) of a committed transaction."""
-        raw = self._pairs.get(keyspace.TRANSACTION + transaction_id)
-        return None if raw is None else _PLACE.unpack(raw)
+        """(height, index) of a committed transaction. Reads once an era, the latest one first."""
+        return self._find(transaction_id, 0)
+
+    def transactions_count(self) -> int:
+        """How many transactions the chain holds."""
+        return int.from_bytes(self._pairs.get(keyspace.TRANSACTIONS_COUNT) or b"", "big")
+
+    def _find(self, transaction_id: bytes, from_era: int) -> tuple[int, int] | None:
+        latest = self.transactions_count() // ERA_TRANSACTIONS
+        for era in range(latest, from_era - 1, -1):
+            raw = self._pairs.get(keyspace.transaction(era, transaction_id))
+            if raw is not None:
+                return _PLACE.unpack(raw)
+        return None
 
     def transaction_ids(self, height: int) -> list[bytes]:
         """Ids of a block's transactions, in their order; empty where there is no block."""

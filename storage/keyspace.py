@@ -11,6 +11,9 @@ BUCKETS: Final = b"m/buckets"
 TIP: Final = b"m/tip"
 """Height of the tip; the last key of every batch that moves it."""
 
+TRANSACTIONS_COUNT: Final = b"m/transactions"
+"""How many transactions the chain holds up to the tip."""
+
 HEADER: Final = b"h"
 BLOCK: Final = b"b"
 CERTIFICATE: Final = b"c"
@@ -21,8 +24,12 @@ VALIDATORS: Final = b"v"
 """By height: the validators that vote from the next height on, where the block changed them."""
 HEIGHT_OF_BLOCK: Final = b"n"
 TRANSACTION: Final = b"t"
+"""By era and id. Ids come in no order: those of an era lie together, so that what an earlier one
+left is not written anew with every new one."""
 STATE: Final = b"s"
 BUCKET: Final = b"k"
+JOURNAL: Final = b"j"
+"""By height: pairs of the state tree that a block changed and that are not in their buckets yet."""
 
 ATTACHMENT: Final = b"a"
 """By hash: where an attachment is, or that it was erased."""
@@ -43,6 +50,11 @@ def at_height(prefix: bytes, height: int) -> bytes:
 def height_in(key: bytes) -> int:
     """The height in a key that `at_height` made."""
     return int.from_bytes(key[-8:], "big")
+
+
+def transaction(era: int, transaction_id: bytes) -> bytes:
+    """The key of a transaction's place."""
+    return TRANSACTION + era.to_bytes(4, "big") + transaction_id
 
 
 def bucket(index: int) -> bytes:

@@ -23,8 +23,9 @@ from storage.protocols import KeyValueReader
 Compression = Literal["snappy"] | None
 """None by default: hashes, keys and ciphertext do not get shorter."""
 
-WRITE_BUFFER_BYTES: Final = 16 << 20
-"""Up to two of them are in memory. Larger ones merge more rewrites of a bucket before disk."""
+WRITE_BUFFER_BYTES: Final = 32 << 20
+"""Up to two of them are in memory. The larger, the fewer the times that a pair is written anew on
+its way down the levels of tables."""
 BLOCK_CACHE_BYTES: Final = 16 << 20
 TABLE_BYTES: Final = 8 << 20
 OPEN_TABLES_MAX: Final = 256
@@ -61,6 +62,7 @@ class LevelKeyValues:
         path: Path,
         compression: Compression = None,
         cache_bytes: int = BLOCK_CACHE_BYTES,
+        write_buffer_bytes: int = WRITE_BUFFER_BYTES,
     ) -> "LevelKeyValues":
         """Makes a new database. Only `init` calls it; `StoreExists` where anything is there."""
         if path.exists() and any(path.iterdir()):
@@ -68,13 +70,15 @@ class LevelKeyValues:
                 "store.exists", f"{path} is not empty", "choose another directory, or delete it"
             )
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return LevelKeyValues(path, _open(path, compression, cache_bytes, create=True))
+        database = _open(path, compression, cache_bytes, write_buffer_bytes, create=True)
+        return LevelKeyValues(path, database)
 
     @staticmethod
     def open(
         path: Path,
         compression: Compression = None,
         cache_bytes: int = BLOCK_CACHE_BYTES,
+        write_buffer_bytes: int = WRITE_BUFFER_BYTES,
     ) -> "LevelKeyValues":
         """Opens an existing database; `StoreMissing`, `StoreBusy` or `StoreDamaged` where not."""
         if not path.is_dir() or not any(path.iterdir()):
@@ -85,7 +89,8 @@ class LevelKeyValues:
             )
         if not (path / "CURRENT").exists():
             raise StoreDamaged("store.current_lost", f"{path}/CURRENT is gone", _RESTORE)
-        return LevelKeyValues(path, _open(path, compression, cache_bytes, create=False))
+        database = _open(path, compression, cache_bytes, write_buffer_bytes, create=False)
+        return LevelKeyValues(path, database)
 
     def write_batch(
         self, changes: Iterable[tuple[bytes, bytes | None]], *, sync: bool = True
@@ -151,16 +156,20 @@ class _Reader:
             raise _refused(error) from error
 
 
-def _open(path: Path, compression: Compression, cache_bytes: int, *, create: bool) -> Any:
+def _open(
+    path: Path, compression: Compression, cache_bytes: int, write_buffer_bytes: int, *, create: bool
+) -> Any:
     with _OPENING:
         if path.resolve() in _OPEN_HERE:
             raise _busy(path, "this process")
-        database = _open_alone(path, compression, cache_bytes, create=create)
+        database = _open_alone(path, compression, cache_bytes, write_buffer_bytes, create=create)
         _OPEN_HERE.add(path.resolve())
         return database
 
 
-def _open_alone(path: Path, compression: Compression, cache_bytes: int, *, create: bool) -> Any:
+def _open_alone(
+    path: Path, compression: Compression, cache_bytes: int, write_buffer_bytes: int, *, create: bool
+) -> Any:
     try:
         return plyvel.DB(
             str(path),
@@ -168,7 +177,7 @@ def _open_alone(path: Path, compression: Compression, cache_bytes: int, *, creat
             error_if_exists=create,
             paranoid_checks=True,
             compression=compression,
-            write_buffer_size=WRITE_BUFFER_BYTES,
+            write_buffer_size=write_buffer_bytes,
             lru_cache_size=cache_bytes,
             max_file_size=TABLE_BYTES,
             max_open_files=OPEN_TABLES_MAX,

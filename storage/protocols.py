@@ -125,6 +125,16 @@ class Store(Protocol):
         """(height, index in the block) of a committed transaction."""
         ...
 
+    def remember_recent(self, window_ms: int) -> None:
+        """From now on `is_recent` knows what was committed in the last `window_ms` of block time
+        without reading; costs as much as reading all those ids once."""
+        ...
+
+    def is_recent(self, transaction_id: bytes) -> bool:
+        """True where the transaction is committed. One that left the window of `remember_recent`
+        may count as unknown."""
+        ...
+
     def transaction_ids(self, height: int) -> list[bytes]:
         """Ids of a block's transactions, in their order; empty where there is no block."""
         ...

@@ -6,20 +6,19 @@ know what keys and values mean.
 
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
-from typing import Final
+from typing import Final, Protocol
 
 from chain.state_proof import (
     ARITY,
     ARITY_BITS,
     DIGEST_BYTES,
     LEVELS_MAX,
-    PAIR_BYTES,
     StateProof,
     bucket_index,
 )
 from storage import keyspace
+from storage.buckets import PairChange, with_pair
 from storage.errors import StoreDamaged
-from storage.protocols import KeyValueReader
 
 _EMPTY_BUCKET: Final = sha256(b"\0").digest()
 _NODE_BYTES: Final = ARITY * DIGEST_BYTES
@@ -27,23 +26,35 @@ _NODE_BYTES: Final = ARITY * DIGEST_BYTES
 Digests = list[tuple[int, bytes]]
 
 
+class BucketReader(Protocol):
+    """Where a tree finds its buckets."""
+
+    def get(self, key: bytes) -> bytes | None:
+        """The bucket under `StateTree.bucket_key`; empty or None where it has no pairs."""
+        ...
+
+
 class StagedTree:
     """Changed buckets and digests, to be applied to the tree that they were computed from.
 
-    `levels[0]` holds the digests of buckets, the last one the root, each in order of index.
+    `changes` are the changed pairs, `buckets` what became of their buckets, by key (empty where
+    nothing is left in one). `levels[0]` holds the digests of buckets, the last one the root, each
+    in order of index.
     """
 
-    __slots__ = ("base", "buckets", "levels", "root", "writes")
+    __slots__ = ("base", "buckets", "changes", "levels", "root", "writes")
 
     def __init__(
         self,
         base: bytes,
         writes: Mapping[bytes, bytes | None],
-        buckets: list[tuple[bytes, bytes | None]],
+        changes: list[PairChange],
+        buckets: list[tuple[bytes, bytes]],
         levels: list[Digests],
     ) -> None:
         self.base = base
         self.writes = writes
+        self.changes = changes
         self.buckets = buckets
         self.levels = levels
         self.root = levels[-1][0][1] if levels[-1] else base
@@ -68,12 +79,11 @@ class StateTree:
         """The state root."""
         return bytes(self._levels[-1])
 
-    def load(self, pairs: KeyValueReader) -> None:
-        """Computes all digests from the stored buckets, on a tree that is still empty."""
-        stop = keyspace.after_prefix(keyspace.BUCKET)
+    def load(self, buckets: Iterable[tuple[bytes, bytes]]) -> None:
+        """Computes all digests from the buckets, by key and in order; the tree is still empty."""
         digests = [
             (int.from_bytes(key[1:], "big"), sha256(b"\0" + bucket).digest())
-            for key, bucket in pairs.scan(keyspace.BUCKET, stop)
+            for key, bucket in buckets
         ]
         if digests and digests[-1][0] * DIGEST_BYTES >= len(self._levels[0]):
             raise StoreDamaged(
@@ -83,31 +93,33 @@ class StateTree:
             )
         self._apply(self._rise(digests))
 
-    def stage(self, pairs: KeyValueReader, writes: Mapping[bytes, bytes | None]) -> StagedTree:
-        """What `writes` make of the tree; changes nothing. `pairs` holds the tree's buckets."""
+    def stage(self, stored: BucketReader, writes: Mapping[bytes, bytes | None]) -> StagedTree:
+        """What `writes` make of the tree, whose buckets are `stored`; changes nothing."""
         shift = 32 - ARITY_BITS * self._levels_above
-        changes: dict[int, list[tuple[bytes, bytes | None]]] = {}
+        changes: list[PairChange] = []
+        by_bucket: dict[int, list[PairChange]] = {}
         for key, value in writes.items():
             key_digest = sha256(key).digest()
             change = (key_digest, None if value is None else sha256(value).digest())
+            changes.append(change)
             index = int.from_bytes(key_digest[:4], "big") >> shift
-            if index in changes:
-                changes[index].append(change)
+            if index in by_bucket:
+                by_bucket[index].append(change)
             else:
-                changes[index] = [change]
-        buckets: list[tuple[bytes, bytes | None]] = []
+                by_bucket[index] = [change]
+        buckets: list[tuple[bytes, bytes]] = []
         digests: Digests = []
-        get = pairs.get
-        for index in sorted(changes):
+        get = stored.get
+        for index in sorted(by_bucket):
             bucket_key = keyspace.bucket(index)
             before = get(bucket_key) or b""
             bucket = before
-            for key_digest, value_digest in changes[index]:
-                bucket = _with_pair(bucket, key_digest, value_digest)
+            for key_digest, value_digest in by_bucket[index]:
+                bucket = with_pair(bucket, key_digest, value_digest)
             if bucket != before:
-                buckets.append((bucket_key, bucket or None))
+                buckets.append((bucket_key, bucket))
                 digests.append((index, sha256(b"\0" + bucket).digest()))
-        return StagedTree(self.root, writes, buckets, self._rise(digests))
+        return StagedTree(self.root, writes, changes, buckets, self._rise(digests))
 
     def apply(self, staged: StagedTree) -> None:
         """Makes `staged` the tree. Its buckets must be in the store already."""
@@ -167,26 +179,3 @@ def _parents(level: bytearray, changed: Digests) -> Digests:
     if parent >= 0:
         parents.append((parent, sha256(b"\1" + node).digest()))
     return parents
-
-
-def find_pair(bucket: bytes, key_digest: bytes) -> int:
-    """Offset of the first pair whose key digest is not below `key_digest`."""
-    low, high = 0, len(bucket) // PAIR_BYTES
-    while low < high:
-        middle = (low + high) // 2
-        start = middle * PAIR_BYTES
-        if bucket[start : start + DIGEST_BYTES] < key_digest:
-            low = middle + 1
-        else:
-            high = middle
-    return low * PAIR_BYTES
-
-
-def _with_pair(bucket: bytes, key_digest: bytes, value_digest: bytes | None) -> bytes:
-    """The bucket with the pair put in, replaced, or (None) taken out."""
-    start = find_pair(bucket, key_digest)
-    found = bucket[start : start + DIGEST_BYTES] == key_digest
-    rest = bucket[start + PAIR_BYTES :] if found else bucket[start:]
-    if value_digest is None:
-        return bucket[:start] + rest
-    return b"".join((bucket[:start], key_digest, value_digest, rest))

@@ -13,12 +13,15 @@ from chain.block import ZERO_HASH, Block, Header, Result
 from chain.certificate import Certificate
 from chain.codec import FORMAT_VERSION
 from chain.state_proof import DIGEST_BYTES, PAIR_BYTES
+from chain.transaction import SIGNED
 from storage import keyspace
 from storage.blocks import BlockReader, Changes, block_changes
+from storage.buckets import Buckets, find_pair
 from storage.errors import StoreDamaged, StoreExists, StoreTooNew
 from storage.marks import HighWaterMark, Mark
 from storage.protocols import KeyValueReader, KeyValues, Proven, StagedState, StoredTip
-from storage.state import StagedTree, StateTree, find_pair
+from storage.recent import RecentIds
+from storage.state import StagedTree, StateTree
 
 BUCKETS_DEFAULT: Final = 65_536
 _RESTORE: Final = "restore a backup, or delete the data directory and synchronise again"
@@ -56,15 +59,22 @@ class LedgerStore(BlockReader):
     """`storage.protocols.Store`."""
 
     def __init__(
-        self, pairs: KeyValues, tree: StateTree, mark: HighWaterMark | None = None
+        self,
+        pairs: KeyValues,
+        tree: StateTree,
+        buckets: Buckets,
+        mark: HighWaterMark | None = None,
     ) -> None:
         """Use `create` and `open`."""
         super().__init__(pairs)
         self._all = pairs
         self._tree = tree
+        self._buckets = buckets
         self._mark = mark
         self._moving = Lock()
         self._tip = self._read_tip(pairs)
+        self._count = super().transactions_count()
+        self._recent: RecentIds | None = None
         self.state = PairsState(pairs)
 
     @staticmethod
@@ -81,7 +91,7 @@ class LedgerStore(BlockReader):
                 (keyspace.FORMAT, bytes([FORMAT_VERSION])),
             ]
         )
-        return LedgerStore(pairs, tree, mark)
+        return LedgerStore(pairs, tree, Buckets(pairs), mark)
 
     @staticmethod
     def open(pairs: KeyValues, mark: HighWaterMark | None = None) -> "LedgerStore":
@@ -99,9 +109,12 @@ class LedgerStore(BlockReader):
                 f"the store has format {version[0]}, this release reads {FORMAT_VERSION}",
                 "upgrade Medlock",
             )
+        if pairs.get(keyspace.TIP) is not None and pairs.get(keyspace.TRANSACTIONS_COUNT) is None:
+            raise StoreDamaged("store.count_lost", "the number of transactions is gone", _RESTORE)
         tree = StateTree(int.from_bytes(buckets, "big"))
-        tree.load(pairs)
-        return LedgerStore(pairs, tree, mark)
+        held = Buckets(pairs)
+        tree.load(held.load(tree.bucket_key))
+        return LedgerStore(pairs, tree, held, mark)
 
     @property
     def state_root(self) -> bytes:
@@ -117,6 +130,28 @@ class LedgerStore(BlockReader):
         """The last block; None before `begin`."""
         return self._tip
 
+    def transactions_count(self) -> int:
+        """How many transactions the chain holds."""
+        return self._count
+
+    def remember_recent(self, window_ms: int) -> None:
+        """From now on `is_recent` knows the ids in the blocks of the last `window_ms` of block time
+        without reading; costs as much as reading all of them once."""
+        recent = RecentIds(window_ms)
+        with self._moving:
+            assert self._tip is not None, "begin comes first"
+            time_ms = self._tip.header.timestamp_ms
+            recent.add(self.transaction_ids_since(time_ms - window_ms), time_ms)
+            self._recent = recent
+
+    def is_recent(self, transaction_id: bytes) -> bool:
+        """True where the transaction is committed. One that left the window of `remember_recent`
+        may count as unknown."""
+        recent = self._recent
+        if recent is not None and not recent.may_hold(transaction_id):
+            return False
+        return self.find_transaction(transaction_id) is not None
+
     def genesis(self) -> bytes | None:
         """The bytes given to `begin`."""
         return self._all.get(keyspace.GENESIS)
@@ -126,15 +161,15 @@ class LedgerStore(BlockReader):
         assert self._tip is None, "a chain begins once"
         assert header.height == 0
         assert header.parent_hash == ZERO_HASH
-        staged = self._tree.stage(self._all, dict(writes))
+        staged = self._tree.stage(self._buckets, dict(writes))
         assert staged.root == header.state_root, "the header names another state"
-        changes = block_changes(Block(header, ()), None, (), None, ())
+        changes = block_changes(Block(header, ()), None, (), None, (), 0)
         changes.append((keyspace.GENESIS, genesis))
-        self._move(changes, staged, StoredTip(header, None))
+        self._move(changes, staged, StoredTip(header, None), ())
 
     def stage(self, writes: Mapping[bytes, bytes | None]) -> StagedTree:
         """The state root after `writes` on top of the tip; changes nothing."""
-        return self._tree.stage(self._all, writes)
+        return self._tree.stage(self._buckets, writes)
 
     def commit(
         self,
@@ -157,17 +192,28 @@ class LedgerStore(BlockReader):
         assert staged.root == header.state_root, "staged another state than the header's"
         assert writes is staged.writes or writes == staged.writes, "staged other writes"
         assert staged.base == self._tree.root, "staged before the tip moved"
-        changes = block_changes(block, certificate, results, validators, transaction_ids)
-        self._move(changes, staged, StoredTip(header, certificate))
+        if transaction_ids is None:
+            transaction_ids = [SIGNED.decode(raw).id for raw in block.transactions]
+        changes = block_changes(
+            block, certificate, results, validators, transaction_ids, self._count
+        )
+        self._move(changes, staged, StoredTip(header, certificate), transaction_ids)
 
-    def _move(self, changes: Changes, staged: StagedTree, tip: StoredTip) -> None:
+    def _move(
+        self, changes: Changes, staged: StagedTree, tip: StoredTip, ids: Sequence[bytes]
+    ) -> None:
         prefix = keyspace.STATE
         changes += [(prefix + key, value) for key, value in staged.writes.items()]
-        changes += staged.buckets
+        step = self._buckets.step(tip.header.height, staged.changes, staged.buckets)
+        changes += step.changes
         changes.append((keyspace.TIP, tip.header.height.to_bytes(8, "big")))
         with self._moving:
             self._all.write_batch(changes)
+            self._buckets.apply(step, staged.buckets)
             self._tree.apply(staged)
+            self._count += len(ids)
+            if self._recent is not None:
+                self._recent.add(ids, tip.header.timestamp_ms)
             self._tip = tip
         if self._mark is not None:
             self._mark.rise(Mark(tip.header.height, tip.header.hash))
@@ -187,7 +233,7 @@ class LedgerStore(BlockReader):
             assert self._tip is not None, "begin comes first"
             header = self._tip.header
             value = self.state.get(key)
-            bucket = self._all.get(self._tree.bucket_key(key_digest)) or b""
+            bucket = self._buckets.get(self._tree.bucket_key(key_digest)) or b""
             proof = self._tree.prove(bucket, key_digest)
         start = find_pair(bucket, key_digest)
         pair = bucket[start : start + PAIR_BYTES]

@@ -149,8 +149,23 @@ async def _recovery(testnet: Testnet, author: Author, scale: float, say: Say) ->
 
 async def _growth(testnet: Testnet, author: Author, upto: int, say: Say) -> list[Figure]:
     early, late = await growth(testnet, author, upto, say)
-    name = f"cost of a transaction after {upto:,}, times that after {GROWTH_FROM:,}"
+    ratio = f"cost of a transaction after {upto:,}, times that after {GROWTH_FROM:,}"
+    figures = []
+    for size, cost in ((GROWTH_FROM, early), (upto, late)):
+        name = f"processor time of all nodes, after {size:,}"
+        figures += [
+            Figure(name, cost.processor_us, "µs/transaction"),
+            Figure(name, cost.verifications, "verifications/transaction"),
+        ]
     return [
-        Figure(f"processor time of all nodes, after {GROWTH_FROM:,}", early, "µs/transaction"),
-        Figure(name, late / early, "×", GROWTH_FACTOR, at_most=True),
+        *figures,
+        Figure(f"memory of the largest node after {upto:,}", late.resident_mb, "MB"),
+        Figure(f"{ratio}, in time", late.processor_us / early.processor_us, "×"),
+        Figure(
+            f"{ratio}, in verifications",
+            late.verifications / early.verifications,
+            "×",
+            GROWTH_FACTOR,
+            at_most=True,
+        ),
     ]

@@ -152,14 +152,20 @@ class AccessBook:
             for entry in batch:
                 entry.outcome = failure
             return None
-        header = await office.backend.in_thread(
-            lambda: office.backend.store.header(committed.height)
-        )
-        assert header is not None, "it was committed in this block"
+        logged_ms = await self._block_ms(committed.height)
         for entry, case in zip(batch, cases, strict=True):
-            at = access_id(case, header.timestamp_ms)
-            entry.outcome = Logged(at, built.id, committed.height)
+            entry.outcome = Logged(access_id(case, logged_ms), built.id, committed.height)
         return None
+
+    async def _block_ms(self, height: int) -> int:
+        store = self._office.backend.store
+        tip = store.tip()
+        assert tip is not None, "a running node has a genesis block"
+        if tip.header.height == height:
+            return tip.header.timestamp_ms
+        header = await self._office.backend.in_thread(lambda: store.header(height))
+        assert header is not None, "it is committed"
+        return header.timestamp_ms
 
 
 def action_of(claim: AccessClaim, access: bytes) -> AccessLog:

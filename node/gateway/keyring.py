@@ -4,6 +4,7 @@ What is found is kept. Must not know whether anybody may read: a key that is sea
 and reading is decided and logged elsewhere.
 """
 
+import logging
 from collections import OrderedDict
 from collections.abc import Iterator
 from typing import Final
@@ -16,10 +17,12 @@ from ledger.consent_entries import RELEASE
 from ledger.keyspace import release_key
 from ledger.scopes import is_erased, scope_of
 from ledger.state import StateReader, decoded
+from node.backend import Busy
 from node.gateway.office import Office
 from node.gateway.vault import Vault
 from storage.errors import AttachmentDamaged, AttachmentErased, AttachmentMissing
 
+_LOG: Final = logging.getLogger("medlock.gateway")
 CLOSED_MAX: Final = 65_536
 """Sealed attachments of which is remembered that they hold nothing for us."""
 
@@ -42,7 +45,8 @@ class Keyring:
         here (yet, or any more).
 
         From the vault, else from the epoch's seals, else from a release to this organisation.
-        Raises `Tampered` where it is sealed to us and does not open.
+        Raises `Tampered` where it is sealed to us and does not open, `OSError` where it cannot be
+        kept.
         """
         kept = self._vault.category_key(name)
         if kept is not None:
@@ -68,9 +72,13 @@ class Keyring:
 
     def _keep(self, key: CategoryKey) -> None:
         """Keeps a key, unless its scope is erased: what forgets it may have been here before us,
-        and comes only after the chain has said so."""
+        and comes only after the chain has said so. A full vault goes without."""
         owner, category = key.name.owner, key.name.category
-        self._vault.keep_found(key)
+        try:
+            self._vault.keep_found(key)
+        except Busy as full:
+            _LOG.warning("a category key is not kept: %s", full.code)
+            return
         if is_erased(scope_of(decoded(self._office.backend.store.state), owner), category):
             self._vault.forget(owner, category=category)
 

@@ -90,8 +90,11 @@ class LocalLog:
             self._break(broken)
 
     def append(self, actions: Sequence[AccessLog], accessed_ms: int) -> None:
-        """Writes accesses that are about to happen, on disk at return; `accessed_ms` is what our
-        clock says. Raises `LocalLogBroken`, `LocalLogFull`, `OSError`."""
+        """Writes accesses that are about to happen, on disk at return.
+
+        `accessed_ms` is the time for which they were decided. Raises `LocalLogBroken`,
+        `LocalLogFull`, `OSError`.
+        """
         with self._changing:
             self._raise_problem()
             lines: list[_Line] = []

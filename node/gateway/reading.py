@@ -13,7 +13,6 @@ from typing import Final, TypeVar
 from chain.errors import InvalidMessage, Rejected
 from client.builder import AccessClaim
 from client.category import CategoryKey, CategoryName
-from client.errors import Tampered
 from ledger import patient_queries
 from ledger.accesses import DEFERRABLE
 from ledger.consent_actions import AccessLog
@@ -93,7 +92,6 @@ class Reading:
     ) -> None:
         self._office = office
         self._backend = office.backend
-        self._keyring = keyring
         self._local_log = local_log
         self._releases = Releases(office, keyring, release_s)
         self._book = AccessBook(office, commit_s)
@@ -132,15 +130,18 @@ class Reading:
         """As `open`, but with a refusal in the place of what is refused."""
         wanted = tuple(dict.fromkeys(records))
         plans = await self._judge(
-            reader, lambda judge: [_planned(judge, record, None) for record in wanted]
+            reader,
+            lambda judge: self._fitting([_planned(judge, record, None) for record in wanted]),
         )
         found = dict(zip(wanted, await self._carry_out(reader, plans), strict=True))
         return tuple(found[record] for record in records)
 
     async def open_version(self, reader: Reader, record: bytes, version: int) -> Opened:
         """Version `version` of `record`; raises as `open`."""
-        plan = await self._judge(reader, lambda judge: judge.plan(record, version))
-        (opened,) = _all_opened(await self._carry_out(reader, [plan]))
+        plans = await self._judge(
+            reader, lambda judge: self._fitting([judge.plan(record, version)])
+        )
+        (opened,) = _all_opened(await self._carry_out(reader, plans))
         return opened
 
     async def open_groups(self, reader: Reader, owner: bytes) -> tuple[Opened, ...]:
@@ -149,7 +150,7 @@ class Reading:
 
         Raises as `open`; `Denied` where there is something and nothing of it may be seen.
         """
-        plans = await self._judge(reader, lambda judge: judge.plans_of(owner))
+        plans = await self._judge(reader, lambda judge: self._fitting(judge.plans_of(owner)))
         return _all_opened(await self._carry_out(reader, plans))
 
     async def stream(
@@ -189,8 +190,7 @@ class Reading:
         self, reader: Reader, plans: Sequence[Plan | ReadRefused]
     ) -> tuple[_Outcome, ...]:
         """Logs, and then opens, what is planned."""
-        fitting = await self._backend.in_thread(lambda: self._fitting(plans))
-        logged = await self._log(reader, fitting)
+        logged = await self._log(reader, plans)
         keys = await self._releases.keys(
             [_wanted(each) for each in logged if isinstance(each, _Permitted)]
         )
@@ -298,19 +298,12 @@ class Reading:
         return settled
 
     async def _holds_keys(self, plans: Sequence[Plan]) -> bool:
-        names = dict.fromkeys(name_of(plan.record, plan.entry) for plan in plans)
-        for name in names:
-            try:
-                if await self._keyring.find(name) is None:
-                    return False
-            except Tampered:
-                return False
-        return True
+        return await self._releases.holds([name_of(plan.record, plan.entry) for plan in plans])
 
     async def _write_lines(self, claims: Sequence[AccessClaim]) -> Unavailable | None:
         builder = self._office.builder()
         actions = [action_of(claim, builder.new_case(claim.patient)) for claim in claims]
-        accessed_ms = self._office.clock.wall_ms()
+        accessed_ms = self._office.next_block_ms()
         try:
             await self._backend.in_thread(lambda: self._append(actions, accessed_ms))
         except LocalLogBroken as broken:

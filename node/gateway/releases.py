@@ -5,6 +5,7 @@ whoever has logged waits a little for it. Must not know contents.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -18,6 +19,9 @@ from node.gateway.refusals import ReadRefused, Unavailable, Unreadable
 
 RELEASE_S: Final = 5.0
 """How long a reader waits for the author's node to release a key."""
+
+LOOK_S: Final = 0.25
+"""How often is looked whether a released key has arrived, where no block comes."""
 
 Found = dict[CategoryName, CategoryKey | ReadRefused]
 
@@ -38,6 +42,13 @@ class Releases:
         self._backend = office.backend
         self._keyring = keyring
         self._release_s = release_s
+
+    async def holds(self, names: Sequence[CategoryName]) -> bool:
+        """True where each key is at hand, without waiting for anybody."""
+        for name in dict.fromkeys(names):
+            if not isinstance(await self._find(name), CategoryKey):
+                return False
+        return True
 
     async def keys(self, wanted: Sequence[WantedKey]) -> Found:
         """The key of each name, or why there is none."""
@@ -62,24 +73,35 @@ class Releases:
                 found[name] = await self._not_released(name)
         return found
 
-    async def _find(self, name: CategoryName) -> CategoryKey | Unreadable | None:
+    async def _find(self, name: CategoryName) -> CategoryKey | ReadRefused | None:
         try:
             return await self._keyring.find(name)
         except Tampered as refusal:
             return Unreadable(refusal.code)
+        except OSError:
+            return Unavailable("vault.unwritable", "the gateway's vault cannot be written")
 
     async def _await(self, awaited: Sequence[CategoryName], found: Found, after: int) -> None:
         """Looks again with every block behind `after`, until all are found or time is over."""
+        height = after
         try:
             async with asyncio.timeout(self._release_s):
-                async for _ in self._backend.heights(after):
+                while not all(name in found for name in awaited):
+                    height = await self._moved(height)
                     for name in awaited:
                         if name not in found and (key := await self._find(name)) is not None:
                             found[name] = key
-                    if all(name in found for name in awaited):
-                        return
         except TimeoutError:
             return
+
+    async def _moved(self, height: int) -> int:
+        """The next height, or after a moment the same: what a block has released may still be on
+        its way here."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LOOK_S):
+                async for following in self._backend.heights(height):
+                    return following
+        return height
 
     async def _not_released(self, name: CategoryName) -> Unavailable:
         state = self._backend.store.state

@@ -144,9 +144,9 @@ class SealedFile:
         raw = _HEADER.pack(_MAGIC, FILE_VERSION, self._generation)
         return raw + _header_tag(self.path, raw, self._keys)
 
-    def _place(self) -> bytes:
-        """Binds what stands in the next frame."""
-        number = self.frames.to_bytes(8, "big")
+    def _place(self, ahead: int = 0) -> bytes:
+        """Binds what stands in the next frame, or in one further `ahead`."""
+        number = (self.frames + ahead).to_bytes(8, "big")
         return b"".join((self.path.stem.encode(), b"\0", self._generation, number))
 
     def _seal(self, plain: bytes, random: Random) -> bytes:
@@ -178,7 +178,7 @@ class SealedFile:
         (length,), tag = _HEAD.unpack(head[: _HEAD.size]), head[_HEAD.size :]
         expected = self._keys.tag(b"frame", head[: _HEAD.size], self._place())
         if not compare_digest(tag, expected):
-            if length and any(tag):
+            if (length and any(tag)) or self._goes_on(file, size):
                 raise _damaged(self.path)
             return None
         if length > FRAME_BYTES_MAX or self.end + _HEAD_BYTES + length > size:
@@ -192,6 +192,19 @@ class SealedFile:
             raise _damaged(self.path)
         self._grew(head + body)
         return plain
+
+    def _goes_on(self, file: DiskFile, size: int) -> bool:
+        """True where the frame after the next one is here: what is lost is no torn tail then."""
+        raw = file.read_at(self.end, min(size - self.end, 2 * FRAME_BYTES_MAX))
+        place = self._place(ahead=1)
+        for start in range(_ALIGNMENT, len(raw) - _HEAD_BYTES, _ALIGNMENT):
+            head = raw[start : start + _HEAD.size]
+            if any(head[4:]) or not any(head[:4]):
+                continue
+            tag = raw[start + _HEAD.size : start + _HEAD_BYTES]
+            if compare_digest(tag, self._keys.tag(b"frame", head, place)):
+                return True
+        return False
 
     def _open_body(self, body: bytes) -> bytes | None:
         try:

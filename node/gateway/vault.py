@@ -45,6 +45,8 @@ OWNERS_MAX: Final = 262_144
 KEYS_OF_OWNER_MAX: Final = 4_096
 LINKS_OF_OWNER_MAX: Final = 1_024
 INDEX_ENTRIES_OF_OWNER_MAX: Final = 262_144
+INDEX_BYTES_MAX: Final = 1 << 30
+"""Of all owners' index entries together, which are in memory."""
 STALE_MIN: Final = 1_024
 """Overtaken entries of an owner below which his file is not written anew."""
 _OVERHEAD_BYTES: Final = 256
@@ -79,16 +81,24 @@ class _Owned:
                 indexed = self.entries.get(entry.record)
                 return indexed is None or (indexed != entry and indexed.version <= entry.version)
 
-    def take(self, kept: Kept) -> None:
+    def take(self, kept: Kept) -> int:
+        """By how many bytes the index entries grow."""
         match kept:
             case KeyKept(key):
                 self.keys[key.name] = kept
             case LinkKept(identifier):
                 self.links[identifier] = None
             case IndexKept(entry) if self.adds(kept):
+                before = self.entries.get(entry.record)
                 self.entries[entry.record] = entry
+                return len(entry.content) - (0 if before is None else len(before.content))
             case IndexKept():
                 pass
+        return 0
+
+    def index_bytes(self) -> int:
+        """What the index entries take."""
+        return sum(len(entry.content) for entry in self.entries.values())
 
     def kept(self) -> Iterator[Kept]:
         """In the order in which it came: the first key tells the general category."""
@@ -109,6 +119,7 @@ class Vault:
         self._author = author
         self._changing = RLock()
         self._failed = False
+        self._index_bytes = 0
         self._owned: dict[bytes, _Owned] = {}
         self._linked: dict[str, bytes] = {}
         self._files = VaultFolder(disk, folder, self._file_keys, random)
@@ -299,7 +310,7 @@ class Vault:
         owned = self._owned.setdefault(owner, _Owned())
         for batch in batches:
             for kept in batch.kept:
-                owned.take(kept)
+                self._index_bytes += owned.take(kept)
             owned.written += len(batch.kept)
         for identifier in owned.links:
             if self._linked.setdefault(identifier, owner) != owner:
@@ -338,6 +349,8 @@ class Vault:
         ):
             if more[kind] and there + more[kind] > most:
                 raise _full(f"{most} entries of a kind for one owner")
+        if self._index_bytes + sum(map(_bytes_of, fresh)) > INDEX_BYTES_MAX and more[IndexKept]:
+            raise _full(f"{INDEX_BYTES_MAX} bytes of index entries")
 
     def _write(self, owner: bytes, part: Sequence[Kept]) -> None:
         """First the disk, then memory."""
@@ -347,7 +360,7 @@ class Vault:
         owned = self._owned.setdefault(owner, _Owned())
         owned.written += len(part)
         for each in part:
-            owned.take(each)
+            self._index_bytes += owned.take(each)
             if isinstance(each, LinkKept):
                 self._linked[each.identifier] = owner
 
@@ -358,6 +371,7 @@ class Vault:
             self._files.replace(owner, [BATCH.encode(each) for each in batches])
         left.written = left.live()
         before = self._owned.pop(owner, _Owned())
+        self._index_bytes += left.index_bytes() - before.index_bytes()
         for identifier in before.links.keys() - left.links.keys():
             self._linked.pop(identifier, None)
         if left.live():

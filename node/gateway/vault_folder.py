@@ -55,27 +55,30 @@ class VaultFolder:
         if sealed is not None:
             sealed.append(plain, self._random)
             return
-        fresh = self._path(owner, _NEW)
-        SealedFile.write(self._disk, fresh, self._keys, self._random, [plain])
-        self._disk.replace(fresh, self._path(owner, _OWNER))
+        sealed = self._write(owner, [plain])
+        path = self._path(owner, _OWNER)
+        self._disk.replace(sealed.path, path)
         self._disk.sync_directory(self._folder)
-        self._reopen(owner)
+        self._keep(owner, sealed, path)
 
     def replace(self, owner: bytes, plains: Sequence[bytes]) -> None:
         """The owner's file holds `plains` from now on, and nothing else is left of it; without any
         the file is gone."""
-        fresh, decided = self._path(owner, _NEW), self._path(owner, _NEXT)
-        SealedFile.write(self._disk, fresh, self._keys, self._random, plains)
-        self._disk.replace(fresh, decided)
+        sealed, decided = self._write(owner, plains), self._path(owner, _NEXT)
+        self._disk.replace(sealed.path, decided)
         self._disk.sync_directory(self._folder)
         self._files.pop(owner, None)
         self._finish(decided, is_empty=not plains)
         if plains:
-            self._reopen(owner)
+            self._keep(owner, sealed, self._path(owner, _OWNER))
 
-    def _reopen(self, owner: bytes) -> None:
-        path = self._path(owner, _OWNER)
-        self._files[owner] = SealedFile.open(self._disk, path, self._keys)[0]
+    def _write(self, owner: bytes, plains: Sequence[bytes]) -> SealedFile:
+        path = self._path(owner, _NEW)
+        return SealedFile.write(self._disk, path, self._keys, self._random, plains)
+
+    def _keep(self, owner: bytes, sealed: SealedFile, path: Path) -> None:
+        sealed.path = path
+        self._files[owner] = sealed
 
     def _finish(self, decided: Path, *, is_empty: bool) -> None:
         path = decided.with_suffix(_OWNER)

@@ -34,7 +34,7 @@ class Dishonest:
         staged = self.tree.stage(
             self.pairs, {KEY: VALUE} | {b"key %d" % i: b"%d" % i for i in range(40)}
         )
-        self.pairs.write_batch(staged.buckets)
+        self.pairs.write_batch([(key, bucket or None) for key, bucket in staged.buckets])
         self.tree.apply(staged)
 
     def lineage(self) -> tuple[LineageStep, ...]:

@@ -1,22 +1,30 @@
 """Log first, then read: every access cites a basis that is in force (invariant 4)."""
 
+from typing import Any
+
 import msgspec
 import pytest
 
 from chain.block import OK, Result
 from ledger import patient_queries as queries
 from ledger.actions import RecordAmend
+from ledger.care_actions import ErasureApprove
 from ledger.consent_actions import AccessDispute, AccessLog, AccessResolve
 from ledger.fields import Deferred
+from ledger.ids import emergency_summary
 from ledger.local_log import EMPTY, next_head
 from tests.ledger.consent_world import (
     ANNA,
     HOSPITAL_A,
     HOSPITAL_B,
     IMAGING,
+    SUMMARY,
     access,
+    case_of,
     consent_of,
     decision,
+    emergency,
+    erasure,
     everything,
     grant,
     logged,
@@ -36,6 +44,7 @@ from tests.ledger.ledger_world import (
 
 RECORD = record_of("anna", "x-ray")
 FOR_B = consent_of("anna", "hospital-b")
+DAY_MS = 86_400_000
 NO_BASIS = Result("access.basis_not_in_force", "actions[0].basis")
 
 
@@ -329,6 +338,88 @@ def test_under_a_consent_nothing_is_read_without_a_quorum(world: World) -> None:
     )
     patients = deferred(access("2", RECORD, actor="anna", basis="patient"), EMPTY.head)
     assert world.submit("anna", patients).code == "access.not_deferrable"
+
+
+def glass(name: str, accessed_ms: int, previous: bytes = EMPTY.head, **changed: Any) -> AccessLog:
+    """Doctor B reads Anna's summary under the emergency that the world's fixture opened."""
+    claim = access(
+        name,
+        actor="doctor-b",
+        category=SUMMARY,
+        purpose="ETREAT",
+        basis="emergency",
+        cited=case_of("anna", "glass"),
+    )
+    return deferred(msgspec.structs.replace(claim, **changed), previous, accessed_ms)
+
+
+@pytest.fixture
+def broken_glass(world: World) -> World:
+    """Hospital B broke the glass, read without a quorum, and the emergency has ended since."""
+    assert world.submit("doctor-b", emergency("glass")) == OK
+    world.pass_time(DAY_MS)
+    return world
+
+
+def test_what_was_read_in_an_emergency_is_taken_up_after_its_end(broken_glass: World) -> None:
+    world = broken_glass
+    opened_ms = world.timestamp_ms - DAY_MS
+    assert world.submit("gateway-b", glass("now", world.timestamp_ms)) == NO_BASIS
+    assert world.submit("gateway-b", glass("before", opened_ms - 1)) == NO_BASIS
+    assert world.submit("gateway-b", glass("later", opened_ms + 10 * DAY_MS)) == NO_BASIS
+    assert world.submit("gateway-b", glass("then", opened_ms + 1)) == OK
+    # It is written down; a key it gets nobody any more.
+    at = logged(world, glass("then", opened_ms + 1))
+    assert world.submit("gateway-a", opening(ANNA, SUMMARY)) == OK
+    assert world.submit("gateway-a", release(at, SUMMARY)) == Result(
+        "access.basis_not_in_force", "actions[0].access"
+    )
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"purpose": "TREAT"},
+        {"category": GENERAL},
+        {"cited": case_of("anna", "another")},
+        {"basis": "author", "cited": None},
+    ],
+)
+def test_what_no_emergency_opened_was_not_rightly_read(
+    broken_glass: World, changed: dict[str, Any]
+) -> None:
+    at_ms = broken_glass.timestamp_ms - DAY_MS + 1
+    assert broken_glass.submit("gateway-b", glass("1", at_ms, **changed)) == NO_BASIS
+
+
+def test_the_emergency_of_another_hospital_or_patient_opened_nothing(broken_glass: World) -> None:
+    world = broken_glass
+    at_ms = world.timestamp_ms - DAY_MS + 1
+    theirs = glass("1", at_ms, actor=person("doctor-a"), author=HOSPITAL_B)
+    assert world.submit("gateway-a", theirs) == NO_BASIS
+    world.register("bert")
+    summary = emergency_summary(person("bert"))
+    of_bert = glass("2", at_ms, access=case_of("bert", "2"), category=summary)
+    assert world.submit("gateway-b", of_bert) == NO_BASIS
+
+
+def test_neither_an_erasure_nor_a_suspension_since_then_keeps_it_off_the_chain(
+    world: World,
+) -> None:
+    first = deferred(own("1"), EMPTY.head)
+    assert first.deferred is not None
+    second = deferred(own("2"), first.deferred.head)
+    assert world.submit("anna", erasure(record=RECORD)) == OK
+    assert world.submit("admin-a", ErasureApprove(erasure().erasure)) == OK
+    assert world.submit("gateway-a", own("now")).code == "scope.erased"
+    assert world.submit("gateway-a", first) == OK
+    world.suspend(person("doctor-a"))
+    assert world.submit("gateway-a", own("now")).code == "access.reader_suspended"
+    assert world.submit("gateway-a", second) == OK
+    assert second.deferred is not None
+    stranger = msgspec.structs.replace(own("3"), actor=person("doctor-b"))
+    refused = world.submit("gateway-a", deferred(stranger, second.deferred.head))
+    assert refused == Result("access.not_reader", "actions[0].actor")
 
 
 # Disputes.

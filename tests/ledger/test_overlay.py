@@ -42,6 +42,7 @@ def test_a_walk_sees_what_the_store_would_hold(
     for key, value in merged.items():
         read = overlay.read(key, NUMBER)
         assert (None if read is None else read.value) == value
+        assert overlay.read_rare(key[:2], key, NUMBER) == read
     overlay.keep()
     state.apply(overlay.encoded())
     found = {key: NUMBER.decode(raw).value for key, raw in state.entries.items()}

@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 from hashlib import sha256
+from itertools import combinations
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,9 @@ from consensus.messages import MESSAGE, PACKET, Packet, Prepare, Signed
 from consensus.votes import VoteRecord
 from node.backend import Busy
 from node.engine import Certified
+from node.execution import InvalidBlock
 from node.overrides import VoteOverride, accept_loss
+from p2p.wire import TransactionBatch, TransactionItem
 from storage.votes import VoteStore
 
 
@@ -288,6 +291,42 @@ async def test_no_room_for_attachments_is_the_nodes_own_affair(tmp_path: Path) -
         await four.height(place.height)
         digest = sha256(b"t" * 100).digest()
         await four.until(lambda: full.node.parts.attachments.has(digest))
+
+
+async def test_a_proposal_without_room_is_tried_again_until_its_height_is_decided(
+    tmp_path: Path,
+) -> None:
+    async with cluster(tmp_path) as four:
+        for one, other in combinations(NAMES, 2):
+            four.board.sever(one, other)
+        author, full = four.nodes["hospital-a"], four.nodes["wholesaler"]
+        attachments = full.node.parts.attachments
+        attachments._pending._bytes_max = 10
+        raw = four.sealed(b"t" * 100)
+        await author.desk.submit(raw, (b"t" * 100,))
+        tip, parameters = full.node.engine.tip, full.node.parameters
+        built = await author.node.proposals.build(tip, parameters, empty_allowed=False)
+        assert built is not None
+
+        async def judged() -> bytes:
+            """The block comes before the transaction that it names, as it often does."""
+            batch = TransactionBatch((TransactionItem(raw, (b"t" * 100,)),))
+            full.node.gossip.offered("hospital-a", batch)
+            verdict = await full.node.proposals.validate(tip, built.block, parameters, fresh=False)
+            return verdict.block_hash
+
+        refused = full.node.parts.metrics.refused.labels(code="attachment.quota")._value
+        first = asyncio.create_task(judged())
+        await four.until(lambda: refused.get() >= 1)
+        assert not first.done()
+        attachments._pending._bytes_max = 1 << 20
+        assert await asyncio.wait_for(first, 10) == built.block_hash
+        attachments.drop([sha256(b"t" * 100).digest()])
+        attachments._pending._bytes_max = 10
+        second = asyncio.create_task(judged())
+        four.board.heal()
+        with pytest.raises(InvalidBlock, match="decided meanwhile"):
+            await asyncio.wait_for(second, 10)
 
 
 async def test_what_was_erased_is_refused_and_harms_nobody(tmp_path: Path) -> None:

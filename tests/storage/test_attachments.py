@@ -173,6 +173,14 @@ def test_pending_ones_count_until_a_block_names_them(world: World) -> None:
     assert world.store.pending_bytes == len(LARGE)
 
 
+def test_a_mark_tells_what_is_not_here(world: World) -> None:
+    here, erased = world.put(SMALL), name(b"erased")
+    world.store.erase([erased])
+    missing = [name(b"missing"), name(b"missing too")]
+    assert world.store.mark_committed([missing[0], here, erased]) == missing[:1]
+    assert world.store.mark_committed([here, *missing]) == missing
+
+
 def test_a_mark_on_something_unsynced_survives_a_crash(world: World) -> None:
     digest = world.put(SMALL)
     world.store.mark_committed([digest])

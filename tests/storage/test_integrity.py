@@ -83,8 +83,17 @@ def test_what_is_gone_is_named(grown: Chain, key: bytes, code: str) -> None:
 
 
 def test_a_bucket_that_is_gone_or_another_changes_the_state_root(grown: Chain) -> None:
+    grown.store._buckets._journal_changes_max = 0
+    grown.grow()
     for value in (None, bytes(64)):
         (key, _), *_ = grown.store._all.scan(keyspace.BUCKET, b"l")
+        with pytest.raises(StoreDamaged, match="state_root"):
+            check_store(altered(grown, key, value), GENESIS_HASH)
+
+
+def test_a_journal_that_is_gone_or_another_changes_the_state_root(grown: Chain) -> None:
+    for value in (None, bytes(4), (1).to_bytes(4, "big") + bytes(64)):
+        key, _ = list(grown.store._all.scan(keyspace.JOURNAL, b"k"))[-1]
         with pytest.raises(StoreDamaged, match="state_root"):
             check_store(altered(grown, key, value), GENESIS_HASH)
 

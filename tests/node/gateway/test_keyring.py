@@ -9,6 +9,7 @@ from ledger import patient_queries, queries
 from ledger.actions import CategoryOpen
 from ledger.care_actions import ErasureApprove, ErasureRequest
 from ledger.ids import new_case_id
+from node.gateway import vault
 from tests.node.gateway.gateway_world import World
 
 TEXT = b"text"
@@ -92,6 +93,15 @@ async def test_seals_that_do_not_open_are_tampered_with(world: World) -> None:
         with pytest.raises(Tampered):
             await world.a.keyring.find(name)
         assert world.a.keyring.kept(name) is None
+
+
+async def test_where_the_vault_has_no_room_a_key_is_found_all_the_same(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (record,) = await world.register(TEXT, keep=False)
+    monkeypatch.setattr(vault, "KEYS_OF_OWNER_MAX", 0)
+    assert await world.a.keyring.find(world.name(record)) == world.general
+    assert world.a.keyring.kept(world.name(record)) is None
 
 
 async def test_a_key_that_is_found_while_its_scope_is_being_erased_is_not_kept(

@@ -12,7 +12,7 @@ from ledger.actions import RecordAmend
 from ledger.care_actions import EmergencyOpen, ErasureApprove, ErasureRequest
 from ledger.consent_actions import ConsentRevoke
 from ledger.fields import Period
-from ledger.ids import emergency_summary, new_case_id
+from ledger.ids import new_case_id
 from node.backend import Busy
 from node.gateway import reading
 from node.gateway.judge import Reader
@@ -20,10 +20,12 @@ from node.gateway.refusals import (
     Denied,
     Erased,
     Retracted,
+    TooLarge,
     Unavailable,
     Unknown,
     Unreadable,
 )
+from storage.errors import AttachmentMissing
 from tests.node.gateway.gateway_world import DAY_MS, World, until
 
 TEXT = b'{"resourceType":"Condition"}'
@@ -110,6 +112,30 @@ async def test_while_the_authors_node_is_silent_the_reader_is_told_what_it_waits
     assert waiting.value.cause == "waits for hospital-a's node to release the key"
     assert len(world.accesses()) == 1
     impatient.local_log.close()
+
+
+async def test_a_released_key_whose_attachment_comes_after_its_block_is_found(
+    world: World,
+) -> None:
+    (record,) = await world.register(TEXT)
+    assert world.general is not None
+    await world.grant()
+    read = world.solo.attachments.read
+    looks = 0
+
+    def late(digest: bytes) -> bytes:
+        nonlocal looks
+        entry = patient_queries.releases_of(world.solo.store.state, world.anna.principal, 1)
+        if entry and digest == entry[0].entry.sealed:
+            looks += 1
+            if looks < 3:
+                raise AttachmentMissing(digest.hex())
+        return read(digest)
+
+    world.solo.attachments.read = late  # type: ignore[method-assign]
+    async with world.answering(world.general):
+        (opened,) = await world.b.reading.open(world.b.reader(), [record])
+    assert opened.content == TEXT
 
 
 async def test_a_patients_own_report_waits_for_the_patient(world: World) -> None:
@@ -460,6 +486,18 @@ async def test_a_busy_node_is_unavailable_for_a_while(world: World) -> None:
     assert (busy.value.code, busy.value.retry_after_s) == ("mempool.full", 7)
 
 
+async def test_a_key_that_cannot_be_kept_makes_the_record_unavailable(world: World) -> None:
+    (record,) = await world.register(TEXT, keep=False)
+
+    def full(*arguments: object) -> None:
+        raise OSError(28, "no space left on device")
+
+    world.a.vault.keep_found = full  # type: ignore[method-assign]
+    with pytest.raises(Unavailable) as refused:
+        await world.a.reading.open(world.a.reader(), [record])
+    assert refused.value.code == "vault.unwritable"
+
+
 # Without a quorum.
 
 
@@ -545,6 +583,13 @@ async def test_without_a_quorum_an_open_emergency_shows_an_escrowed_summary_only
     known = patient_queries.local_log(world.solo.store.state, "hospital-b")
     (action,) = world.b.local_log.pending(known)
     assert (action.basis, action.cited) == ("emergency", case)
+    # The quorum is back after the emergency's end: the chain takes the line up all the same.
+    world.clock.now_s += DAY_MS / 1_000
+    world.solo.is_ready = True
+    builder = world.b.office.builder()
+    builder.add(action)
+    await world.b.office.commit(builder)
+    assert [each.basis for each in world.accesses()] == ["emergency"]
 
 
 async def test_a_local_log_that_was_tampered_with_ends_deferred_reading(world: World) -> None:
@@ -581,7 +626,7 @@ async def test_no_clinical_text_in_the_vault_in_logs_or_in_what_is_shown(
     on_disk = b"".join(path.read_bytes() for path in world.path.rglob("*") if path.is_file())
     secret = world.a.vault.category_key(opened.name)
     assert secret is not None
-    for leaked in (b"canary", secret.secret, emergency_summary(world.anna.principal)):
+    for leaked in (b"canary", secret.secret):
         assert leaked not in on_disk
     shown = f"{opened!r} {secret!r} {world.a.vault!r} {caplog.text}"
     assert "canary" not in shown
@@ -601,3 +646,14 @@ async def test_a_key_that_does_not_open_is_the_authors_fault(world: World) -> No
     with pytest.raises(Unreadable) as unreadable:
         await world.a.reading.open(world.a.reader(), [record])
     assert unreadable.value.code == "sealing.does_not_open"
+
+
+async def test_what_is_too_much_for_one_read_is_not_logged_either(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = await world.register(bytes(1_000), bytes(1_000))
+    monkeypatch.setattr(reading, "WHOLE_BYTES_MAX", 1_500)
+    opened, refused = await world.a.reading.outcomes(world.a.reader(), [first, second])
+    assert getattr(opened, "content", None) == bytes(1_000)
+    assert isinstance(refused, TooLarge)
+    assert [each.records for each in world.accesses()] == [(first,)]

@@ -2,6 +2,7 @@
 
 import errno
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from random import Random
 
@@ -196,15 +197,19 @@ def test_the_vault_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(vault_module, "OWNERS_MAX", 1)
     monkeypatch.setattr(vault_module, "KEYS_OF_OWNER_MAX", 2)
     monkeypatch.setattr(vault_module, "LINKS_OF_OWNER_MAX", 1)
-    monkeypatch.setattr(vault_module, "INDEX_ENTRIES_OF_OWNER_MAX", 1)
+    monkeypatch.setattr(vault_module, "INDEX_ENTRIES_OF_OWNER_MAX", 2)
+    monkeypatch.setattr(vault_module, "INDEX_BYTES_MAX", 100)
     vault = opened(tmp_path)
     vault.keep_keys(key_of(), key_of(epoch=1))
-    vault.keep_entries(ANNA, [entry_of("1", b"", 1)])
+    vault.keep_entries(ANNA, [entry_of("1", bytes(60)), entry_of("2", bytes(40))])
+    vault.forget(ANNA, record=entry_of("2").record)
+    vault.keep_entries(ANNA, [entry_of("2", bytes(40))])
     for excess in (
         lambda: vault.keep_keys(key_of(BERT)),
         lambda: vault.keep_keys(key_of(epoch=2)),
         lambda: vault.keep_links(ANNA, "1", "2"),
-        lambda: vault.keep_entries(ANNA, [entry_of("2")]),
+        lambda: vault.keep_entries(ANNA, [entry_of("3", b"")]),
+        lambda: vault.keep_entries(ANNA, [entry_of("2", b".", 2)]),
     ):
         with pytest.raises(Busy) as full:
             excess()
@@ -212,6 +217,17 @@ def test_the_vault_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(InvalidMessage):
         vault.keep_entries(ANNA, [entry_of("3", bytes(INDEX_ENTRY_BYTES_MAX + 1))])
     vault.keep_keys(key_of())  # known already
+
+
+def test_threads_keep_at_once_and_lose_nothing(tmp_path: Path) -> None:
+    vault = opened(tmp_path)
+    with ThreadPoolExecutor(4) as threads:
+        for epoch in range(12):
+            threads.submit(vault.keep_keys, key_of(epoch=epoch), key_of(BERT, epoch=epoch))
+            threads.submit(vault.keep_links, ANNA, f"Patient/{epoch}")
+    again = opened(tmp_path)
+    assert len(again.keys_of(ANNA)) == len(again.keys_of(BERT)) == 12
+    assert len(again.identifiers(ANNA)) == 12
 
 
 # What is forgotten.
@@ -300,6 +316,20 @@ def test_a_crash_at_any_step_loses_nothing_that_was_durable_and_keeps_nothing_fo
     assert effects >= 3
 
 
+def test_what_a_crash_left_unfinished_is_overwritten_too(tmp_path: Path) -> None:
+    folder = tmp_path / "gateway"
+    vault = opened(folder)
+    vault.keep_keys(key_of())
+    (path,) = files(folder)
+    unfinished = path.with_suffix(".new")
+    unfinished.write_bytes(path.read_bytes())
+    witness = tmp_path / "the unfinished file under another name"
+    os.link(unfinished, witness)
+    assert opened(folder).keys_of(ANNA) == (key_of(),)
+    assert not unfinished.exists()
+    assert not any(witness.read_bytes())
+
+
 def _change(vault: Vault, scope: str) -> None:
     match scope:
         case "keep":
@@ -375,6 +405,22 @@ def test_a_torn_tail_is_cut_and_the_rest_is_whole(tmp_path: Path) -> None:
         assert again.keys_of(ANNA) == (key_of(),)
         assert again.entries(ANNA) == ()
         assert path.read_bytes() == durable
+
+
+def test_a_sector_that_is_lost_in_the_middle_is_no_torn_tail(tmp_path: Path) -> None:
+    vault = opened(tmp_path)
+    starts = []
+    for number in range(4):
+        vault.keep_entries(ANNA, [entry_of(f"{number}", bytes(900))])
+        (path,) = files(tmp_path)
+        starts.append(path.stat().st_size)
+    whole = path.read_bytes()
+    lost = [(first, 512) for first in range(512, starts[2], 512)]
+    lost += [(start, size) for start in starts[:2] for size in (16, 32, 48)]
+    for first, size in lost:
+        path.write_bytes(whole[:first] + bytes(size) + whole[first + size :])
+        with pytest.raises(StoreDamaged):
+            opened(tmp_path)
 
 
 def test_files_that_stand_in_for_each_other_are_found(tmp_path: Path) -> None:

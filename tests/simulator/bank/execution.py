@@ -73,11 +73,11 @@ def _clock_in_execution(patch: pytest.MonkeyPatch) -> None:
 def _attendance_in_the_state(patch: pytest.MonkeyPatch) -> None:
     move = LedgerStore._move
 
-    def keep_attendance(self: LedgerStore, changes: Any, staged: Any, tip: Any) -> None:
+    def keep_attendance(self: LedgerStore, changes: Any, staged: Any, tip: Any, ids: Any) -> None:
         if tip.certificate is not None:
             names = ",".join(seal.validator for seal in tip.certificate.seals)
             changes.append((keyspace.STATE + b"sealed by", names.encode()))
-        move(self, changes, staged, tip)
+        move(self, changes, staged, tip, ids)
 
     patch.setattr(LedgerStore, "_move", keep_attendance)
 
@@ -92,6 +92,9 @@ def _replays_admitted(patch: pytest.MonkeyPatch) -> None:
 
         def find_transaction(self, _: bytes) -> None:
             return None
+
+        def is_recent(self, _: bytes) -> bool:
+            return False
 
     begin = Admission.__init__
 
@@ -130,7 +133,10 @@ def _attachments_not_held(patch: pytest.MonkeyPatch) -> None:
 
 
 def _never_marked(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(AttachmentStore, "mark_committed", lambda *_: None)
+    def only_looked_for(self: AttachmentStore, hashes: Any) -> list[bytes]:
+        return [each for each in hashes if not self.has(each)]
+
+    patch.setattr(AttachmentStore, "mark_committed", only_looked_for)
 
 
 _ATTACHMENTS = under(

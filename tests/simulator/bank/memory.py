@@ -63,11 +63,11 @@ def _tip_unsynced(patch: pytest.MonkeyPatch) -> None:
         def write_batch(self, changes: Any) -> None:
             self._pairs.write_batch(changes, sync=False)
 
-    def lazy(self: LedgerStore, changes: Any, staged: Any, tip: Any) -> None:
+    def lazy(self: LedgerStore, changes: Any, staged: Any, tip: Any, ids: Any) -> None:
         pairs = self._all
         self._all = pairs if tip.header.height == 0 else Unsynced(pairs)
         try:
-            move(self, changes, staged, tip)
+            move(self, changes, staged, tip, ids)
         finally:
             self._all = pairs
 
