@@ -228,6 +228,7 @@ def fhir_bodies(visit: Visit) -> dict[str, dict[str, Any]]:
     }
     bodies: dict[str, Any] = {
         "postBundle": bundle,
+        "postBundleToRoot": bundle,
         "createBinary": {
             "resourceType": "Binary",
             "contentType": "x/y",

@@ -6,6 +6,7 @@ is refused whole (413). The entries of a batch stand alone, each in a transactio
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from aiohttp import web
@@ -81,7 +82,8 @@ async def _transaction(exchange: Exchange, asked: BundleRequest) -> list[EntryRe
 
 def _whole(refusal: FhirProblem) -> FhirProblem:
     """What the ledger or the network said is about the whole bundle."""
-    return refusal.inside("Bundle") if refusal.status < 500 else refusal
+    issues = (replace(each, expression=("Bundle",)) for each in refusal.issues)
+    return FhirProblem(refusal.status, *issues, headers=refusal.headers)
 
 
 def _check_allowed(exchange: Exchange, entries: Sequence[Entry]) -> None:

@@ -23,7 +23,7 @@ from node.gateway.fhir.search.index import Found, Position
 from node.gateway.fhir.search.parameters import ID
 from node.gateway.fhir.search.query import Query
 from node.gateway.reading import Opened
-from node.gateway.refusals import Denied, Erased, Retracted, Unavailable, Unknown
+from node.gateway.refusals import Denied, Erased, Retracted, TooLarge, Unavailable, Unknown
 from node.gateway.rest.exchange import Exchange
 
 TRIES_MAX: Final = 3
@@ -107,15 +107,21 @@ async def complete(exchange: Exchange, owner: bytes) -> dict[bytes, Opened]:
 
 async def open_known(exchange: Exchange, records: Sequence[bytes]) -> dict[bytes, Opened]:
     """Opens `records`, as far as they may be seen, and has the catalogue know them."""
-    if not records:
-        return {}
-    outcomes = await exchange.gateway.reading.outcomes(exchange.reader, records)
-    for each in outcomes:
-        if isinstance(each, Unavailable):
-            raise each
-    opened = [each for each in outcomes if isinstance(each, Opened)]
-    await learn(exchange, opened)
-    return {each.record: each for each in opened}
+    found: dict[bytes, Opened] = {}
+    while records:
+        outcomes = await exchange.gateway.reading.outcomes(exchange.reader, records)
+        for each in outcomes:
+            if isinstance(each, Unavailable):
+                raise each
+        opened = {each.record: each for each in outcomes if isinstance(each, Opened)}
+        await learn(exchange, tuple(opened.values()))
+        found |= opened
+        if not opened:
+            break
+        # What was more than is opened at once comes in the next round.
+        pairs = zip(records, outcomes, strict=True)
+        records = [record for record, outcome in pairs if isinstance(outcome, TooLarge)]
+    return found
 
 
 async def learn(exchange: Exchange, opened: Sequence[Opened]) -> None:

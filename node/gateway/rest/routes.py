@@ -92,6 +92,15 @@ FHIR_ROUTES: Final = (
     ),
     _route(
         "POST",
+        "/",
+        "postBundleToRoot",
+        "The same, where a client spells the base with a slash",
+        served(bundles.bundle),
+        fhir(""),
+        body=_JSON_BODY,
+    ),
+    _route(
+        "POST",
         "/Binary",
         "createBinary",
         "Store a Binary, as FHIR or as its own bytes",

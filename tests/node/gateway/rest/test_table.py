@@ -8,6 +8,7 @@ FHIR = [route for route in ROUTES if route.fhir]
 NEEDS = {
     "getCapabilities": None,
     "postBundle": "",
+    "postBundleToRoot": "",
     "createBinary": "c",
     "readBinary": "r",
     "readEverything": "rs",
