@@ -1,7 +1,11 @@
 """Whatever comes: a 4xx, an OperationOutcome with a place, nothing changed, nothing repeated."""
 
+import asyncio
 import io
 import json
+from pathlib import Path
+
+import pytest
 
 from tests.node.gateway.rest.house import JSON, World, patient
 
@@ -127,3 +131,28 @@ async def test_without_a_quorum_only_ones_own_is_read(world: World) -> None:
     write = await world.a.post("/Patient", patient("Ann"))
     assert (write.status, write.reason) == (503, "network.no_quorum")
     world.a.solo.is_ready = world.b.solo.is_ready = True
+
+
+async def test_what_is_clinical_is_in_no_log_metric_or_block(
+    world: World, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    caplog.set_level("DEBUG")
+    made = await world.a.post("/Patient", patient(CANARY))
+    assert made.status == 201
+    for path in (f"/Patient?name={CANARY}", f"/Patient?colour={CANARY}", f"/Patient/{CANARY}"):
+        await world.a.get(path)
+    await world.a.post("/Patient", patient(CANARY, gender=CANARY))
+    metrics = await world.a.get(world.a.runner.url + "/metrics", who="administrator")
+    assert b"/fhir/R4/{type}" in metrics.body
+    assert CANARY not in metrics.body.decode()
+    ours = [each for each in caplog.records if each.name.startswith("medlock")]
+    assert not [each for each in ours if CANARY in repr(vars(each))]
+    assert not await asyncio.to_thread(lambda: files_with(tmp_path, CANARY.encode()))
+    for _, raw in world.solo.store.state.scan(b""):
+        assert CANARY.encode() not in raw
+
+
+def files_with(folder: Path, canary: bytes) -> list[Path]:
+    files = [each for each in folder.rglob("*") if each.is_file()]
+    assert files
+    return [each for each in files if canary in each.read_bytes()]
