@@ -15,7 +15,6 @@ from chain.errors import InvalidMessage
 from chain.types import PublicKey, Signature, Unsigned
 
 _PREFIX: Final = b"medlock/1"
-ENCRYPTION_KEY_BYTES_MAX: Final = 2_048
 
 
 class Domain(Enum):

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from hashlib import sha256
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Generic, Literal, TypeVar
 
 import aiohttp
 
 from chain.block import Header, Result
 from chain.certificate import Certificate
+from chain.codec import Codec
 from chain.document import from_document
 from chain.errors import InvalidMessage
 from chain.genesis import Genesis
@@ -29,7 +30,26 @@ from client.errors import ApiError, Tampered
 from client.transport import Answer, Body, Call, Patience, Transport, unusable
 from client.verifier import NotVerified, verify_state
 from client.wire import CONTENT_TYPE, SUBMISSION, Submission, from_base64url, from_hex
+from ledger.care_entries import (
+    AttestationEntry,
+    CarePlanEntry,
+    EmergencyEntry,
+    ErasureEntry,
+    GoalReportEntry,
+    HoldEntry,
+)
+from ledger.consent_entries import (
+    AccessEntry,
+    AppointmentEntry,
+    ConsentEntry,
+    DisputeEntry,
+    ReleaseEntry,
+    RequestEntry,
+)
+from ledger.decision import Decision
 from ledger.entries import CategoryEntry, OrganizationEntry, PrincipalEntry, RecordEntry
+from ledger.fields import Purpose
+from ledger.patient_queries import Release
 
 INLINE_BYTES_MAX: Final = 262_144
 """Attachments up to this sum travel with their transaction (the default genesis parameter)."""
@@ -37,6 +57,7 @@ PAGE_RECORDS: Final = 200
 UPLOAD_PIECE_BYTES: Final = 1 << 18
 
 Wait = Literal["none", "accepted", "committed"]
+E = TypeVar("E")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +99,41 @@ class ListedCategory:
     category: bytes
     author: bytes
     entry: CategoryEntry
+
+
+@dataclass(frozen=True, slots=True)
+class Listed(Generic[E]):
+    """What stands on the chain under an id."""
+
+    id: bytes
+    entry: E
+
+
+@dataclass(frozen=True, slots=True)
+class ListedAccess:
+    """A logged access; `dispute` is None where the patient does not doubt it."""
+
+    id: bytes
+    entry: AccessEntry
+    dispute: DisputeEntry | None
+
+
+@dataclass(frozen=True, slots=True)
+class ListedErasure:
+    """An erasure; for every member that stores data its attestation, None where it owes one."""
+
+    id: bytes
+    entry: ErasureEntry
+    attestations: tuple[tuple[str, AttestationEntry | None], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainedDecision:
+    """What the ledger would say to an access at block time `at_ms`, and why in a sentence."""
+
+    at_ms: int
+    decision: Decision
+    explanation: str
 
 
 class Api:
@@ -148,6 +204,18 @@ class Api:
         )
         return StateAnswer(key, value, header, certificate)
 
+    async def value(self, key: bytes, codec: Codec[E]) -> E | None:
+        """The value under `key` as this node has it, unproven; None where there is none."""
+        try:
+            answer = await self._get(f"/v1/state/{key.hex()}")
+        except ApiError as error:
+            if error.code != "key.unknown":
+                raise
+            return None
+        raw = _member(answer.document(), "value")
+        found: E = _wired(lambda: codec.decode(from_base64url(raw, "value")))
+        return found
+
     async def put_attachment(self, raw: bytes) -> bytes:
         """Uploads an attachment; its hash."""
         digest = sha256(raw).digest()
@@ -206,10 +274,95 @@ class Api:
         path = f"/v1/patients/{owner.hex()}/categories/{category.hex()}/{author.hex()}"
         return _category((await self._get(path)).document())
 
+    async def epoch(
+        self, owner: bytes, category: bytes, author: bytes, epoch: int
+    ) -> ListedCategory:
+        """That epoch of a category key, current or earlier."""
+        path = f"/v1/patients/{owner.hex()}/categories/{category.hex()}/{author.hex()}"
+        return _category((await self._get(path, {"epoch": str(epoch)})).document())
+
     async def categories_of(self, owner: bytes) -> AsyncIterator[ListedCategory]:
         """The current epochs of all category keys of an owner."""
         async for each in self._pages(f"/v1/patients/{owner.hex()}/categories", "categories"):
             yield _category(each)
+
+    async def consents_of(self, patient: bytes) -> AsyncIterator[Listed[ConsentEntry]]:
+        """A patient's consents, by grantee, those that have ended too."""
+        async for each in self._about(patient, "consents"):
+            yield _listed_as(each, "consent", ConsentEntry, 48)
+
+    async def requests_of(self, patient: bytes) -> AsyncIterator[Listed[RequestEntry]]:
+        """Who asked a patient for access, and his answers."""
+        async for each in self._about(patient, "requests"):
+            yield _listed_as(each, "request", RequestEntry)
+
+    async def accesses_of(self, patient: bytes) -> AsyncIterator[ListedAccess]:
+        """Who read what of a patient, oldest first."""
+        async for each in self._about(patient, "accesses"):
+            found = _listed_as(each, "access", AccessEntry, 40)
+            raw = _member(each, "dispute")
+            doubt = None if raw is None else _shaped(DisputeEntry, raw, "dispute")
+            yield ListedAccess(found.id, found.entry, doubt)
+
+    async def releases_of(self, patient: bytes) -> AsyncIterator[Release]:
+        """To whom which category keys of a patient were sealed."""
+        async for each in self._about(patient, "releases"):
+            yield _release(each)
+
+    async def proxies_of(self, patient: bytes) -> AsyncIterator[Listed[AppointmentEntry]]:
+        """Whom a patient has appointed, those whose time is over too."""
+        async for each in self._about(patient, "proxies"):
+            yield _listed_as(each, "appointment", AppointmentEntry, 16)
+
+    async def emergencies_of(self, patient: bytes) -> AsyncIterator[Listed[EmergencyEntry]]:
+        """Where the glass was broken for a patient, and the reviews."""
+        async for each in self._about(patient, "emergencies"):
+            yield _listed_as(each, "emergency", EmergencyEntry)
+
+    async def care_plans_of(self, patient: bytes) -> AsyncIterator[Listed[CarePlanEntry]]:
+        """A patient's care plans, current versions with his answers."""
+        async for each in self._about(patient, "careplans", "plans"):
+            yield _listed_as(each, "plan", CarePlanEntry)
+
+    async def care_plan_versions(self, plan: bytes) -> tuple[CarePlanEntry, ...]:
+        """All versions of a care plan, oldest first."""
+        path = f"/v1/careplans/{plan.hex()}/versions"
+        return tuple(
+            [
+                _shaped(CarePlanEntry, each, "versions")
+                async for each in self._pages(path, "versions")
+            ]
+        )
+
+    async def goal_reports_of(self, plan: bytes) -> AsyncIterator[Listed[GoalReportEntry]]:
+        """The reports on a care plan's goals."""
+        async for each in self._pages(f"/v1/careplans/{plan.hex()}/goals", "reports"):
+            yield _listed_as(each, "report", GoalReportEntry, 16)
+
+    async def erasures_of(self, patient: bytes) -> AsyncIterator[ListedErasure]:
+        """What a patient had erased, and which members have attested it."""
+        async for each in self._about(patient, "erasures"):
+            found = _listed_as(each, "erasure", ErasureEntry)
+            owed = _listed(_member(each, "attestations"))
+            yield ListedErasure(found.id, found.entry, tuple(map(_attestation, owed)))
+
+    async def holds_of(self, patient: bytes) -> AsyncIterator[Listed[HoldEntry]]:
+        """The legal holds on a patient, those that were released too."""
+        async for each in self._about(patient, "holds"):
+            yield _listed_as(each, "hold", HoldEntry)
+
+    async def record_decision(
+        self, record: bytes, actor: bytes, purpose: Purpose
+    ) -> ExplainedDecision:
+        """May `actor` read `record` now, and why."""
+        return await self._decision(f"/v1/records/{record.hex()}/decision", actor, purpose)
+
+    async def category_decision(
+        self, owner: bytes, category: bytes, author: bytes, actor: bytes, purpose: Purpose
+    ) -> ExplainedDecision:
+        """May `actor` read everything of a category and author now, and why."""
+        place = f"{owner.hex()}/categories/{category.hex()}/{author.hex()}"
+        return await self._decision(f"/v1/patients/{place}/decision", actor, purpose)
 
     async def members(self) -> tuple[OrganizationEntry, ...]:
         """The consortium's organisations with their public keys."""
@@ -254,6 +407,18 @@ class Api:
 
     async def _get(self, path: str, query: dict[str, str] | None = None) -> Answer:
         return await self._transport.call(Call("GET", path, query or {}))
+
+    async def _decision(self, path: str, actor: bytes, purpose: Purpose) -> ExplainedDecision:
+        query = {"actor": actor.hex(), "purpose": purpose}
+        document = (await self._get(path, query)).document()
+        parts = {name: _member(document, name) for name in Decision.__struct_fields__}
+        at_ms, words = _member(document, "at_ms"), _member(document, "explanation")
+        if not isinstance(at_ms, int) or not isinstance(words, str):
+            raise unusable("a decision without its time or its sentence")
+        return ExplainedDecision(at_ms, _shaped(Decision, parts, "decision"), words)
+
+    def _about(self, patient: bytes, what: str, name: str = "") -> AsyncIterator[Any]:
+        return self._pages(f"/v1/patients/{patient.hex()}/{what}", name or what)
 
     async def _pages(self, path: str, name: str) -> AsyncIterator[Any]:
         """The items of a listing, page after page."""
@@ -330,6 +495,30 @@ def _submitted(answer: Answer) -> Submitted:
 def _record(document: Any) -> ListedRecord:
     record_id = _wired(lambda: from_hex(_member(document, "id"), 32, "id"))
     return ListedRecord(record_id, _shaped(RecordEntry, _member(document, "record"), "record"))
+
+
+def _listed_as(document: Any, name: str, shape: type[E], id_bytes: int = 32) -> Listed[E]:
+    found = _wired(lambda: from_hex(_member(document, "id"), id_bytes, "id"))
+    return Listed(found, _shaped(shape, _member(document, name), name))
+
+
+def _release(document: Any) -> Release:
+    category, author, reader = _wired(
+        lambda: [
+            from_hex(_member(document, name), 16, name) for name in ("category", "author", "reader")
+        ]
+    )
+    epoch = _member(document, "epoch")
+    if not isinstance(epoch, int):
+        raise unusable("a release without its epoch")
+    entry = _shaped(ReleaseEntry, _member(document, "release"), "release")
+    return Release(category, author, epoch, reader, entry)
+
+
+def _attestation(document: Any) -> tuple[str, AttestationEntry | None]:
+    raw = _member(document, "attestation")
+    entry = None if raw is None else _shaped(AttestationEntry, raw, "attestation")
+    return str(_member(document, "organization")), entry
 
 
 def _category(document: Any) -> ListedCategory:

@@ -38,8 +38,10 @@ from ledger.actions import (
     RecordRetract,
     StaffKind,
 )
+from ledger.care_actions import CarePlanPropose, EmergencyOpen, ErasureRequest, HoldPlace
 from ledger.consent_actions import (
     AccessLog,
+    AccessRequest,
     CategoryRotate,
     ConsentGrant,
     KeyRelease,
@@ -179,7 +181,10 @@ class TransactionBuilder:
 
         `recipients` are those who remain: the owner, the author, who still has a standing right.
         """
-        name = key.name
+        return self.open_next_epoch(key.name, recipients)
+
+    def open_next_epoch(self, name: CategoryName, recipients: tuple[Recipient, ...]) -> CategoryKey:
+        """As `rotate_category`, for an author's colleague who was never given the current key."""
         following = CategoryName(name.owner, name.category, name.author, name.epoch + 1)
         fresh = new_category_key(following, self.random)
         seals = self._seal(fresh, recipients)
@@ -264,6 +269,51 @@ class TransactionBuilder:
             )
         )
         return access
+
+    def request_access(
+        self,
+        patient: bytes,
+        purposes: tuple[Purpose, ...],
+        categories: tuple[bytes, ...] = (),
+        valid_until_ms: int | None = None,
+        note: bytes | None = None,
+    ) -> bytes:
+        """Asks `patient` for a consent to the sender's organisation; the request's id."""
+        request = self.new_case(patient)
+        named = tuple(sorted(set(categories)))
+        wanted = tuple(sorted(set(purposes)))
+        self._actions.append(AccessRequest(request, wanted, named, valid_until_ms, note))
+        return request
+
+    def open_emergency(
+        self, patient: bytes, note: bytes, categories: tuple[bytes, ...] = ()
+    ) -> bytes:
+        """Breaks the glass, for the sealed reason `note`; the emergency's id."""
+        emergency = self.new_case(patient)
+        self._actions.append(EmergencyOpen(emergency, tuple(sorted(set(categories))), note))
+        return emergency
+
+    def propose_plan(self, patient: bytes, document: bytes) -> bytes:
+        """Proposes the care plan whose record is named by the reference `document`; its id."""
+        plan = self.new_case(patient)
+        self._actions.append(CarePlanPropose(plan, document))
+        return plan
+
+    def request_erasure(
+        self, patient: bytes, category: bytes | None = None, record: bytes | None = None
+    ) -> bytes:
+        """Asks to erase a record, a category, or, with neither, all of `patient`; its id."""
+        erasure = self.new_case(patient)
+        self._actions.append(ErasureRequest(erasure, category, record))
+        return erasure
+
+    def place_hold(
+        self, patient: bytes, category: bytes | None = None, note: bytes | None = None
+    ) -> bytes:
+        """Forbids to erase a category, or anything of `patient`; the hold's id."""
+        hold = self.new_case(patient)
+        self._actions.append(HoldPlace(hold, category, note))
+        return hold
 
     def put(self, content: bytes, key: CategoryKey, record: bytes | None = None) -> bytes:
         """Seals `content` as a new record of the key's owner; the record's id.

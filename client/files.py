@@ -13,7 +13,10 @@ PRIVATE_MODE: Final = 0o600
 
 def write_whole(path: Path, content: bytes, mode: int = PRIVATE_MODE) -> None:
     """Puts `content` at `path`: after a crash the old file is there or the new one, synced."""
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        raise type(error)(error.errno, error.strerror, str(path)) from None
     try:
         with os.fdopen(descriptor, "wb") as file:
             os.fchmod(file.fileno(), mode)

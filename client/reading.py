@@ -45,11 +45,15 @@ class Reader:
         Raises `Retracted`, `NotForUs` where the wallet holds no key, `Tampered` where bytes do not
         fit the chain, `ApiError` (404 `record.unknown`).
         """
+        return await self.open_listed(await self.listed(record, version))
+
+    async def listed(self, record: bytes, version: int | None = None) -> ListedRecord:
+        """What the chain says of a version of `record`; of the current one where that is None."""
         if version is None:
-            return await self.open_listed(await self._api.record(record))
+            return await self._api.record(record)
         for listed in await self._api.record_versions(record):
             if listed.entry.version == version:
-                return await self.open_listed(listed)
+                return listed
         raise NotForUs(
             "record.unknown_version", "the record has no such version", "see its history"
         )
@@ -61,26 +65,44 @@ class Reader:
             raise Retracted(
                 "record.retracted", "it was entered in error", "open an earlier version"
             )
-        key = await self._category_key(listed, content)
+        key = await self.category_key(category_name(listed.id, listed.entry, content))
         attachment = await self._api.attachment(content.ciphertext)
         return open_record(attachment, listed.id, listed.entry, key, self._chain_id)
 
-    async def _category_key(self, listed: ListedRecord, content: RecordContent) -> CategoryKey:
-        name = category_name(listed.id, listed.entry, content)
+    async def category_key(self, name: CategoryName) -> CategoryKey:
+        """K of that name: kept, else from the seals of its epoch, else released to this reader.
+
+        Raises `NotForUs` where it was sealed to others only.
+        """
         kept = self.wallet.category_key(name)
         if kept is not None:
             return kept
-        current = (await self._api.category(name.owner, name.category, name.author)).entry
-        if current.epoch != name.epoch:
-            raise NotForUs(
-                "key.earlier_epoch",
-                "it is sealed under an earlier key, which this wallet does not keep",
-                "ask the author organisation for access",
-            )
-        seals = await self._api.attachment(current.seals)
-        key = open_category_key(seals, name, self._chain_id, self.wallet.keyring())
+        epoch = await self._api.epoch(name.owner, name.category, name.author, name.epoch)
+        try:
+            key = await self._unsealed(epoch.entry.seals, name)
+        except NotForUs:
+            released = await self._released(name)
+            if released is None:
+                raise
+            key = await self._unsealed(released, name)
         self.wallet = self.wallet.with_category_key(key)
         return key
+
+    async def _released(self, name: CategoryName) -> bytes | None:
+        """The attachment that seals K to this reader, in answer to an access or with a consent."""
+        ours = {self.wallet.principal, self.wallet.author}
+        async for each in self._api.releases_of(name.owner):
+            if (each.category, each.author, each.epoch) == (
+                name.category,
+                name.author,
+                name.epoch,
+            ) and each.reader in ours:
+                return each.entry.sealed
+        return None
+
+    async def _unsealed(self, attachment: bytes, name: CategoryName) -> CategoryKey:
+        seals = await self._api.attachment(attachment)
+        return open_category_key(seals, name, self._chain_id, self.wallet.keyring())
 
 
 def category_name(record: bytes, entry: RecordEntry, content: RecordContent) -> CategoryName:

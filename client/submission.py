@@ -31,6 +31,15 @@ class Organization(Protocol):
     def encryption_key(self) -> EncryptionKey: ...
 
 
+class Place(Protocol):
+    """Whose records are put, and under which key (`client.writing`)."""
+
+    @property
+    def owner(self) -> bytes: ...
+
+    def key_in(self, builder: TransactionBuilder) -> CategoryKey: ...
+
+
 class PutRecord(Record, frozen=True):
     """A record that the transaction puts. `patient` is None for the organisation's own."""
 
@@ -101,6 +110,35 @@ def prepare_bundle(
     return BundleSubmission(
         builder.sign(valid_until_ms), records, wallet.with_category_key(key), created
     )
+
+
+def prepare_at(
+    place: Place,
+    bundle: Bundle,
+    wallet: Wallet,
+    network: Network,
+    valid_until_ms: int,
+    random: Random,
+) -> BundleSubmission:
+    """The transaction that puts every resource of `bundle` at `place`, signed by `wallet`.
+
+    Raises `InvalidMessage` where the wallet knows the bundle's patient as somebody else.
+    """
+    names = bundle.identifiers()
+    if wallet.patient(*names) not in {None, place.owner}:
+        raise InvalidMessage(
+            "bundle.other_patient",
+            bundle.resources[0].pointer,
+            "about a patient whom this wallet knows under another pseudonym",
+        )
+    builder = TransactionBuilder(network, wallet, random)
+    key = place.key_in(builder)
+    records = tuple(
+        PutRecord(builder.put(each.content, key), place.owner, each.type)
+        for each in bundle.resources
+    )
+    learnt = wallet.with_links(place.owner, *names).with_category_key(key)
+    return BundleSubmission(builder.sign(valid_until_ms), records, learnt, None)
 
 
 def _author(wallet: Wallet, members: Sequence[Organization]) -> Recipient:

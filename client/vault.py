@@ -37,7 +37,6 @@ class KdfLimits:
     memory_bytes: int
 
 
-INTERACTIVE: Final = KdfLimits(pwhash.argon2id.OPSLIMIT_INTERACTIVE, 64 << 20)
 MODERATE: Final = KdfLimits(pwhash.argon2id.OPSLIMIT_MODERATE, 256 << 20)
 
 

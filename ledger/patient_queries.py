@@ -201,6 +201,18 @@ def care_plan(state: StateReader, plan: bytes, version: int | None = None) -> Ca
     return decoded(state).read(careplan_version_key(plan, version), CARE_PLAN)
 
 
+def care_plan_versions(
+    state: StateReader, plan: bytes, limit: int, after: int = 0
+) -> tuple[CarePlanEntry, ...]:
+    """Up to `limit` versions of a care plan above version `after`, oldest first."""
+    current = decoded(state).read(careplan_key(plan), CARE_PLAN)
+    if current is None:
+        return ()
+    wanted = range(after + 1, min(current.version, after + limit) + 1)
+    found = (care_plan(state, plan, version) for version in wanted)
+    return tuple(each for each in found if each is not None)
+
+
 def care_plans_of(
     state: StateReader, patient: bytes, limit: int, after: bytes = b""
 ) -> tuple[tuple[bytes, CarePlanEntry], ...]:

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
+DEBUG_VARIABLE: Final = "MEDLOCK_DEBUG"
+"""Set in the environment: an unexpected error shows its whole trace."""
+
 
 class Exit(IntEnum):
     """How the process ends."""
@@ -109,7 +112,7 @@ ERRORS: Final[dict[str, Explained]] = {
     ),
     "E015": _config(
         "Python runs with assertions off",
-        "assertions are part of how a node protects its ledger",
+        "assertions are part of how Medlock protects a ledger, and finds its own faults",
         "start without -O and without PYTHONOPTIMIZE",
     ),
     "E016": _config(
@@ -222,6 +225,13 @@ ERRORS: Final[dict[str, Explained]] = {
         "it is busy, paused, or the network between is slow",
         "try again with a longer --timeout; medlock testnet ps shows what runs",
     ),
+    "E044": Explained(
+        Exit.NO_QUORUM,
+        "the key was not released in time",
+        "the access is logged, and the author's node answers it by sealing its key to the reader; "
+        "it may be down, or its quorum may be",
+        "try again; medlock status of the author's node shows whether it runs",
+    ),
     "E050": Explained(
         Exit.INTEGRITY,
         "the proof does not hold",
@@ -277,11 +287,17 @@ ERRORS: Final[dict[str, Explained]] = {
         "the command cannot tell what to do",
         "medlock COMMAND --help",
     ),
+    "E080": Explained(
+        Exit.UNREACHABLE,  # `medlock simulate` counts in its own way: 4 is "nothing was tested"
+        "the simulation cannot be run as it was asked for",
+        "what cannot be understood, or never happens, tests nothing",
+        "docs/simulator.md explains the command and its files",
+    ),
     "E099": Explained(
         Exit.CHECK_FAILED,
         "Medlock failed in a way that it did not expect",
         "this is a fault in Medlock",
-        "run again with MEDLOCK_DEBUG=1 for the trace, and report it",
+        f"run again with {DEBUG_VARIABLE}=1 for the trace, and report it",
     ),
 }
 

@@ -1,6 +1,7 @@
 """Makes a genesis from members' cards: the one place that decides what a new network looks like."""
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Final
 
 import msgspec
@@ -26,6 +27,10 @@ def make_genesis(
     The first proposer is the first validator unless named. Raises `OperatorError` (E013).
     """
     members = tuple(sorted(cards, key=lambda member: member.id))
+    for one, next_one in pairwise(members):
+        if one.id == next_one.id:
+            fix = "name each member's card once; two members need two ids"
+            raise OperatorError("E013", f"two cards are of {one.id!r}", fix=fix)
     voting = [member.id for member in members if member.node is not None]
     if not voting:
         raise OperatorError("E013", "no card names a node: nobody could vote")

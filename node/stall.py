@@ -26,6 +26,11 @@ _WAITING: Final[Mapping[Waiting, str]] = {
     "disk": "A decided block is being written.",
 }
 
+_OPERATORS_WORD: Final = (
+    "Where too few others vote to get there, an operator may decide: stop the node, and "
+    "`medlock votes accept-loss --dir DIR`."
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Stall:
@@ -81,7 +86,9 @@ def explain_stall(
                 f"{len(voters) - len(absent)} are in reach."
             )
     sentences += [_why_missing(voters[each], links.get(each), now) for each in absent]
-    if said.waiting_for != "work":
+    if said.waiting_for == "abstention":
+        sentences += _what_ends_silence(said)
+    elif said.waiting_for != "work":
         sentences.append(_what_next(said, now))
     if override is not None and (override.risky_to is None or said.height <= override.risky_to):
         sentences.append(override.sentence())
@@ -109,6 +116,16 @@ def _why_missing(voter: Voter, link: PeerView | None, now: float) -> str:
             f"({voter.phase}), and has not voted."
         )
     return f"{voter.member}: connected, and has said nothing yet."
+
+
+def _what_ends_silence(said: Explanation) -> tuple[str, str]:
+    until = "it is known how far the others are"
+    if said.abstains_until is not None:
+        until = f"block {said.abstains_until} is certified and here; it is at {said.height - 1}"
+    return (
+        f"It votes again when {until}.",
+        _OPERATORS_WORD,
+    )
 
 
 def _what_next(said: Explanation, now: float) -> str:

@@ -5,8 +5,6 @@ from typing import Final
 
 MALFORMED_POINTS: Final = 34
 """Bytes that no release of ours sends: three in a short time ban."""
-UNREQUESTED_POINTS: Final = 10
-"""An answer to a question that was not asked, or asked too often."""
 
 
 @dataclass(slots=True)

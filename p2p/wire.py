@@ -21,8 +21,6 @@ INLINE_ATTACHMENT_BYTES_MAX: Final = 256 << 10
 BATCH_TRANSACTIONS_MAX: Final = 4_096
 ANNOUNCED_IDS_MAX: Final = 4_096
 RANGE_BLOCKS_MAX: Final = 512
-RANGE_BYTES_MAX: Final = BLOCK_BYTES_MAX
-"""Blocks and certificates of one answer together; its first block may be larger."""
 CERTIFICATE_BYTES_MAX: Final = 65_536
 CHUNK_BYTES_MAX: Final = 1 << 20
 

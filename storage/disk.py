@@ -66,7 +66,8 @@ class RealDisk:
 
     def make_directory(self, path: Path) -> None:
         """With parents, readable by their owner only."""
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for missing in (*reversed(path.parents), path):  # `parents=True` has no mode for parents
+            missing.mkdir(mode=0o700, exist_ok=True)
 
     def replace(self, source: Path, target: Path) -> None:
         """rename(2): `target` is the old file or the new one, never none."""

@@ -21,7 +21,7 @@ class Scope(Enum):
     LEDGER_SUBMIT = "ledger.submit"
     """Hand in signed transactions and their attachments, and ask what became of one's own."""
     RECORDS_OWN = "records.own"
-    """Records of which the caller is the patient."""
+    """What is about the caller, or about a patient who appointed him."""
     NODE_OPERATE = "node.operate"
     """Look into this node and its links; its own organisation's staff only."""
 
@@ -73,9 +73,9 @@ SCOPES_OF_KIND: Final[dict[PrincipalKind, frozenset[Scope]]] = {
     "auditor": _STAFF,
     "device": frozenset({Scope.LEDGER_SUBMIT}),
     "patient": frozenset({Scope.LEDGER_SUBMIT, Scope.RECORDS_OWN}),
-    "proxy": frozenset({Scope.LEDGER_SUBMIT}),
+    "proxy": frozenset({Scope.LEDGER_SUBMIT, Scope.RECORDS_OWN}),
 }
-"""A proxy reads nothing here: whom it stands for is a matter of appointments."""
+"""For whom a proxy stands is a matter of appointments: see `node.api.sight`."""
 
 OPERATORS: Final = frozenset({"administrator", "service"})
 FHIR_KINDS: Final = frozenset(READER_KINDS)

@@ -1,6 +1,6 @@
 """Reading what a patient has agreed to and who has looked: consents, accesses, and decisions.
 
-As in `ledger_reads`, a patient sees his own, and of the rest what a stranger is told.
+Who sees what is `node.api.sight`'s.
 """
 
 from aiohttp import web
@@ -9,7 +9,6 @@ from ledger import patient_queries, queries
 from ledger.decision import WHY, Actor, Decision, Target
 from ledger.entries import PrincipalEntry
 from ledger.fields import Purpose
-from ledger.ids import owner_of
 from ledger.proxies import PROXY_KINDS
 from ledger.state import StateReader, decoded
 from node.api.calls import Call
@@ -20,14 +19,15 @@ from node.api.documents import (
     ConsentPage,
     DecisionDocument,
 )
-from node.api.ledger_reads import ask, check_owner, may_see
+from node.api.ledger_reads import ask
 from node.api.problems import not_found
+from node.api.sight import check_owner, may_see
 
 
 async def consents(call: Call) -> web.Response:
     """A patient's consents, by grantee, those that have ended too."""
     owner: bytes = call.arguments["owner"]
-    check_owner(call, owner)
+    await check_owner(call, owner, "consent")
     limit: int = call.arguments["limit"]
     after: bytes = call.arguments["after"]
     found = await ask(
@@ -40,13 +40,18 @@ async def consents(call: Call) -> web.Response:
 async def accesses(call: Call) -> web.Response:
     """Who read what of a patient, oldest first."""
     owner: bytes = call.arguments["owner"]
-    check_owner(call, owner)
+    await check_owner(call, owner, "consent")
     limit: int = call.arguments["limit"]
     after: bytes = call.arguments["after"]
-    found = await ask(
-        call, lambda state: patient_queries.accesses_of(state, owner, limit + 1, after)
-    )
-    page = tuple(AccessDocument(*each) for each in found[:limit])
+
+    def read(state: StateReader) -> tuple[AccessDocument, ...]:
+        return tuple(
+            AccessDocument(each, entry, patient_queries.dispute(state, each))
+            for each, entry in patient_queries.accesses_of(state, owner, limit + 1, after)
+        )
+
+    found = await ask(call, read)
+    page = found[:limit]
     return call.reply(AccessPage(page, page[-1].id.hex() if len(found) > limit else None))
 
 
@@ -54,7 +59,7 @@ async def record_decision(call: Call) -> web.Response:
     """May somebody read a record now, on which basis, and why."""
     record: bytes = call.arguments["id"]
     found = await ask(call, lambda state: patient_queries.target(state, record))
-    if found is None or not may_see(call, owner_of(record)):
+    if found is None or not await may_see(call, found.patient, category=found.category):
         raise not_found("record", "path.id")
     return await _decide(call, found)
 
@@ -62,8 +67,8 @@ async def record_decision(call: Call) -> web.Response:
 async def category_decision(call: Call) -> web.Response:
     """May somebody read everything of a category and author now, on which basis, and why."""
     owner: bytes = call.arguments["owner"]
-    check_owner(call, owner)
     category: bytes = call.arguments["category"]
+    await check_owner(call, owner, category=category)
     author: bytes = call.arguments["author"]
     return await _decide(call, Target(owner, category, author, None, None))
 

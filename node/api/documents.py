@@ -23,10 +23,25 @@ from chain.types import (
     Unsigned,
 )
 from chain.validators import VALIDATORS_MAX
-from ledger.consent_entries import AccessEntry, ConsentEntry
+from ledger.care_entries import (
+    AttestationEntry,
+    CarePlanEntry,
+    EmergencyEntry,
+    ErasureEntry,
+    GoalReportEntry,
+    HoldEntry,
+)
+from ledger.consent_entries import (
+    AccessEntry,
+    AppointmentEntry,
+    ConsentEntry,
+    DisputeEntry,
+    ReleaseEntry,
+    RequestEntry,
+)
 from ledger.decision import Considered, Why
 from ledger.entries import CategoryEntry, OrganizationEntry, PrincipalEntry, RecordEntry
-from ledger.fields import AccessId, BasisKind, Cited, ConsentId
+from ledger.fields import AccessId, BasisKind, CaseId, Cited, ConsentId, Epoch, ItemId
 
 HexBytes = Annotated[bytes, Meta(extra=HEX)]
 
@@ -148,7 +163,7 @@ class VersionPage(Record, frozen=True):
 
 
 class CategoryDocument(Record, frozen=True):
-    """The current epoch of K(owner, category, author)."""
+    """An epoch of K(owner, category, author): the current one, or the one that was asked for."""
 
     owner: PrincipalId
     category: CategoryId
@@ -178,16 +193,153 @@ class ConsentPage(Record, frozen=True):
 
 
 class AccessDocument(Record, frozen=True):
-    """A logged access under its id: the patient, the time of its block, and 16 random bytes."""
+    """A logged access under its id: the patient, the time of its block, and 16 random bytes.
+
+    `dispute` is the patient's doubt and its answer, null where he has none.
+    """
 
     id: AccessId
     access: AccessEntry
+    dispute: DisputeEntry | None
 
 
 class AccessPage(Record, frozen=True):
     """`next` is the id to pass as `after`, null on the last page."""
 
     accesses: tuple[AccessDocument, ...]
+    next: str | None
+
+
+class RequestDocument(Record, frozen=True):
+    """A request for access with the patient's answer, under its id."""
+
+    id: CaseId
+    request: RequestEntry
+
+
+class RequestPage(Record, frozen=True):
+    """`next` is the id to pass as `after`, null on the last page."""
+
+    requests: tuple[RequestDocument, ...]
+    next: str | None
+
+
+class ReleaseDocument(Record, frozen=True):
+    """An epoch of a category key that was sealed to `reader`: an organisation's owner id, or a
+    patient's or proxy's own."""
+
+    category: CategoryId
+    author: PrincipalId
+    epoch: Epoch
+    reader: PrincipalId
+    release: ReleaseEntry
+
+
+class ReleasePage(Record, frozen=True):
+    """`next` is what to pass as `after`, null on the last page."""
+
+    releases: tuple[ReleaseDocument, ...]
+    next: str | None
+
+
+class ProxyDocument(Record, frozen=True):
+    """An appointment under the id of the proxy."""
+
+    id: PrincipalId
+    appointment: AppointmentEntry
+
+
+class ProxyPage(Record, frozen=True):
+    """`next` is the id to pass as `after`, null on the last page."""
+
+    proxies: tuple[ProxyDocument, ...]
+    next: str | None
+
+
+class EmergencyDocument(Record, frozen=True):
+    """An emergency under its id."""
+
+    id: CaseId
+    emergency: EmergencyEntry
+
+
+class EmergencyPage(Record, frozen=True):
+    """`next` is the id to pass as `after`, null on the last page."""
+
+    emergencies: tuple[EmergencyDocument, ...]
+    next: str | None
+
+
+class CarePlanDocument(Record, frozen=True):
+    """A version of a care plan under the plan's id."""
+
+    id: CaseId
+    plan: CarePlanEntry
+
+
+class CarePlanPage(Record, frozen=True):
+    """`next` is the id to pass as `after`, null on the last page."""
+
+    plans: tuple[CarePlanDocument, ...]
+    next: str | None
+
+
+class PlanVersionPage(Record, frozen=True):
+    """`next` is the version to pass as `after`, null on the last page."""
+
+    id: CaseId
+    versions: tuple[CarePlanEntry, ...]
+    next: Unsigned | None
+
+
+class GoalReportDocument(Record, frozen=True):
+    """A report on a goal under its id."""
+
+    id: ItemId
+    report: GoalReportEntry
+
+
+class GoalReportPage(Record, frozen=True):
+    """`next` is the id to pass as `after`, null on the last page."""
+
+    id: CaseId
+    reports: tuple[GoalReportDocument, ...]
+    next: str | None
+
+
+class OwedAttestation(Record, frozen=True):
+    """What a member that stores data says of an erasure; null where it has not attested."""
+
+    organization: MemberId
+    attestation: AttestationEntry | None
+
+
+class ErasureDocument(Record, frozen=True):
+    """An erasure under its id, with one line for every member that stores data."""
+
+    id: CaseId
+    erasure: ErasureEntry
+    attestations: tuple[OwedAttestation, ...]
+
+
+class ErasurePage(Record, frozen=True):
+    """`next` is the id to pass as `after`, null on the last page."""
+
+    erasures: tuple[ErasureDocument, ...]
+    next: str | None
+
+
+class HoldDocument(Record, frozen=True):
+    """A legal hold under its id."""
+
+    id: CaseId
+    hold: HoldEntry
+
+
+class HoldPage(Record, frozen=True):
+    """`next` is the id to pass as `after`, null on the last page."""
+
+    holds: tuple[HoldDocument, ...]
     next: str | None
 
 

@@ -1,6 +1,6 @@
 """Reading the ledger's state: members, principals, category keys, records.
 
-A patient sees its own entries. Of the rest it is told what a stranger is told: nothing is there.
+Who sees what is `node.api.sight`'s.
 """
 
 from collections.abc import Callable
@@ -8,10 +8,10 @@ from typing import TypeVar
 
 from aiohttp import web
 
-from ledger import queries
+from ledger import patient_queries, queries
+from ledger.entries import CategoryEntry, RecordEntry
 from ledger.ids import owner_of
 from ledger.state import StateReader
-from node.api.access import Scope
 from node.api.calls import Call
 from node.api.documents import (
     CategoryDocument,
@@ -23,6 +23,7 @@ from node.api.documents import (
     VersionPage,
 )
 from node.api.problems import not_found
+from node.api.sight import check_owner, may_see
 
 T = TypeVar("T")
 _ID_BYTES = 16
@@ -37,7 +38,7 @@ async def principal(call: Call) -> web.Response:
     """One principal with its keys."""
     wanted: bytes = call.arguments["id"]
     found = await ask(call, lambda state: queries.principal(state, wanted))
-    if found is None or not may_see(call, wanted):
+    if found is None or not await may_see(call, wanted):
         raise not_found("principal", "path.id")
     return call.reply(PrincipalDocument(wanted, found))
 
@@ -45,7 +46,7 @@ async def principal(call: Call) -> web.Response:
 async def records(call: Call) -> web.Response:
     """Current versions of an owner's records, by id; an empty page for an owner without any."""
     owner: bytes = call.arguments["owner"]
-    check_owner(call, owner)
+    await check_owner(call, owner)
     limit: int = call.arguments["limit"]
     after: bytes = call.arguments["after"]
     found = await ask(call, lambda state: queries.records_of(state, owner, limit + 1, after))
@@ -57,7 +58,7 @@ async def record(call: Call) -> web.Response:
     """The current version of a record."""
     wanted: bytes = call.arguments["id"]
     found = await ask(call, lambda state: queries.record(state, wanted))
-    if found is None or not may_see(call, owner_of(wanted)):
+    if found is None or not await may_see(call, owner_of(wanted), category=category_of(found)):
         raise not_found("record", "path.id")
     return call.reply(RecordDocument(wanted, found))
 
@@ -68,7 +69,8 @@ async def record_versions(call: Call) -> web.Response:
     limit: int = call.arguments["limit"]
     after: int = call.arguments["after"]
     found = await ask(call, lambda state: queries.record_versions(state, wanted, limit + 1, after))
-    if not may_see(call, owner_of(wanted)) or (not found and after == 0):
+    is_seen = await may_see(call, owner_of(wanted), category=category_of(*found))
+    if not is_seen or (not found and after == 0):
         raise not_found("record", "path.id")
     following = found[limit - 1].version if len(found) > limit else None
     return call.reply(VersionPage(wanted, found[:limit], following))
@@ -77,7 +79,7 @@ async def record_versions(call: Call) -> web.Response:
 async def categories(call: Call) -> web.Response:
     """Current epochs of an owner's category keys, by category and author."""
     owner: bytes = call.arguments["owner"]
-    check_owner(call, owner)
+    await check_owner(call, owner)
     limit: int = call.arguments["limit"]
     cursor: bytes = call.arguments["after"]
     after = (cursor[:_ID_BYTES], cursor[_ID_BYTES:]) if cursor else None
@@ -88,14 +90,27 @@ async def categories(call: Call) -> web.Response:
 
 
 async def category(call: Call) -> web.Response:
-    """The current epoch of one category key."""
+    """The current epoch of one category key, or the one that is asked for."""
     owner: bytes = call.arguments["owner"]
     category_id: bytes = call.arguments["category"]
     author: bytes = call.arguments["author"]
-    found = await ask(call, lambda state: queries.category(state, owner, category_id, author))
-    if found is None or not may_see(call, owner):
+    epoch: int | None = call.arguments["epoch"]
+
+    def read(state: StateReader) -> CategoryEntry | None:
+        if epoch is None:
+            return queries.category(state, owner, category_id, author)
+        earlier = patient_queries.epoch(state, owner, category_id, author, epoch)
+        return None if earlier is None else CategoryEntry(epoch, earlier.seals)
+
+    found = await ask(call, read)
+    if found is None or not await may_see(call, owner, category=category_id):
         raise not_found("category", "path.category")
     return call.reply(CategoryDocument(owner, category_id, author, found))
+
+
+def category_of(*versions: RecordEntry) -> bytes | None:
+    """In which category a record stands, as far as `versions` of it tell."""
+    return next((each.content.category for each in versions if each.content is not None), None)
 
 
 async def ask(call: Call, question: Callable[[StateReader], T]) -> T:
@@ -107,14 +122,3 @@ async def ask(call: Call, question: Callable[[StateReader], T]) -> T:
             return question(state)
 
     return await call.backend.in_thread(answer)
-
-
-def may_see(call: Call, owner: bytes) -> bool:
-    """True where the caller may see what is `owner`'s."""
-    return call.may(Scope.LEDGER_READ) or owner == call.authenticated.principal
-
-
-def check_owner(call: Call, owner: bytes) -> None:
-    """Refuses who may not see what is `owner`'s, as if nothing were there."""
-    if not may_see(call, owner):
-        raise not_found("owner", "path.owner")

@@ -27,7 +27,7 @@ _SECURITY: Final = "smart"
 _DESCRIPTIONS: Final = {
     Scope.LEDGER_READ: "read what every member's node holds; content stays sealed",
     Scope.LEDGER_SUBMIT: "submit signed transactions and their attachments",
-    Scope.RECORDS_OWN: "a patient's own records",
+    Scope.RECORDS_OWN: "what is about the caller, or a patient who appointed him",
     Scope.NODE_OPERATE: "look into the node; its own organisation's staff",
 }
 _FHIR_DESCRIPTION: Final = (

@@ -1,15 +1,13 @@
 """The one table of routes: what there is, who may call it, what goes in and what comes out."""
 
-from typing import Any, Final, get_args
+from typing import Any, Final
 
 from client.wire import TOKEN_PATH, Submission
-from ledger.fields import Purpose
 from node.api import (
     attachments,
     batch,
     callers,
     chain_reads,
-    consent_reads,
     events,
     ledger_reads,
     operations,
@@ -21,35 +19,27 @@ from node.api.bodies import FORM
 from node.api.calls import JSON, MSGPACK
 from node.api.documents import (
     Accepted,
-    AccessPage,
     BlockDocument,
     BlockPage,
-    CategoryDocument,
-    CategoryPage,
     CommittedTransaction,
-    ConsentPage,
     CutLinks,
-    DecisionDocument,
     MemberPage,
     PrincipalDocument,
     ReceiptDocument,
-    RecordDocument,
-    RecordPage,
     StateEntry,
     StoredAttachment,
     TokenAnswer,
     TransactionState,
-    VersionPage,
 )
 from node.api.events import EVENT_STREAM
 from node.api.limits import (
     BLOCKS_PAGE_MAX,
     COMMIT_WAIT_MS_DEFAULT,
     COMMIT_WAIT_MS_MAX,
-    RECORDS_PAGE_MAX,
 )
-from node.api.parameters import block, choice, cursor, identifier, number, state_key
-from node.api.routing import Answer, Media, Route
+from node.api.parameters import block, choice, identifier, number, state_key
+from node.api.patient_routes import PATIENT_ROUTES
+from node.api.routing import Answer, Media, Route, answers
 from node.gateway.rest.routes import FHIR_ROUTES
 
 _READ: Final = scoped(Scope.LEDGER_READ)
@@ -93,16 +83,6 @@ _TOKEN_FORM: Final[dict[str, Any]] = {
     "required": ["grant_type", "client_assertion_type", "client_assertion"],
 }
 
-_LIMIT_RECORDS: Final = number("limit", 1, RECORDS_PAGE_MAX, "entries on a page", 50)
-_ACTOR: Final = cursor("actor", 16, "who would read; the caller where left out")
-_PURPOSE: Final = choice("purpose", get_args(Purpose), "TREAT", "what for (HL7 v3 PurposeOfUse)")
-_OWNER: Final = identifier("owner", 16, "a patient, or an organisation's owner id")
-
-
-def _answers(shape: Any, description: str = "as asked", status: int = 200) -> tuple[Answer, ...]:
-    """A document in both of its forms."""
-    return (Answer(status, description, (Media(JSON, shape), Media(MSGPACK, shape))),)
-
 
 def _raw_or(shape: Any, description: str) -> tuple[Answer, ...]:
     """A JSON document, or in MessagePack the canonical bytes alone."""
@@ -118,7 +98,7 @@ _NODE_ROUTES: Final = (
         transactions.submit,
         _SUBMIT,
         (
-            *_answers(Accepted, "held by this node", 202),
+            *answers(Accepted, "held by this node", 202),
             *_raw_or(CommittedTransaction, "on the chain, with its receipt"),
         ),
         (
@@ -157,7 +137,7 @@ _NODE_ROUTES: Final = (
         "Where a transaction stands",
         transactions.transaction,
         _OUTCOME,
-        _answers(TransactionState),
+        answers(TransactionState),
         (identifier("id", 32, "the transaction's id"),),
     ),
     Route(
@@ -178,7 +158,7 @@ _NODE_ROUTES: Final = (
         "Headers in order of height",
         chain_reads.blocks,
         _READ,
-        _answers(BlockPage),
+        answers(BlockPage),
         (
             number("from", 0, 2**63 - 1, "the first height", 0),
             number("limit", 1, BLOCKS_PAGE_MAX, "headers on a page", 20),
@@ -191,7 +171,7 @@ _NODE_ROUTES: Final = (
         "One block with its certificate and results",
         chain_reads.block,
         _READ,
-        _answers(BlockDocument),
+        answers(BlockDocument),
         (block("block"),),
         problems=(404,),
     ),
@@ -202,7 +182,7 @@ _NODE_ROUTES: Final = (
         "The value of a key, on request with proof",
         chain_reads.state_entry,
         _READ,
-        _answers(StateEntry),
+        answers(StateEntry),
         (state_key("key"), number("proof", 0, 1, "1 for a proof of presence or absence", 0)),
         problems=(404,),
     ),
@@ -214,8 +194,8 @@ _NODE_ROUTES: Final = (
         attachments.put,
         _SUBMIT,
         (
-            *_answers(StoredAttachment, "held already"),
-            *_answers(StoredAttachment, "held now", 201),
+            *answers(StoredAttachment, "held already"),
+            *answers(StoredAttachment, "held now", 201),
         ),
         (identifier("hash", 32, "SHA-256 of the bytes"),),
         (Media(attachments.OCTETS, _BYTES),),
@@ -232,123 +212,7 @@ _NODE_ROUTES: Final = (
         (identifier("hash", 32, "SHA-256 of the bytes"),),
         problems=(404,),
     ),
-    Route(
-        "GET",
-        "/v1/patients/{owner}/records",
-        "listRecords",
-        "An owner's records, current versions",
-        ledger_reads.records,
-        _OWN,
-        _answers(RecordPage),
-        (_OWNER, cursor("after", 32, "the last record id of the page before"), _LIMIT_RECORDS),
-        problems=(404,),
-    ),
-    Route(
-        "GET",
-        "/v1/records/{id}",
-        "getRecord",
-        "A record's current version",
-        ledger_reads.record,
-        _OWN,
-        _answers(RecordDocument),
-        (identifier("id", 32, "the record's id"),),
-        problems=(404,),
-    ),
-    Route(
-        "GET",
-        "/v1/records/{id}/versions",
-        "listVersions",
-        "A record's versions, oldest first",
-        ledger_reads.record_versions,
-        _OWN,
-        _answers(VersionPage),
-        (
-            identifier("id", 32, "the record's id"),
-            number("after", 0, 2**32 - 1, "the last version of the page before", 0),
-            _LIMIT_RECORDS,
-        ),
-        problems=(404,),
-    ),
-    Route(
-        "GET",
-        "/v1/patients/{owner}/categories",
-        "listCategories",
-        "An owner's category keys, current epochs",
-        ledger_reads.categories,
-        _OWN,
-        _answers(CategoryPage),
-        (
-            _OWNER,
-            cursor("after", 32, "category and author of the last entry of the page before"),
-            _LIMIT_RECORDS,
-        ),
-        problems=(404,),
-    ),
-    Route(
-        "GET",
-        "/v1/patients/{owner}/categories/{category}/{author}",
-        "getCategory",
-        "The current epoch of a category key",
-        ledger_reads.category,
-        _OWN,
-        _answers(CategoryDocument),
-        (
-            _OWNER,
-            identifier("category", 16, "the category's id"),
-            identifier("author", 16, "the author's owner id"),
-        ),
-        problems=(404,),
-    ),
-    Route(
-        "GET",
-        "/v1/patients/{owner}/consents",
-        "listConsents",
-        "A patient's consents, by grantee, those that have ended too",
-        consent_reads.consents,
-        _OWN,
-        _answers(ConsentPage),
-        (_OWNER, cursor("after", 48, "the last consent id of the page before"), _LIMIT_RECORDS),
-        problems=(404,),
-    ),
-    Route(
-        "GET",
-        "/v1/patients/{owner}/accesses",
-        "listAccesses",
-        "Who read what of a patient, oldest first",
-        consent_reads.accesses,
-        _OWN,
-        _answers(AccessPage),
-        (_OWNER, cursor("after", 40, "the last access id of the page before"), _LIMIT_RECORDS),
-        problems=(404,),
-    ),
-    Route(
-        "GET",
-        "/v1/records/{id}/decision",
-        "explainRecordDecision",
-        "May somebody read a record now, and why",
-        consent_reads.record_decision,
-        _OWN,
-        _answers(DecisionDocument),
-        (identifier("id", 32, "the record's id"), _ACTOR, _PURPOSE),
-        problems=(404,),
-    ),
-    Route(
-        "GET",
-        "/v1/patients/{owner}/categories/{category}/{author}/decision",
-        "explainCategoryDecision",
-        "May somebody read everything of a category and author now, and why",
-        consent_reads.category_decision,
-        _OWN,
-        _answers(DecisionDocument),
-        (
-            _OWNER,
-            identifier("category", 16, "the category's id"),
-            identifier("author", 16, "the author's owner id"),
-            _ACTOR,
-            _PURPOSE,
-        ),
-        problems=(404,),
-    ),
+    *PATIENT_ROUTES,
     Route(
         "GET",
         "/v1/members",
@@ -356,7 +220,7 @@ _NODE_ROUTES: Final = (
         "The organisations of the consortium",
         ledger_reads.members,
         _ANY_TOKEN,
-        _answers(MemberPage),
+        answers(MemberPage),
     ),
     Route(
         "GET",
@@ -365,7 +229,7 @@ _NODE_ROUTES: Final = (
         "A principal and its public keys",
         ledger_reads.principal,
         _ANY_TOKEN,
-        _answers(PrincipalDocument),
+        answers(PrincipalDocument),
         (identifier("id", 16, "the principal's id"),),
         problems=(404,),
     ),
@@ -387,7 +251,7 @@ _NODE_ROUTES: Final = (
         "Where this node stands",
         operations.status,
         _STATUS,
-        _answers(_STATUS_SCHEMA),
+        answers(_STATUS_SCHEMA),
     ),
     Route(
         "GET",
@@ -396,7 +260,7 @@ _NODE_ROUTES: Final = (
         "What this node is voting on",
         operations.consensus,
         _OPERATE,
-        _answers(_OBJECT),
+        answers(_OBJECT),
     ),
     Route(
         "GET",
@@ -405,7 +269,7 @@ _NODE_ROUTES: Final = (
         "This node's links",
         operations.peers,
         _OPERATE,
-        _answers(_OBJECT),
+        answers(_OBJECT),
     ),
     Route(
         "GET",
@@ -414,7 +278,7 @@ _NODE_ROUTES: Final = (
         "Which votes are missing, and why",
         operations.why_stalled,
         _OPERATE,
-        _answers(_OBJECT),
+        answers(_OBJECT),
     ),
     Route(
         "POST",
@@ -423,7 +287,7 @@ _NODE_ROUTES: Final = (
         "Make the gateway's index anew from the chain",
         operations.reindex,
         _OPERATE,
-        _answers(_OBJECT),
+        answers(_OBJECT),
         problems=(404, 503),
     ),
     Route(
@@ -442,7 +306,7 @@ _NODE_ROUTES: Final = (
         "The process answers",
         operations.healthy,
         PUBLIC,
-        _answers(_OBJECT),
+        answers(_OBJECT),
     ),
     Route(
         "GET",
@@ -451,7 +315,7 @@ _NODE_ROUTES: Final = (
         "The node takes part in consensus",
         operations.ready,
         PUBLIC,
-        _answers(_OBJECT),
+        answers(_OBJECT),
         problems=(503,),
     ),
     Route(
@@ -499,7 +363,7 @@ _NODE_ROUTES: Final = (
         "Cut links with members, to rehearse a partition",
         operations.cut_links,
         _OPERATE,
-        _answers(CutLinks),
+        answers(CutLinks),
         body=(Media(JSON, CutLinks),),
         problems=(422,),
         development=True,
@@ -511,7 +375,7 @@ _NODE_ROUTES: Final = (
         "Undo every cut",
         operations.heal_links,
         _OPERATE,
-        _answers(CutLinks),
+        answers(CutLinks),
         development=True,
     ),
 )

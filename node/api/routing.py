@@ -7,7 +7,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from node.api.access import Access
-from node.api.calls import Call
+from node.api.calls import JSON, MSGPACK, Call
 from node.api.parameters import Parameter
 
 Respond = Callable[[Call], Awaitable[web.StreamResponse]]
@@ -29,6 +29,11 @@ class Answer:
     status: int
     description: str
     media: Sequence[Media] = ()
+
+
+def answers(shape: Any, description: str = "as asked", status: int = 200) -> tuple[Answer, ...]:
+    """A document in both of its forms."""
+    return (Answer(status, description, (Media(JSON, shape), Media(MSGPACK, shape))),)
 
 
 @dataclass(frozen=True, slots=True)

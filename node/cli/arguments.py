@@ -13,6 +13,7 @@ from client.wire import from_hex
 from node.errors import OperatorError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+DURATION_S_MAX: Final = 86_400
 EXISTING_FILE: Final = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 
@@ -33,6 +34,24 @@ def proof_file(command: Command) -> Command:
     trusted = click.option("--trusted", help="HEIGHT:HASH of a block known from elsewhere.")
     genesis = click.option("--genesis", type=EXISTING_FILE, required=True)
     return click.argument("file", type=EXISTING_FILE)(genesis(trusted(command)))
+
+
+class Duration(click.ParamType[float]):
+    """Seconds: above 0, at most a day; not a number is none."""
+
+    name = "seconds"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """The number, or a usage error."""
+        try:
+            seconds = float(str(value))
+        except ValueError:
+            seconds = 0.0
+        if not 0 < seconds <= DURATION_S_MAX:
+            self.fail(f"seconds above 0, at most {DURATION_S_MAX:,}, expected", param, ctx)
+        return seconds
 
 
 def identifier(text: str, size: int, name: str) -> bytes:

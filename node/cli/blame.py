@@ -16,6 +16,17 @@ _CODE_OF_STATUS: Final = (
     ({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.GATEWAY_TIMEOUT}, "E040"),
 )
 
+_NOT_READ: Final = "a wallet opens under its passphrase only, and none could be read"
+_WHY: Final = {
+    "api.url": "a token must never travel readable between machines",
+    "passphrase.none": _NOT_READ,
+    "passphrase.unreadable": _NOT_READ,
+    "passphrase.empty": _NOT_READ,
+    "passphrase.too_long": "more than that is no passphrase but another file",
+    "passphrase.differs": "a typing error would lock the wallet for ever",
+}
+"""Where the table's sentence for the error's code would mislead."""
+
 
 def explain(error: Exception) -> OperatorError:
     """The operator's error for any exception that a command lets through."""
@@ -48,7 +59,8 @@ def _other(error: Exception) -> OperatorError:
 
 
 def _client(code: str, error: ClientError) -> OperatorError:
-    return OperatorError(code, _at(error.code, error.field, error.cause), fix=error.fix or None)
+    cause = _at(error.code, error.field, error.cause)
+    return OperatorError(code, cause, why=_WHY.get(error.code), fix=error.fix or None)
 
 
 def _client_code(error: ClientError) -> str:
@@ -65,6 +77,8 @@ def _client_code(error: ClientError) -> str:
 
 def _api_code(error: ApiError) -> str:
     """By the HTTP status; 0 is a node that cannot be reached."""
+    if error.code == "api.url":
+        return "E070"
     if error.status == 0:
         return "E043" if error.code == "api.timeout" else "E020"
     for statuses, code in _CODE_OF_STATUS:

@@ -13,9 +13,7 @@ from typing import Final, NamedTuple, NoReturn
 import click
 
 from node.cli.output import forget, print_error
-from node.errors import Exit, OperatorError
-
-DEBUG_VARIABLE: Final = "MEDLOCK_DEBUG"
+from node.errors import DEBUG_VARIABLE, ERRORS, Exit, OperatorError
 
 
 class Place(NamedTuple):
@@ -49,6 +47,14 @@ DEVELOPER: Final = {
 MEMBER: Final = {
     "wallet": Place("wallet", "wallet", "Make and show wallets."),
     "record": Place("record", "record", "Put sealed health records on the chain, and read them."),
+    "consent": Place("consent", "consent", "Permit and deny, see what is in force, and ask why."),
+    "access": Place("access", "access", "Ask for access, decide, see who looked, doubt it."),
+    "emergency": Place("emergency", "emergency", "Break the glass, end it, review it."),
+    "careplan": Place("careplan", "careplan", "Propose care, and answer."),
+    "erasure": Place("erasure", "erasure", "Have records deleted everywhere, and see who did."),
+    "hold": Place("hold", "hold", "Forbid to erase, for as long as the law asks."),
+    "proxy": Place("proxy", "proxy", "Let somebody act for a patient."),
+    "principal": Place("principal", "principal", "Enrol people, devices and services."),
     "receipt": Place("receipt", "receipt", "Fetch receipts, and verify them without a network."),
     "chain": Place("chain", "chain", "Export the chain, and verify an export."),
 }
@@ -104,13 +110,16 @@ def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:  # n
     callback=_version,
     help="Print it.",
 )
-def cli() -> None:
+@click.pass_context
+def cli(ctx: click.Context) -> None:
     """Medlock: a consortium ledger for healthcare.
 
     Data goes to stdout, progress to stderr; every command takes --json. Exit: 0 ok, 1 a check
     failed, 2 usage, 3 configuration, 4 unreachable, 5 denied, 6 no quorum or time-out, 7 integrity
     failure, 130 interrupted.
     """
+    if not __debug__ and ctx.invoked_subcommand != "simulate":  # that one has its own exit code
+        raise OperatorError("E015")
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -129,7 +138,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except click.ClickException as refusal:
         sys.exit(print_error(OperatorError("E070", refusal.format_message()), as_json=as_json))
     except OperatorError as error:
-        sys.exit(print_error(error, as_json=as_json))
+        sys.exit(print_error(_with_command(error, arguments), as_json=as_json))
     except BrokenPipeError:
         forget(sys.stdout)
         sys.exit(Exit.OK)
@@ -143,6 +152,21 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 def _usage(refusal: click.UsageError) -> OperatorError:
     path = refusal.ctx.command_path if refusal.ctx else "medlock"
     return OperatorError("E070", refusal.format_message(), fix=f"{path} --help")
+
+
+def _with_command(error: OperatorError, arguments: Sequence[str]) -> OperatorError:
+    """Names the command in the hint to its help."""
+    if error.fix == ERRORS["E070"].fix:
+        command: click.Command = cli
+        words = ["medlock"]
+        for word in arguments:
+            context = click.Context(command)
+            found = command.get_command(context, word) if isinstance(command, click.Group) else None
+            if found is None:
+                break
+            command, words = found, [*words, word]
+        error.fix = f"{' '.join(words)} --help"
+    return error
 
 
 def _explained(error: Exception) -> OperatorError:

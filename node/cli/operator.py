@@ -58,8 +58,9 @@ def init(  # noqa: PLR0913 - one option each
     """Make a node's directory: configuration, keys, an empty vote record, and the member card."""
     _check_slug(org)
     address = address or p2p_listen
-    for given in (address, api_listen, p2p_listen):
-        _check_address(given)
+    given = {"--api-listen": api_listen, "--p2p-listen": p2p_listen, "--address": address}
+    for option, text in given.items():
+        _check_address(option, text)
     if split_address(address)[0] in {"0.0.0.0", "::"}:  # noqa: S104 - refused here
         raise OperatorError("E070", "peers cannot reach that", fix="give --address HOST:PORT")
     passphrase = find_passphrase(path, passphrase_file) if passphrase_file else None
@@ -94,8 +95,6 @@ def init(  # noqa: PLR0913 - one option each
 @json_option
 def run(path: Path, **flags: str | None) -> None:
     """Run a node until SIGTERM or Ctrl-C."""
-    if not __debug__:
-        raise OperatorError("E015")
     directory = Directory(path)
     config = directory.load_config(flags, os.environ).config
     with directory.lock(base_url(config)):
@@ -144,8 +143,8 @@ def _check_slug(org: str) -> None:
         ) from None
 
 
-def _check_address(text: str) -> None:
+def _check_address(option: str, text: str) -> None:
     try:
         split_address(text)
     except ValueError as expected:
-        raise OperatorError("E070", f"an address is refused: {expected} expected") from None
+        raise OperatorError("E070", f"{option} {text} is refused: {expected} expected") from None

@@ -16,6 +16,7 @@ from client.api import Api
 from client.passphrase import read_passphrase
 from client.transport import Patience, Transport
 from client.wallet import Wallet, load_wallet
+from node.cli.arguments import Duration
 from node.config import NodeConfig
 from node.directory import Directory
 from node.errors import OperatorError
@@ -98,7 +99,11 @@ _OPTIONS: Final = (
         "--passphrase-fd", type=int, envvar="MEDLOCK_PASSPHRASE_FD", help="Read it from there."
     ),
     click.option(
-        "--timeout", "timeout_s", type=float, default=TIMEOUT_S_DEFAULT, help="Seconds to try for."
+        "--timeout",
+        "timeout_s",
+        type=Duration(),
+        default=TIMEOUT_S_DEFAULT,
+        help="Seconds to try for.",
     ),
 )
 

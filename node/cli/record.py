@@ -1,22 +1,24 @@
 """`medlock record`: sealed health records, put and read."""
 
 import asyncio
-import datetime as dt
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 
-from client.api import Api, ListedRecord
+from client.api import ListedRecord
 from client.fhir_json import DOCUMENT_BYTES_MAX
 from client.files import read_bounded
-from client.reading import Reader
+from ledger.fields import Purpose
 from node.cli.arguments import identifier
+from node.cli.category import GENERAL
+from node.cli.errand import Errand, Visit, member_command
+from node.cli.opening import Claim, open_record
 from node.cli.output import json_option, print_document, table, wants_json
-from node.cli.putting import put_bundle
+from node.cli.putting import Where, put_bundle
 from node.cli.reach import Asked, Reach, reach_options, resolve
-from node.directory import read_genesis
+from node.cli.words import moment
 from node.errors import OperatorError
 
 
@@ -32,12 +34,23 @@ def record() -> None:
     type=click.Path(path_type=Path),
     help="Where a new patient's wallet goes (a test network keeps it in wallets/).",
 )
+@click.option("--patient", help="The pseudonym of a patient who has handed it over.")
+@click.option(
+    "--category",
+    default=GENERAL,
+    show_default=True,
+    help="general, emergency-summary, or a category's id; opened for the author where it is new.",
+)
 @reach_options
 @json_option
-def put(asked: Asked, file: Path, patient_wallet: Path | None) -> None:
+def put(
+    *, asked: Asked, file: Path, patient_wallet: Path | None, patient: str | None, category: str
+) -> None:
     """Seal a FHIR bundle, or one resource, and put it on the chain in one transaction."""
     raw = read_bounded(file, DOCUMENT_BYTES_MAX)
-    done = asyncio.run(put_bundle(_member(asked), raw, patient_wallet))
+    about = None if patient is None else identifier(patient, 16, "--patient")
+    where = Where(about, category, patient_wallet)
+    done = asyncio.run(put_bundle(_member(asked), raw, where))
     rows = [(each["type"], each["id"], each["patient"] or "-") for each in done["records"]]
     text = f"transaction {done['transaction']} at height {done['height']}\n"
     print_document(done, text + table(("type", "record", "patient"), rows))
@@ -47,23 +60,44 @@ def put(asked: Asked, file: Path, patient_wallet: Path | None) -> None:
 @click.argument("record_id", metavar="ID")
 @click.option("--version", type=click.IntRange(min=1), help="An earlier version.")
 @click.option(
-    "--genesis",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="The network's genesis file, for a patient, whom nodes do not tell their status.",
+    "--purpose",
+    type=click.Choice(get_args(Purpose)),
+    default="TREAT",
+    show_default=True,
+    help="What for, where somebody else wrote it; ETREAT reads by an open emergency.",
 )
-@reach_options
-@json_option
-def get(asked: Asked, record_id: str, version: int | None, genesis: Path | None) -> None:
-    """Open a record and print the resource: canonical JSON, as its author sealed it."""
+@click.option(
+    "--wait",
+    "wait_s",
+    type=click.FloatRange(0, 3_600),
+    default=30.0,
+    show_default=True,
+    help="Seconds that the author's node may take to release its key.",
+)
+@click.option("--actor", help="The clinician for whom the service of --as reads, by his id.")
+@member_command
+def get(
+    *,
+    errand: Errand,
+    record_id: str,
+    version: int | None,
+    purpose: Purpose,
+    wait_s: float,
+    actor: str | None,
+) -> None:
+    """Open a record and print the resource: canonical JSON, as its author sealed it.
+
+    What another organisation wrote opens where a consent or an emergency permits it: the access is
+    logged on the chain first, and the author's node then releases its key.
+    """
     wanted = identifier(record_id, 32, "ID")
-    reach = _member(asked)
+    reader = None if actor is None else identifier(actor, 16, "--actor")
 
-    async def read() -> bytes:
-        async with reach.connect() as (api, _):
-            reader = Reader(api, reach.held.wallet, await _chain_id(reach, api, genesis))
-            return (await reader.open(wanted, version)).content
+    async def read(visit: Visit) -> bytes:
+        claim = Claim(reader or visit.wallet.principal, purpose, wait_s)
+        return (await open_record(visit, wanted, version, claim)).content
 
-    content = asyncio.run(read())
+    content = errand.run(read)
     sys.stdout.flush()
     sys.stdout.buffer.write(content)
     if sys.stdout.isatty() and not wants_json():
@@ -113,16 +147,6 @@ def _member(asked: Asked) -> Reach:
     return resolve(asked)
 
 
-async def _chain_id(reach: Reach, api: Api, genesis: Path | None) -> str:
-    """What contents are bound to: from the test network, the genesis file, or the node."""
-    if genesis is not None:
-        return read_genesis(genesis).chain_id
-    if reach.testnet is not None:
-        return reach.testnet.chain_id
-    status = await api.get_document("/v1/status")
-    return str(status["chain_id"])
-
-
 def _document(listed: ListedRecord) -> dict[str, Any]:
     entry = listed.entry
     return {
@@ -143,13 +167,9 @@ def _listing(found: list[ListedRecord]) -> str:
             each.id.hex(),
             each.entry.version,
             each.entry.organization or "patient",
-            _moment(each.entry.timestamp_ms),
+            moment(each.entry.timestamp_ms),
             "retracted" if each.entry.retracted else "sealed",
         )
         for each in found
     ]
     return table(("record", "version", "author", "time", "content"), rows)
-
-
-def _moment(timestamp_ms: int) -> str:
-    return dt.datetime.fromtimestamp(timestamp_ms / 1_000, dt.UTC).isoformat(timespec="seconds")

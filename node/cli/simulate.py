@@ -2,15 +2,16 @@
 
 import json
 import logging
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from node.cli.output import Bar, json_option, print_document, print_error, say, wants_json
-from node.errors import OperatorError
+from node.errors import DEBUG_VARIABLE, OperatorError
 
 if TYPE_CHECKING:
     from node.simulator.report import Report
@@ -21,17 +22,51 @@ _FILE: Final = click.Path(path_type=Path)
 
 
 class _Simulate(click.Command):
-    """Its exit codes are its own: a usage error must not look like an unreached goal."""
+    """Its exit codes are its own: a usage error must not look like an unreached goal, nor a failure
+    of the simulator like a broken promise."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Ends with 4 for a command line that cannot be read."""
         given = list(args)
         try:
-            return super().parse_args(ctx, args)
+            return super().parse_args(ctx, _with_report(args))
         except click.UsageError as refusal:
-            told = OperatorError("E070", refusal.format_message(), fix="medlock simulate --help")
+            told = OperatorError("E080", refusal.format_message(), fix="medlock simulate --help")
             print_error(told, as_json="--json" in given)
             ctx.exit(HARNESS)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Ends with 4, too, where the command itself fails: 1 says that a promise was broken."""
+        try:
+            if not __debug__:
+                raise OperatorError("E015")  # noqa: TRY301 - told like the others
+            return super().invoke(ctx)
+        except (click.exceptions.Exit, click.Abort, BrokenPipeError):
+            raise
+        except OperatorError as refusal:
+            told = refusal
+        except Exception as error:
+            if os.environ.get(DEBUG_VARIABLE):
+                raise
+            cause = f"the simulator failed: unexpected {type(error).__name__}"
+            told = OperatorError("E080", cause, fix=f"{DEBUG_VARIABLE}=1 shows where; report it")
+        print_error(told, as_json=wants_json())
+        return HARNESS
+
+
+def _with_report(arguments: Sequence[str]) -> list[str]:
+    """`--json F` is `--json` for a file: `--report F`. Scenarios, and the reports to `--merge`, are
+    FILES and no F."""
+    words = list(arguments)
+    if "--merge" in words:
+        return words
+    for at, word in enumerate(words):
+        follower = words[at + 1] if at + 1 < len(words) else "-"
+        if word.startswith("--json="):
+            words[at] = word.replace("--json", "--report", 1)
+        elif word == "--json" and not follower.startswith("-") and not follower.endswith(".toml"):
+            words[at] = "--report"
+    return words
 
 
 @click.command(cls=_Simulate)
@@ -39,7 +74,7 @@ class _Simulate(click.Command):
 @click.option("--seeds", help="How many (N: 1..N), or which (A..B,C..D).  [default: 100]")
 @click.option("--jobs", type=click.IntRange(1, 256), default=2, show_default=True)
 @click.option("--junit", type=_FILE, help="Write a JUnit report.")
-@click.option("--report", type=_FILE, help="Write the JSON report to a file.")
+@click.option("--report", type=_FILE, help="Write the JSON report to a file; so does --json F.")
 @click.option("--repro", type=click.IntRange(0), metavar="SEED", help="One seed, run twice.")
 @click.option("--trace", type=_FILE, help="Write its events: as a page (F.html), or JSON lines.")
 @click.option("--shrink", type=click.IntRange(0), metavar="SEED", help="Look for a smaller case.")
@@ -105,9 +140,7 @@ def simulate(  # noqa: PLR0913 - one parameter an option
         for path, text in ((junit, finished.junit), (report, _text_of(finished.document))):
             command.write(path, text)
     except command.InputFault as fault:
-        told = OperatorError("E070", str(fault), fix="docs/simulator.md explains the command")
-        print_error(told, as_json=wants_json())
-        return HARNESS
+        raise OperatorError("E080", str(fault)) from None
     finally:
         logging.disable(silenced)
     print_document(finished.document, finished.table if table else finished.text)

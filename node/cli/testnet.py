@@ -16,10 +16,12 @@ from typing import Any, Final, TypeVar
 import click
 
 import node as node_package
-from node.cli.output import Bar, json_option, print_document, say, table
+from node.cli.demo import tell_story
+from node.cli.output import Bar, json_option, print_document, say, table, wants_json
 from node.cli.putting import put_bundle
 from node.cli.reach import Asked, resolve
-from node.errors import OperatorError
+from node.cli.telling import Told
+from node.errors import Exit, OperatorError
 from node.testnet import processes
 from node.testnet.making import Settings, make_testnet
 from node.testnet.network import (
@@ -42,6 +44,8 @@ from node.testnet.state import (
 )
 
 SAMPLES: Final = Path(node_package.__file__).parent.parent / "configs" / "samples"
+STORY: Final = SAMPLES / "story"
+"""What `demo` puts; a network that comes up does not load it."""
 SAMPLE_AUTHOR: Final = "hospital-a"
 FOLLOW_POLL_S: Final = 0.2
 R = TypeVar("R")
@@ -222,6 +226,27 @@ def down(path: Path, forget: bool) -> None:  # noqa: FBT001 - click's
     print_document({"stopped": stopped, "purged": forget}, f"stopped {len(stopped)} nodes")
 
 
+@testnet.command()
+@_DIR
+@json_option
+def demo(path: Path) -> None:
+    """Tell the story of a patient on the running network, step by step; exit 1 where it breaks."""
+    network = load_testnet(path)
+    told = tell_story(network, STORY, (lambda _: None) if wants_json() else _tell_step)
+    is_held = all(each.as_expected for each in told)
+    verdict = "held" if is_held else "broken"
+    document = {"steps": [each.document() for each in told], "verdict": verdict}
+    print_document(document, f"\n{len(told)} steps: {verdict}")
+    if not is_held:
+        sys.exit(Exit.CHECK_FAILED)
+
+
+def _tell_step(told: Told) -> None:
+    typed = f"\n    $ {told.command}" if told.command else ""
+    mark = "→" if told.as_expected else "BROKEN:"
+    click.echo(f"{told.number:>2}. {told.says}{typed}\n    {mark} {told.outcome}")
+
+
 def _bring_up(
     network: Testnet, started: "dict[str, subprocess.Popen[bytes]]", *, samples: bool
 ) -> list[Seen]:
@@ -312,7 +337,9 @@ def _print_nodes(seen: list[Seen]) -> None:
 
 def _signalled(path: Path, name: str, done: str, act: Callable[[Any], bool]) -> None:
     if not act(load_testnet(path).directory(name)):
-        raise OperatorError("E021", f"{name} does not run")
+        raise OperatorError(
+            "E021", f"{name} does not run", fix=f"medlock testnet restart {name}, with this --dir"
+        )
     print_document({"node": name, done: True}, f"{name} {done}")
 
 

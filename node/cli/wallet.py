@@ -14,12 +14,23 @@ from chain.types import PrincipalKind
 from client.files import write_whole
 from client.passphrase import read_passphrase
 from client.vault import MODERATE
-from client.wallet import Wallet, card, encrypt_wallet, new_wallet, save_wallet, show_document
+from client.wallet import (
+    Wallet,
+    card,
+    encrypt_wallet,
+    new_wallet,
+    save_wallet,
+    show_document,
+    update_wallet,
+)
+from ledger.proxies import PROXY_KINDS
+from node.cli.arguments import identifier
 from node.cli.output import json_option, print_document, say
 from node.cli.reach import Asked, find_testnet, hold
 from node.directory import unusable
 from node.errors import OperatorError
-from node.testnet.state import DEFAULT_DIRECTORY
+from node.keys import RANDOM_PASSPHRASE
+from node.testnet.state import DEFAULT_DIRECTORY, PASSPHRASE, Testnet, load_testnet
 
 R = TypeVar("R")
 
@@ -58,7 +69,12 @@ def wallet() -> None:
 @wallet.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--kind", type=click.Choice(get_args(PrincipalKind)), default="patient")
-@click.option("--org", help="The organisation; none for a patient.")
+@click.option("--org", help="The organisation; none for a patient or a proxy.")
+@click.option(
+    "--demo",
+    is_flag=True,
+    help="FILE is the name of a new demo wallet of the test network, under its passphrase.",
+)
 @click.option(
     "--suite",
     type=click.Choice(["1", "2"]),
@@ -66,19 +82,40 @@ def wallet() -> None:
     show_default=True,
     help="2 is ML-KEM-768 + X25519; 1 is X25519 alone, for browsers.",
 )
+@_DIR
 @_PASSPHRASE_FD
 @json_option
-def new(file: Path, kind: str, org: str | None, suite: str, passphrase_fd: int | None) -> None:
-    """Make a wallet with fresh keys; print its card."""
-    if (kind == "patient") != (org is None):
-        raise OperatorError("E070", "a patient has no --org, everyone else has one")
+def new(
+    *,
+    file: Path,
+    kind: str,
+    org: str | None,
+    demo: bool,
+    suite: str,
+    directory: Path | None,
+    passphrase_fd: int | None,
+) -> None:
+    """Make a wallet with fresh keys; print its card.
+
+    Staff is then enrolled by its administrator (principal enrol), a patient is registered by his
+    hospital (record put), a proxy is appointed by a patient (proxy appoint).
+    """
+    if (kind in PROXY_KINDS) != (org is None):
+        raise OperatorError("E070", "patients and proxies have no --org, everyone else has one")
+    network = _testnet(directory) if demo else None
+    if network is not None:
+        file = network.wallets / f"{file.name}.wallet"
     if file.exists():
         raise OperatorError("E070", f"{file} exists", fix="choose another name")
-    passphrase = read_passphrase(
-        "New passphrase", os.environ, descriptor=passphrase_fd, confirm=True
-    )
+    if network is not None:
+        passphrase = (network.wallets / PASSPHRASE).read_bytes().strip()
+    else:
+        passphrase = read_passphrase(
+            "New passphrase", os.environ, descriptor=passphrase_fd, confirm=True
+        )
     made = new_wallet(cast("PrincipalKind", kind), org, os.urandom, suite=Suite(int(suite)))
-    save_wallet(file, made, passphrase, os.urandom, MODERATE)
+    limits = MODERATE if network is None else RANDOM_PASSPHRASE
+    save_wallet(file, made, passphrase, os.urandom, limits)
     print_document({"file": str(file), "card": to_document(card(made))})
 
 
@@ -124,6 +161,33 @@ def export_command(
         raise unusable(output, error) from None
     say("The copy opens with its own passphrase.")
     print_document({"file": str(output)}, str(output))
+
+
+@wallet.command()
+@click.argument("patient", metavar="PSEUDONYM")
+@click.option("--as", "named", required=True, help="Whose wallet forgets.")
+@_DIR
+@_PASSPHRASE_FD
+@json_option
+def forget(*, patient: str, named: str, directory: Path | None, passphrase_fd: int | None) -> None:
+    """Delete a patient's keys, and his pseudonym's link to him, from an organisation's wallet.
+
+    What an erasure asks of whoever keeps a wallet beside its node. Copies made before stay.
+    """
+    forgotten = identifier(patient, 16, "PSEUDONYM")
+    asked = Asked(None, None, directory, named, passphrase_fd, 0.0)
+    held = hold(asked, find_testnet(asked))
+    assert held.path is not None, "it was opened from a file"
+    if held.wallet.principal == forgotten:
+        raise OperatorError("E070", "this is the patient's own wallet", fix="delete the file")
+    update_wallet(
+        held.path, held.passphrase, os.urandom, lambda kept: kept.without_patient(forgotten)
+    )
+    print_document({"patient": patient, "file": str(held.path)}, f"{held.path} has forgotten him")
+
+
+def _testnet(directory: Path | None) -> Testnet:
+    return load_testnet(directory or DEFAULT_DIRECTORY)
 
 
 def _hold(named: str, directory: Path | None, passphrase_fd: int | None) -> Wallet:

@@ -139,11 +139,6 @@ class VirtualLoop(asyncio.BaseEventLoop):
                 else:
                     self._run(self._waiting.popleft())
 
-    @property
-    def next_timer_us(self) -> int | None:
-        """When the next timer is due; None where none runs."""
-        return self._timers[0][0] if self._timers else None
-
     def _run(self, handle: events.Handle) -> None:
         if handle._cancelled:  # noqa: SLF001 - a loop runs handles
             return

@@ -178,10 +178,6 @@ class Network:
             self._break(pair[0], pair[1], "hidden")
         self.dial_all()
 
-    def is_blocked(self, source: str, target: str) -> bool:
-        """True where frames of that direction are lost."""
-        return (source, target) in self._blocked
-
     def is_linked(self, one: str, other: str) -> bool:
         """True while there is a connection."""
         endpoint = self._endpoints.get(one)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from chain.validators import faults_max
 from node.simulator.adversaries import ADVERSARIES
@@ -18,7 +18,6 @@ from node.simulator.consortium import MEMBERS_MAX, NAMES, PARAMETERS
 from node.simulator.network import Weather
 from node.simulator.swarm import LOSSES, TWINS, Knobs
 
-Step = Literal["proposed", "accepted", "prepared", "view_change", "new_view", "committed"]
 STEPS: Final = ("proposed", "accepted", "prepared", "view_change", "new_view", "committed")
 ROLES: Final = ("primary", "backup", "any")
 SAME: Final = "same"
@@ -131,6 +130,11 @@ _EXPECTED: Final[dict[str, type | tuple[type, ...]]] = {
     "live": bool,
     "violation": str,
 }
+PROMISES: Final = (
+    "S1", "S2", "S3", "S4", "S5", "S6", "S7", "S8", "S9", "valid", "blame", "held", "live", "leak",
+    "stopped", "stuck",
+)  # fmt: skip
+"""What a run may report as broken (`node.simulator.invariants` and `run`)."""
 _TOP: Final = {
     "title", "seed", "nodes", "seconds", "timing", "weather", "byzantine", "drift_ppm", "swarm",
     "event", "expect",
@@ -230,7 +234,7 @@ class _Reader:
             raise self.fault(line, "weather: a table")
         for name, value in table.items():
             at = self._line(name, line)
-            if not hasattr(weather, name):
+            if name not in Weather.__dataclass_fields__:
                 known = _known_words(name, Weather.__dataclass_fields__)
                 raise self.fault(at, f"weather.{name}: unknown key{known}")
             most = 60_000 if "_ms" in name else 1
@@ -303,6 +307,13 @@ class _Reader:
                 raise self.fault(at, f"expect.{name}: {_named(kind)}")
             if value is False:
                 raise self.fault(at, f"expect.{name}: false expects nothing; leave it out")
+            if name.endswith("_at_least") and value < 1:
+                raise self.fault(at, f"expect.{name}: below 1 it expects nothing; leave it out")
+            if name.endswith("_at_most") and value < 0:
+                raise self.fault(at, f"expect.{name}: below 0 nothing can be")
+            if name == "violation" and value not in PROMISES:
+                known = _known_words(value, PROMISES)
+                raise self.fault(at, f"expect.violation: no promise {value!r}{known}")
         return dict(table)
 
     def _happenings(self, events: object, seconds: float) -> tuple[Happening, ...]:

@@ -26,7 +26,8 @@ from client.sealing import PrivateKey, Random, new_private_key
 from client.vault import KdfLimits
 from client.wallet import Wallet, card, new_wallet
 from client.wire import SUBMISSION, to_base64url
-from ledger import queries
+from ledger import patient_queries, queries
+from ledger.entries import CategoryEntry
 from ledger.execute import BlockContext, execute
 from ledger.genesis import genesis_writes
 from ledger.prepare import prepare
@@ -210,9 +211,27 @@ class Node:
                 return self._records(bytes.fromhex(text), request)
             case "GET", ["patients", owner, "categories", category, author]:
                 names = [bytes.fromhex(each) for each in (owner, category, author)]
-                entry = queries.category(self.ledger, *names)
+                entry = self._epoch(names, request.query.get("epoch"))
                 place = {"owner": owner, "category": category, "author": author}
                 return documented(entry, "entry", place)
+            case "GET", ["patients", text, "categories"]:
+                found = queries.categories_of(self.ledger, bytes.fromhex(text), 200)
+                names = ("category", "author", "entry")
+                return listing(
+                    "categories", [{"owner": text} | named(names, each) for each in found]
+                )
+            case "GET", ["patients", text, "consents"]:
+                found = patient_queries.consents_of(self.ledger, bytes.fromhex(text), 200)
+                return listing("consents", [named(("id", "consent"), each) for each in found])
+            case "GET", ["patients", text, "releases"]:
+                found = patient_queries.releases_of(self.ledger, bytes.fromhex(text), 200)
+                names = ("category", "author", "epoch", "reader", "release")
+                return listing("releases", [named(names, each) for each in found])
+            case "GET", ["state", text]:
+                raw = self.ledger.entries.get(bytes.fromhex(text))
+                if raw is None:
+                    return problem(404, "key.unknown")
+                return web.json_response({"key": text, "value": to_base64url(raw)})
             case "GET", ["records", text]:
                 entry = queries.record(self.ledger, bytes.fromhex(text))
                 return documented(entry, "record", {"id": text})
@@ -226,6 +245,13 @@ class Node:
                 return documented(entry, "principal", {"id": text})
             case _:
                 return problem(404, "http.no_such_path")
+
+    def _epoch(self, name: list[bytes], epoch: str | None) -> CategoryEntry | None:
+        owner, category, author = name
+        if epoch is None:
+            return queries.category(self.ledger, owner, category, author)
+        found = patient_queries.epoch(self.ledger, owner, category, author, int(epoch))
+        return None if found is None else CategoryEntry(int(epoch), found.seals)
 
     def _submit(self, body: bytes) -> web.StreamResponse:
         submission = SUBMISSION.decode(body)
@@ -258,6 +284,19 @@ class Node:
         following = found[limit - 1].version if len(found) > limit else None
         versions = [to_document(each) for each in found[:limit]]
         return web.json_response({"id": text, "versions": versions, "next": following})
+
+
+def named(names: tuple[str, ...], values: Any) -> dict[str, Any]:
+    """One item of a listing."""
+    return {
+        name: value.hex() if isinstance(value, bytes) else to_document(value)
+        for name, value in zip(names, values, strict=True)
+    }
+
+
+def listing(name: str, items: list[dict[str, Any]]) -> web.StreamResponse:
+    """All of it on one page."""
+    return web.json_response({name: items, "next": None})
 
 
 def documented(entry: Record | None, name: str, place: dict[str, str]) -> web.StreamResponse:

@@ -167,7 +167,7 @@ def test_an_attachment_from_anywhere_must_have_the_hash_of_the_chain(
     ("field", "value", "code"),
     [
         ("key_commitment", b"x" * 32, "content.other_key"),
-        ("epoch", 1, "key.earlier_epoch"),
+        ("epoch", 1, "category.unknown"),
         ("category", b"x" * 16, "category.unknown"),
     ],
 )

@@ -13,6 +13,7 @@ import pytest
 from chain.keys import SigningKey, Suite
 from client.category import CategoryKey, CategoryName
 from client.errors import WalletError
+from client.files import write_whole
 from client.sealing import PrivateKey, Random, new_private_key
 from client.vault import KdfLimits
 from client.wallet import (
@@ -168,6 +169,13 @@ def test_an_update_keeps_the_limits_and_needs_the_passphrase(
     assert path.stat().st_size < size
     assert kept.patient("Patient/CANARY") is None
     assert kept.category_key(NAME) is None
+
+
+def test_a_folder_that_is_not_there_is_named_by_the_path_that_was_given(tmp_path: Path) -> None:
+    path = tmp_path / "none" / "receipt"
+    with pytest.raises(FileNotFoundError) as caught:
+        write_whole(path, b"x")
+    assert caught.value.filename == str(path)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

@@ -150,9 +150,7 @@ async def test_of_two_that_wait_the_first_is_carried_and_the_other_goes(tmp_path
         assert place is not None
         assert place.result.ok
         await four.height(place.height)
-        await four.until(
-            lambda: not any(len(each.node.parts.mempool) for each in four.nodes.values())
-        )
+        assert [len(each.node.parts.mempool) for each in four.nodes.values()] == [0] * 4
         assert desk.store.find_transaction(SIGNED.decode(both[1]).id) is None
 
 

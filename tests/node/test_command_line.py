@@ -18,6 +18,7 @@ from client.wallet import decrypt_wallet
 from node.assembly import begin_chain
 from node.cli.main import PLACES, cli
 from node.directory import Directory, read_card, read_genesis
+from node.testnet.making import Settings, make_testnet
 from storage.integrity import create_store
 
 ROOT = Path(__file__).parents[2]
@@ -73,7 +74,8 @@ def test_every_command_reports_usage_errors_as_json(
     outcome = medlock.run(*path, "--json", "--no-such-option")
     # Of `simulate`, 2 says that a goal was not reached.
     assert (outcome.code, outcome.out) == (4 if path == ("simulate",) else 2, "")
-    assert outcome.error["code"] == "E070"
+    assert outcome.error["code"] == ("E080" if path == ("simulate",) else "E070")
+    assert outcome.error["exit_code"] == outcome.code
     assert outcome.error["fix"]
 
 
@@ -82,8 +84,11 @@ def test_the_names_that_tools_call_are_there() -> None:
         init run stop status peers why-stalled inspect votes.accept-loss
         genesis.create config.show config.validate
         testnet.up testnet.ps testnet.logs testnet.kill testnet.pause testnet.resume
-        testnet.restart testnet.partition testnet.heal testnet.down bench
+        testnet.restart testnet.partition testnet.heal testnet.demo testnet.down bench
         wallet.new wallet.show wallet.export record.put record.get record.list record.history
+        consent.grant consent.revoke consent.list consent.explain
+        access.request access.log access.dispute emergency.open emergency.close emergency.review
+        careplan.show careplan.respond erasure.request erasure.status
         receipt.get receipt.verify chain.export chain.verify
     """
     assert set(wanted.split()) <= {".".join(path) for path in COMMANDS}
@@ -175,6 +180,38 @@ def test_init_refuses_bad_input_and_leaves_nothing(
     assert not (tmp_path / "n").exists()
 
 
+def test_what_init_makes_below_the_directory_is_for_its_owner_only(
+    medlock: Terminal, tmp_path: Path
+) -> None:
+    before = os.umask(0)
+    try:
+        a = member(medlock, tmp_path / "a", "hospital-a")
+    finally:
+        os.umask(before)
+    modes = {path.name: path.stat().st_mode & 0o777 for path in a.rglob("*") if path.is_dir()}
+    assert modes == dict.fromkeys(("keys", "attachments", "log", "votes", "blocks"), 0o700)
+
+
+def test_a_refused_address_names_its_option(medlock: Terminal, tmp_path: Path) -> None:
+    refused = medlock.run(
+        "init", "--org", "a", "--role", "clinic", "--dir", tmp_path / "n", "--p2p-listen", "h:x1"
+    )
+    assert "--p2p-listen h:x1 is refused: HOST:PORT expected" in refused.err
+
+
+def test_a_hint_to_the_help_names_the_command(medlock: Terminal) -> None:
+    refused = medlock.run("receipt", "get", "zz", "-o", "x", "--api", "http://127.0.0.1:1")
+    assert refused.code == 2
+    assert "fix: medlock receipt get --help" in refused.err
+
+
+def test_two_cards_of_one_member_make_no_genesis(medlock: Terminal, tmp_path: Path) -> None:
+    card = member(medlock, tmp_path / "a", "hospital-a") / "card.json"
+    refused = medlock.run("genesis", "create", card, card, "-o", "genesis.json", "--json")
+    assert refused.error["cause"] == "two cards are of 'hospital-a'"
+    assert "once" in refused.error["fix"]
+
+
 def test_init_leaves_an_existing_directory_alone(medlock: Terminal, tmp_path: Path) -> None:
     a = member(medlock, tmp_path / "a", "hospital-a")
     before = {path: path.read_bytes() for path in a.rglob("*") if path.is_file()}
@@ -208,15 +245,19 @@ def test_run_without_genesis_says_what_is_missing(medlock: Terminal, tmp_path: P
     assert json.loads(outcome.stderr.splitlines()[-1])["error"]["code"] == "E006"
 
 
-def test_run_refuses_a_python_without_assertions(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [("run --dir .", 3), ("receipt verify README.md --genesis README.md", 3), ("simulate", 4)],
+)
+def test_no_command_runs_on_a_python_without_assertions(command: str, code: int) -> None:
     outcome = subprocess.run(
-        [sys.executable, "-O", "-m", "node.cli", "run", "--dir", str(tmp_path)],
+        [sys.executable, "-O", "-m", "node.cli", *command.split()],
         capture_output=True,
         text=True,
         check=False,
         cwd=ROOT,
     )
-    assert outcome.returncode == 3
+    assert outcome.returncode == code
     assert outcome.stderr.startswith("error[E015]")
 
 
@@ -364,6 +405,13 @@ def test_a_wallet_is_made_shown_and_exported(medlock: Terminal, tmp_path: Path) 
     assert original.signing_seed.hex() not in text
 
 
+def test_a_stopped_node_of_a_test_network_is_not_paused(medlock: Terminal, tmp_path: Path) -> None:
+    make_testnet(tmp_path / "net", Settings(1))
+    refused = medlock.run("testnet", "pause", "hospital-a", "--dir", tmp_path / "net", "--json")
+    assert (refused.code, refused.error["code"]) == (4, "E021")
+    assert refused.error["fix"].startswith("medlock testnet restart hospital-a")
+
+
 def test_a_wallet_is_never_replaced(medlock: Terminal, tmp_path: Path) -> None:
     path = tmp_path / "a.wallet"
     path.write_bytes(b"precious")
@@ -381,6 +429,9 @@ def test_a_wallet_is_never_replaced(medlock: Terminal, tmp_path: Path) -> None:
         ("testnet", "up", "-n", "0"),
         ("testnet", "up", "--latency", "soon"),
         ("testnet", "up", "--set", "nothing"),
+        ("status", "--api", "http://127.0.0.1:1", "--timeout", "nan"),
+        ("status", "--api", "http://127.0.0.1:1", "--timeout", "0"),
+        ("status", "--api", "http://127.0.0.1:1", "--timeout", "-1"),
         ("testnet", "ps"),
         ("testnet", "kill", "hospital-a"),
     ],

@@ -46,12 +46,19 @@ def test_an_error_prints_as_code_why_and_fix(capsys: pytest.CaptureFixture[str])
     )
 
 
+def test_a_passphrase_that_was_not_read_is_not_called_wrong() -> None:
+    for code in ("passphrase.none", "passphrase.unreadable", "passphrase.empty"):
+        assert "wrong" not in explain(WalletError(code, "x")).why
+    assert "wrong" in explain(WalletError("wallet.does_not_open", "x")).why
+
+
 @pytest.mark.parametrize(
     ("raised", "code", "exit_code"),
     [
         (ApiError("api.unreachable", "x"), "E020", 4),
         (ApiError("api.connection_lost", "x"), "E020", 4),
         (ApiError("api.timeout", "x"), "E043", 6),
+        (ApiError("api.url", "x"), "E070", 2),
         (ApiError("auth.no", "x", status=401), "E030", 5),
         (ApiError("auth.no", "x", status=403), "E030", 5),
         (ApiError("record.unknown", "x", status=404), "E034", 1),

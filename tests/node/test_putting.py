@@ -63,7 +63,8 @@ class Clinic:
     async def put(self, patient: str = "ana", to: str = "patient-1") -> dict[str, Any]:
         held = HeldWallet(self.wallet, self.file, PASSPHRASE)
         reach = Reach(self.node.base, held, None, None, self.timeout_s)
-        return await putting.put_bundle(reach, bundle(patient), self.path / to)
+        where = putting.Where(wallet=self.path / to)
+        return await putting.put_bundle(reach, bundle(patient), where)
 
     async def refused(self, **how: str) -> OperatorError:
         with pytest.raises(OperatorError) as caught:

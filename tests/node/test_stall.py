@@ -1,7 +1,9 @@
 """What a person is told when nothing commits, and when nothing could."""
 
+from dataclasses import replace
+
 from consensus.explain import Explanation, Voter
-from node.stall import explain_stall
+from node.stall import _OPERATORS_WORD, explain_stall
 from p2p.mesh import Channel, PeerView
 
 MEMBERS = ("a", "b", "c", "d")
@@ -85,3 +87,18 @@ def test_one_of_four_that_is_away_is_named_and_stops_nothing() -> None:
         "d: unreachable for 3.0 s.",
     ]
     assert not explain_stall(said, [link("d", up=False)], NOW_S, None).stalled
+
+
+def test_a_node_that_abstains_says_until_when_and_what_an_operator_may_do() -> None:
+    said = replace(idle("b", "c", "d"), waiting_for="abstention", phase="abstaining")
+    links = link("b"), link("c"), link("d")
+    assert sentences(said, *links) == [
+        "This node lost its vote record and does not vote until that is safe.",
+        "It votes again when it is known how far the others are.",
+        _OPERATORS_WORD,
+    ]
+    assert "medlock votes accept-loss" in _OPERATORS_WORD
+    known = replace(said, abstains_until=9)
+    assert sentences(known, *links)[1] == (
+        "It votes again when block 9 is certified and here; it is at 6."
+    )

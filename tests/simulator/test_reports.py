@@ -424,4 +424,29 @@ def test_progress_is_a_bar_on_a_terminal_and_lines_elsewhere(
 def test_command_lines_that_make_no_sense_end_with_4(arguments: list[str]) -> None:
     run = CliRunner().invoke(simulate, arguments, standalone_mode=False)
     assert 4 in {run.return_value, run.exit_code}
-    assert "error[E070]" in run.stderr
+    assert "error[E080]" in run.stderr
+
+
+def test_a_failure_of_the_simulator_is_no_broken_promise(monkeypatch: pytest.MonkeyPatch) -> None:
+    def breaks(*_: object, **__: object) -> None:
+        raise TypeError
+
+    monkeypatch.setattr("node.simulator.command.run", breaks)
+    run = CliRunner().invoke(simulate, ["--seeds", "1", "--json"], standalone_mode=False)
+    assert run.return_value == 4
+    assert json.loads(run.stderr)["error"]["exit_code"] == 4
+
+
+@pytest.mark.parametrize("spelt", [["--report"], ["--json"], ["--json="]])
+def test_the_report_goes_into_a_file(tmp_path: Path, spelt: list[str]) -> None:
+    path = str(tmp_path / "report.json")
+    given = [f"{spelt[0]}{path}"] if spelt[0].endswith("=") else [*spelt, path]
+    run = CliRunner().invoke(simulate, [*given, "--seeds", "1..1", "--jobs", "1"])
+    assert run.exit_code == 0
+    assert json.loads(Path(path).read_text(encoding="utf-8"))["seeds"]["run"] == 1
+
+
+def test_json_before_a_scenario_is_no_files_name() -> None:
+    run = CliRunner().invoke(simulate, ["--json", str(STORY), "--jobs", "1"])
+    assert run.exit_code == 0
+    assert json.loads(run.stdout)["ending"] == "pass"

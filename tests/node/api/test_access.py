@@ -40,6 +40,15 @@ ALLOWED = {
     "listCategories": STAFF | {"patient"},
     "getCategory": STAFF | {"patient"},
     "listConsents": STAFF | {"patient"},
+    "listAccessRequests": STAFF | {"patient"},
+    "listReleases": STAFF | {"patient"},
+    "listProxies": STAFF | {"patient"},
+    "listEmergencies": STAFF | {"patient"},
+    "listCarePlans": STAFF | {"patient"},
+    "listPlanVersions": STAFF | {"patient"},
+    "listGoalReports": STAFF | {"patient"},
+    "listErasures": STAFF | {"patient"},
+    "listHolds": STAFF | {"patient"},
     "listAccesses": STAFF | {"patient"},
     "explainRecordDecision": STAFF | {"patient"},
     "explainCategoryDecision": STAFF | {"patient"},
@@ -136,6 +145,17 @@ async def test_a_patient_sees_its_own_records_and_of_others_not_even_that_they_a
             f"/v1/patients/{own}/accesses",
             f"/v1/patients/{other}/accesses",
             "/v1/patients/{}/accesses",
+        ),
+        *(
+            (
+                f"/v1/patients/{own}/{what}",
+                f"/v1/patients/{other}/{what}",
+                f"/v1/patients/{{}}/{what}",
+            )
+            for what in (
+                *("requests", "releases", "proxies", "emergencies", "careplans", "erasures"),
+                "holds",
+            )
         ),
         (
             f"/v1/records/{my_records[0].hex()}/decision",

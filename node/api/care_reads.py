@@ -1,0 +1,147 @@
+"""Reading what was asked for, opened, proposed and erased about a patient, page by page.
+
+As in `ledger_reads`, a patient sees his own, a proxy what his appointment covers, and of the rest
+both see what a stranger is told.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from aiohttp import web
+
+from ledger import patient_queries
+from ledger.fields import Power
+from ledger.ids import owner_of
+from ledger.patient_queries import release_cursor
+from ledger.state import StateReader
+from node.api.calls import Call
+from node.api.documents import (
+    CarePlanDocument,
+    CarePlanPage,
+    EmergencyDocument,
+    EmergencyPage,
+    ErasureDocument,
+    ErasurePage,
+    GoalReportDocument,
+    GoalReportPage,
+    HoldDocument,
+    HoldPage,
+    OwedAttestation,
+    PlanVersionPage,
+    ProxyDocument,
+    ProxyPage,
+    ReleaseDocument,
+    ReleasePage,
+    RequestDocument,
+    RequestPage,
+)
+from node.api.ledger_reads import ask
+from node.api.problems import not_found
+from node.api.sight import check_owner, may_see
+
+Query = Callable[[StateReader, bytes, int, bytes], tuple[Any, ...]]
+
+
+async def requests(call: Call) -> web.Response:
+    """Who asked a patient for access, and his answers."""
+    found, following = await _page(call, patient_queries.requests_of, "consent")
+    return call.reply(RequestPage(tuple(RequestDocument(*each) for each in found), following))
+
+
+async def proxies(call: Call) -> web.Response:
+    """Whom a patient has appointed, those whose time is over too."""
+    found, following = await _page(call, patient_queries.proxies_of, "consent")
+    return call.reply(ProxyPage(tuple(ProxyDocument(*each) for each in found), following))
+
+
+async def releases(call: Call) -> web.Response:
+    """To whom which category keys of a patient were sealed."""
+    owner: bytes = call.arguments["owner"]
+    await check_owner(call, owner, "consent")
+    limit: int = call.arguments["limit"]
+    after: bytes = call.arguments["after"]
+    start = owner + after if after else b""
+    found = await ask(
+        call, lambda state: patient_queries.releases_of(state, owner, limit + 1, start)
+    )
+    page = tuple(ReleaseDocument(*each) for each in found[:limit])
+    last = (
+        release_cursor(owner, found[limit - 1])[len(owner) :].hex() if len(found) > limit else None
+    )
+    return call.reply(ReleasePage(page, last))
+
+
+async def emergencies(call: Call) -> web.Response:
+    """Where the glass was broken for a patient, and what the review said."""
+    found, following = await _page(call, patient_queries.emergencies_of, "consent")
+    return call.reply(EmergencyPage(tuple(EmergencyDocument(*each) for each in found), following))
+
+
+async def care_plans(call: Call) -> web.Response:
+    """A patient's care plans, current versions with his answers."""
+    found, following = await _page(call, patient_queries.care_plans_of, "care")
+    return call.reply(CarePlanPage(tuple(CarePlanDocument(*each) for each in found), following))
+
+
+async def plan_versions(call: Call) -> web.Response:
+    """All versions of a care plan, oldest first."""
+    plan: bytes = call.arguments["id"]
+    after: int = call.arguments["after"]
+    limit: int = call.arguments["limit"]
+    is_seen = await may_see(call, owner_of(plan), "care")
+    found = await ask(
+        call, lambda state: patient_queries.care_plan_versions(state, plan, limit + 1, after)
+    )
+    if not is_seen or (not found and after == 0):
+        raise not_found("careplan", "path.id")
+    following = found[limit - 1].version if len(found) > limit else None
+    return call.reply(PlanVersionPage(plan, found[:limit], following))
+
+
+async def goal_reports(call: Call) -> web.Response:
+    """The reports on a care plan's goals."""
+    plan: bytes = call.arguments["id"]
+    after: bytes = call.arguments["after"]
+    limit: int = call.arguments["limit"]
+    known = await ask(call, lambda state: patient_queries.care_plan(state, plan))
+    if known is None or not await may_see(call, owner_of(plan), "care"):
+        raise not_found("careplan", "path.id")
+    found = await ask(
+        call, lambda state: patient_queries.goal_reports_of(state, plan, limit + 1, after)
+    )
+    page = tuple(GoalReportDocument(*each) for each in found[:limit])
+    return call.reply(GoalReportPage(plan, page, page[-1].id.hex() if len(found) > limit else None))
+
+
+async def erasures(call: Call) -> web.Response:
+    """What a patient had erased, and which members have attested it."""
+
+    def read(state: StateReader, owner: bytes, limit: int, after: bytes) -> tuple[Any, ...]:
+        found = patient_queries.erasures_of(state, owner, limit, after)
+        return tuple(
+            (each, entry, patient_queries.attestations(state, each)) for each, entry in found
+        )
+
+    found, following = await _page(call, read, "erasure")
+    page = tuple(
+        ErasureDocument(each, entry, tuple(OwedAttestation(*one) for one in owed))
+        for each, entry, owed in found
+    )
+    return call.reply(ErasurePage(page, following))
+
+
+async def holds(call: Call) -> web.Response:
+    """The legal holds on a patient, those that were released too."""
+    found, following = await _page(call, patient_queries.holds_of, "erasure")
+    return call.reply(HoldPage(tuple(HoldDocument(*each) for each in found), following))
+
+
+async def _page(call: Call, query: Query, power: Power) -> tuple[tuple[Any, ...], str | None]:
+    """One page of what `query` finds of an owner, and where the next one begins."""
+    owner: bytes = call.arguments["owner"]
+    await check_owner(call, owner, power)
+    limit: int = call.arguments["limit"]
+    after: bytes = call.arguments["after"]
+    found = await ask(call, lambda state: query(state, owner, limit + 1, after))
+    page = found[:limit]
+    return page, page[-1][0].hex() if len(found) > limit else None
