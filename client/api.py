@@ -385,6 +385,13 @@ class Api:
             raise unusable("the answer is no object")
         return document
 
+    async def ask(self, path: str) -> dict[str, Any]:
+        """Has the node do something that takes no arguments; its JSON object."""
+        document = (await self._transport.call(Call("POST", path))).document()
+        if not isinstance(document, dict):
+            raise unusable("the answer is no object")
+        return document
+
     async def _earlier(self, raw: bytes, error: ApiError) -> Submitted:
         """An attempt whose answer was lost may have been the one that counted."""
         if error.code != "transaction.committed" and (

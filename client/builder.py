@@ -22,7 +22,7 @@ from chain.transaction import (
 )
 from client.category import CategoryKey, CategoryName, Recipient, new_category_key
 from client.category import seal_category_key as seal_to
-from client.content import place_of, seal_content
+from client.content import DataKey, place_of, seal_content
 from client.note import seal_note
 from client.sealing import Random
 from client.wallet import Wallet
@@ -128,6 +128,7 @@ class TransactionBuilder:
     random: Random
     _actions: list[Action] = field(default_factory=list)
     _attachments: dict[bytes, bytes] = field(default_factory=dict, repr=False)
+    _uploaded: dict[bytes, int] = field(default_factory=dict)
     _approvers: dict[bytes, SigningKey] = field(default_factory=dict)
     _references: dict[tuple[bytes, int], bytes] = field(default_factory=dict, repr=False)
 
@@ -314,9 +315,13 @@ class TransactionBuilder:
         self._actions.append(HoldPlace(hold, category, note))
         return hold
 
-    def put(self, content: bytes, key: CategoryKey) -> bytes:
-        """Seals `content` as a new record of the key's owner; the record's id."""
-        record = new_record_id(key.name.owner, self.random(16))
+    def put(self, content: bytes, key: CategoryKey, record: bytes | None = None) -> bytes:
+        """Seals `content` as a new record of the key's owner; the record's id.
+
+        `record` is that id where it had to be known before (`ledger.ids.new_record_id`).
+        """
+        if record is None:
+            record = new_record_id(key.name.owner, self.random(16))
         sealed = seal_content(
             content, place_of(key, self.network.chain_id, record, 1), key, self.random
         )
@@ -326,6 +331,16 @@ class TransactionBuilder:
             RecordPut(record, key.name.category, key.name.epoch, sealed.hash, sealed.key_commitment)
         )
         return record
+
+    def put_uploaded(self, data_key: DataKey, key: CategoryKey, digest: bytes, size: int) -> None:
+        """A new record whose content was sealed by itself, under `data_key` and `key`, into an
+        attachment that the node has: its hash and its bytes' number."""
+        name, record = key.name, data_key.place.record
+        self._uploaded[digest] = size
+        self._references[record, 1] = data_key.reference
+        self._actions.append(
+            RecordPut(record, name.category, name.epoch, digest, data_key.commitment)
+        )
 
     def reference(self, record: bytes, version: int = 1) -> bytes:
         """How to name a version that was put here, in a care plan or a goal report. Name it in
@@ -392,7 +407,10 @@ class TransactionBuilder:
             nonce,
             valid_until_ms,
             actions,
-            tuple(AttachmentRef(digest, len(raw)) for digest, raw in self._attachments.items()),
+            (
+                *(AttachmentRef(digest, len(raw)) for digest, raw in self._attachments.items()),
+                *(AttachmentRef(digest, size) for digest, size in self._uploaded.items()),
+            ),
             tuple(
                 Approval(principal, key.public, key.sign_raw(covered))
                 for principal, key in self._approvers.items()

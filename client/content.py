@@ -125,19 +125,64 @@ def seal_stream(
 
     `data_key` must be fresh: chunk nonces repeat under a used one.
     """
-    if size > CONTENT_BYTES_MAX:
-        raise InvalidMessage("content.too_large", "content", f"at most {CONTENT_BYTES_MAX} bytes")
-    header = _wrap(data_key, key, random)
-    yield header
-    cipher, bound = AESGCM(data_key.secret), PLACE.encode(data_key.place) + header
-    buffer, counter = bytearray(), 0
-    for piece in _padded(pieces, size):
-        buffer += piece
-        while len(buffer) > CHUNK_BYTES:
-            yield cipher.encrypt(_nonce(counter, last=False), bytes(buffer[:CHUNK_BYTES]), bound)
-            del buffer[:CHUNK_BYTES]
-            counter += 1
-    yield cipher.encrypt(_nonce(counter, last=True), bytes(buffer), bound)
+    sealer = ContentSealer(size, data_key, key, random)
+    for piece in pieces:
+        yield sealer.update(piece)
+    yield from sealer.finish()
+
+
+class ContentSealer:
+    """Seals a content that arrives in pieces, in bounded memory: `seal_stream` for whoever cannot
+    wait for the next piece."""
+
+    def __init__(self, size: int, data_key: DataKey, key: CategoryKey, random: Random) -> None:
+        """`size` is that of the content, in bytes. `data_key` must be fresh."""
+        if size > CONTENT_BYTES_MAX:
+            raise InvalidMessage(
+                "content.too_large", "content", f"at most {CONTENT_BYTES_MAX} bytes"
+            )
+        self._size = size
+        self._seen = 0
+        self._header = _wrap(data_key, key, random)
+        self._unsent = self._header
+        self._cipher = AESGCM(data_key.secret)
+        self._bound = PLACE.encode(data_key.place) + self._header
+        self._buffer = bytearray(size.to_bytes(_LENGTH_BYTES, "big"))
+        self._counter = 0
+
+    def update(self, piece: bytes) -> bytes:
+        """Takes content, gives the attachment's bytes that are ready."""
+        self._seen += len(piece)
+        return self._sealed(piece)
+
+    def finish(self) -> Iterator[bytes]:
+        """The rest of the attachment; `InvalidMessage` where the content was not of `size`."""
+        if self._seen != self._size:
+            raise InvalidMessage("content.wrong_size", "content", "not the size that was announced")
+        zeros = padded_size(_LENGTH_BYTES + self._size) - _LENGTH_BYTES - self._size
+        while zeros:
+            yield self._sealed(bytes(min(zeros, CHUNK_BYTES)))
+            zeros -= min(zeros, CHUNK_BYTES)
+        rest = bytes(self._buffer)
+        yield self._cipher.encrypt(_nonce(self._counter, last=True), rest, self._bound)
+
+    def _sealed(self, plain: bytes) -> bytes:
+        """Every chunk but the last, which only `finish` knows."""
+        ready, self._unsent = [self._unsent], b""
+        self._buffer += plain
+        while len(self._buffer) > CHUNK_BYTES:
+            chunk = bytes(self._buffer[:CHUNK_BYTES])
+            del self._buffer[:CHUNK_BYTES]
+            nonce = _nonce(self._counter, last=False)
+            ready.append(self._cipher.encrypt(nonce, chunk, self._bound))
+            self._counter += 1
+        return b"".join(ready)
+
+
+def sealed_size(size: int) -> int:
+    """Bytes of the attachment in which a content of `size` bytes is sealed."""
+    padded = padded_size(_LENGTH_BYTES + size)
+    return HEADER_BYTES + padded + _TAG_BYTES * -(-padded // CHUNK_BYTES)
 
 
 def open_content(attachment: bytes, place: Place, key: CategoryKey, key_commitment: bytes) -> bytes:
@@ -254,21 +299,6 @@ def _unwrap(header: bytes, place: Place, key: CategoryKey) -> DataKey:
             "content.wrong_place", "sealed under another category key or for another place"
         ) from None
     return DataKey(place, secret)
-
-
-def _padded(pieces: Iterable[bytes], size: int) -> Iterator[bytes]:
-    """Length, content, zeros; `InvalidMessage` where `pieces` are not `size` bytes together."""
-    yield size.to_bytes(_LENGTH_BYTES, "big")
-    seen = 0
-    for piece in pieces:
-        seen += len(piece)
-        yield piece
-    if seen != size:
-        raise InvalidMessage("content.wrong_size", "content", "not the size that was announced")
-    zeros = padded_size(_LENGTH_BYTES + size) - _LENGTH_BYTES - size
-    while zeros:
-        yield bytes(min(zeros, CHUNK_BYTES))
-        zeros -= min(zeros, CHUNK_BYTES)
 
 
 def _nonce(counter: int, *, last: bool) -> bytes:

@@ -254,6 +254,7 @@ async def _run(
         desk,
         development=config.development,
         clock=lambda: node.parts.clock.wall_ms() / 1_000,
+        gateway=attending if isinstance(attending, Gateway) else None,
     )
     runner = await serve(app, config.api_listen, _tls_files(config), shares.connections_max)
     with _signals(stopped):

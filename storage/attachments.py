@@ -206,11 +206,13 @@ class AttachmentStore:
             self._limit_unsynced()
             return stored
 
-    def writer(self, digest: bytes, size: int, owner: bytes = NOBODY) -> "AttachmentWriter":
-        """A stream into the store, on the account of `owner`. Raises `AttachmentErased` or
-        `QuotaExceeded` at once."""
+    def writer(self, digest: bytes | None, size: int, owner: bytes = NOBODY) -> "AttachmentWriter":
+        """A stream into the store, on the account of `owner`; `digest` is None where the hash is
+        known at the end only. Raises `AttachmentErased` or `QuotaExceeded` at once."""
         with self._lock:
-            reserved = size if self._is_wanted(digest) and digest not in self._awaited else 0
+            reserved = size
+            if digest is not None and (not self._is_wanted(digest) or digest in self._awaited):
+                reserved = 0
             self._pending.check({owner: reserved})
             self._pending.reserve(owner, reserved)
             self._incoming += 1
@@ -499,12 +501,12 @@ class AttachmentStore:
 
 
 class AttachmentWriter:
-    """A stream of known hash and size into the store. `close` in any case; `finish` to keep it."""
+    """A stream of known size into the store. `close` in any case; `finish` to keep it."""
 
     def __init__(
         self,
         store: AttachmentStore,
-        digest: bytes,
+        digest: bytes | None,
         size: int,
         path: Path,
         reserved: tuple[bytes, int],
@@ -528,19 +530,22 @@ class AttachmentWriter:
         self._file.write_at(self._written, chunk)
         self._written += len(chunk)
 
-    def finish(self) -> None:
-        """Enters it into the store; `AttachmentMismatch` where size or hash is another one."""
+    def finish(self) -> bytes:
+        """Enters it into the store; its hash. `AttachmentMismatch` where size or hash is another
+        one."""
         assert self._file is not None, "closed"
-        if (self._written, self._running.digest()) != (self._size, self._digest):
+        digest = self._running.digest()
+        if self._written != self._size or self._digest not in {None, digest}:
             raise AttachmentMismatch("other bytes than announced")
         if self._size < LARGE_BYTES_MIN:
             raw = self._file.read_at(0, self._size)
             self._give_back()
-            self._store.put(self._digest, raw, self._owner)
-            return
+            self._store.put(digest, raw, self._owner)
+            return digest
         self._file.sync()
         self._give_back()
-        self._store._adopt(self._digest, self._size, self._path, self._owner)  # noqa: SLF001
+        self._store._adopt(digest, self._size, self._path, self._owner)  # noqa: SLF001
+        return digest
 
     def close(self) -> None:
         """Throws away what was not finished."""

@@ -14,6 +14,9 @@ from node.api.problems import answer_problems
 from node.api.routes import ROUTES
 from node.api.routing import Route, check_table
 from node.backend import Backend
+from node.gateway.gateway import Gateway
+from node.gateway.rest import refusals
+from node.gateway.rest.exchange import BASE
 
 
 def make_app(
@@ -22,19 +25,24 @@ def make_app(
     development: bool,
     clock: Callable[[], float],
     routes: Sequence[Route] = ROUTES,
+    gateway: Gateway | None = None,
 ) -> web.Application:
     """The application over `backend`. `clock` is the wall's, in seconds since 1970-01-01 UTC.
 
-    Fault injection exists only where `development`. Raises `UndeclaredRoute` where a route does
-    not say who may call it.
+    Fault injection exists only where `development`, FHIR only where there is a `gateway`. Raises
+    `UndeclaredRoute` where a route does not say who may call it.
     """
-    served = [route for route in routes if development or not route.development]
+    served = [
+        route
+        for route in routes
+        if (development or not route.development) and (gateway is not None or not route.fhir)
+    ]
     check_table(served)
-    api = Api(backend, development, clock, ApiMetrics(backend.registry))
+    api = Api(backend, development, clock, ApiMetrics(backend.registry), gateway=gateway)
     document = openapi.describe(served, backend.version)
     api.openapi = msgspec.json.encode(document)
     api.docs = pages.reference(document)
-    app = web.Application(middlewares=[answer_problems])
+    app = web.Application(middlewares=[answer_problems({BASE: refusals.respond})])
     app[API] = api
     app.on_response_prepare.append(add_security_headers)
     app.on_shutdown.append(_end_streams)

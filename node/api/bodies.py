@@ -20,6 +20,8 @@ from node.api.limits import (
 from node.api.problems import Problem
 
 FORM: Final = "application/x-www-form-urlencoded"
+FIELDS_MAX: Final = 64
+"""Of one form."""
 
 
 async def read_submission(request: web.Request) -> Submission:
@@ -37,18 +39,29 @@ async def read_document(request: web.Request) -> object:
     return parse_json(await _read(request, DOCUMENT_BODY_BYTES_MAX))
 
 
-async def read_form(request: web.Request) -> dict[str, str]:
-    """The fields of a form, none of them twice (RFC 6749 §3.2)."""
+async def read_bounded(request: web.Request, media_types: tuple[str, ...], bytes_max: int) -> bytes:
+    """A body of at most `bytes_max` bytes, of one of `media_types`."""
+    _media_type(request, media_types)
+    return await _read(request, bytes_max)
+
+
+async def read_pairs(request: web.Request, bytes_max: int) -> list[tuple[str, str]]:
+    """The fields of a form, in their order."""
     _media_type(request, (FORM,))
-    raw = await _read(request, FORM_BODY_BYTES_MAX)
+    raw = await _read(request, bytes_max)
     try:
-        pairs = parse_qsl(
-            raw.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=32
+        return parse_qsl(
+            raw.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=FIELDS_MAX
         )
     except ValueError:
         raise Problem(
             400, "http.malformed_form", "no form in UTF-8", field="body", extra=_OAUTH_ERROR
         ) from None
+
+
+async def read_form(request: web.Request) -> dict[str, str]:
+    """The fields of a form, none of them twice (RFC 6749 §3.2)."""
+    pairs = await read_pairs(request, FORM_BODY_BYTES_MAX)
     fields = dict(pairs)
     if len(fields) != len(pairs):
         raise Problem(

@@ -13,12 +13,12 @@ from chain.document import to_document
 from client.wire import ASSERTION_TYPE
 from ledger import queries
 from node.api import assertions
-from node.api.access import Access, Caller, Scope, Standing, scopes_of
+from node.api.access import Access, AnyScope, Caller, Standing, narrowed, scopes_of
 from node.api.assertions import refused
 from node.api.bodies import read_form
 from node.api.calls import JSON, Api, Call
 from node.api.documents import TokenAnswer
-from node.api.limits import TOKEN_LIFE_S
+from node.api.limits import SCOPES_MAX, TOKEN_LIFE_S
 from node.api.problems import Problem
 from storage.protocols import Store
 
@@ -69,8 +69,9 @@ async def caller_of(api: Api, request: web.Request, access: Access) -> Caller | 
     if grant is None:
         raise _ended()
     caller = await renewed(api, grant.digest)
-    if not caller.scopes & access.scopes:
-        needed = " ".join(sorted(scope.value for scope in access.scopes))
+    resource_type = request.match_info.get("type")
+    if not access.admits(caller.scopes, resource_type):
+        needed = " ".join(access.spellings(resource_type))
         raise Problem(
             403,
             "auth.scope",
@@ -89,7 +90,8 @@ async def renewed(api: Api, token_digest: bytes) -> Caller:
     standing = None if grant is None else await _standing(api, grant.principal)
     if grant is None or standing is None or grant.key not in standing.keys:
         raise _ended()
-    scopes = grant.scopes & scopes_of(standing.kind, standing.member, api.backend.me)
+    allowed = scopes_of(standing.kind, standing.member, api.backend.me)
+    scopes = narrowed(allowed, {scope.value for scope in grant.scopes})
     return Caller(grant.principal, standing.kind, standing.member, scopes, token_digest)
 
 
@@ -109,10 +111,9 @@ def _read(store: Store, principal: bytes, now_ms: int) -> Standing | None:
     return Standing(principal, entry.kind, entry.organization, keys)
 
 
-def _granted(asked: str | None, standing: Standing, node_member: str) -> frozenset[Scope]:
+def _granted(asked: str | None, standing: Standing, node_member: str) -> frozenset[AnyScope]:
     allowed = scopes_of(standing.kind, standing.member, node_member)
-    wanted = None if asked is None else set(asked.split())
-    granted = frozenset(scope for scope in allowed if wanted is None or scope.value in wanted)
+    granted = allowed if asked is None else narrowed(allowed, set(asked.split()[:SCOPES_MAX]))
     if not granted:
         raise refused(
             "scope", "none of these scopes is this principal's", "ask for less", "invalid_scope"

@@ -23,6 +23,7 @@ from node.api.pages import Page
 from node.api.problems import Problem
 from node.api.tokens import Tokens
 from node.backend import Backend
+from node.gateway.gateway import Gateway
 
 MSGPACK: Final = CONTENT_TYPE
 JSON: Final = "application/json"
@@ -75,6 +76,8 @@ class Api:
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     openapi: bytes = b""
     docs: Page | None = None
+    gateway: Gateway | None = None
+    """Where this node has its organisation's service wallet."""
 
     def token_endpoint(self, request: web.Request) -> str:
         """The token endpoint as this client reaches it, or the first name that the node has."""

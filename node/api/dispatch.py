@@ -34,7 +34,7 @@ def endpoint(route: Route) -> Callable[[web.Request], Awaitable[web.StreamRespon
         api = request.app[API]
         caller = await callers.caller_of(api, request, access)
         with api.requests.taken(*_client(request, caller)):
-            arguments = parameters.read(route.parameters, request)
+            arguments = parameters.read(route.parameters, request, whole_query=not route.fhir)
             if route.method in BODILESS and not route.body:
                 _refuse_body(request)
 
@@ -42,7 +42,7 @@ def endpoint(route: Route) -> Callable[[web.Request], Awaitable[web.StreamRespon
                 if caller is None:
                     return
                 now = await callers.renewed(api, caller.token_digest)
-                if not now.scopes & access.scopes:
+                if not access.admits(now.scopes, request.match_info.get("type")):
                     raise Problem(403, "auth.scope", "the token does not allow this any more")
 
             return await route.respond(Call(api, request, caller, arguments, still_allowed))

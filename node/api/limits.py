@@ -54,5 +54,7 @@ JTI_TEXT_MAX: Final = 128
 JTI_MAX: Final = 65_536
 JTI_PRINCIPAL_MAX: Final = 1_024
 TOKEN_LIFE_S: Final = 300
+SCOPES_MAX: Final = 64
+"""Scopes of one token request; what is asked for beyond them is not granted."""
 TOKENS_MAX: Final = 16_384
 TOKENS_PRINCIPAL_MAX: Final = 32

@@ -8,10 +8,21 @@ from chain.codec import Record
 from chain.document import schema
 from client.wire import TOKEN_PATH
 from node.api.access import Scope
+from node.api.fhir_scopes import FHIR_SCOPES
 from node.api.parameters import Parameter
 from node.api.problems import CONTENT_TYPE, SCHEMA
 from node.api.routing import Answer, Media, Route
 
+FHIR_JSON: Final = "application/fhir+json"
+OPERATION_OUTCOME: Final[dict[str, Any]] = {
+    "type": "object",
+    "title": "OperationOutcome",
+    "properties": {
+        "resourceType": {"const": "OperationOutcome"},
+        "issue": {"type": "array", "minItems": 1, "items": {"type": "object"}},
+    },
+    "required": ["resourceType", "issue"],
+}
 _SECURITY: Final = "smart"
 _DESCRIPTIONS: Final = {
     Scope.LEDGER_READ: "read what every member's node holds; content stays sealed",
@@ -19,6 +30,10 @@ _DESCRIPTIONS: Final = {
     Scope.RECORDS_OWN: "what is about the caller, or a patient who appointed him",
     Scope.NODE_OPERATE: "look into the node; its own organisation's staff",
 }
+_FHIR_DESCRIPTION: Final = (
+    "FHIR through the gateway, for clinicians and services of the node's own organisation; also "
+    "for one type of resource (system/Observation.rs)"
+)
 
 
 def describe(routes: Sequence[Route], version: str) -> dict[str, Any]:
@@ -45,7 +60,8 @@ def describe(routes: Sequence[Route], version: str) -> dict[str, Any]:
                     "flows": {
                         "clientCredentials": {
                             "tokenUrl": TOKEN_PATH,
-                            "scopes": {scope.value: text for scope, text in _DESCRIPTIONS.items()},
+                            "scopes": {scope.value: text for scope, text in _DESCRIPTIONS.items()}
+                            | {scope.value: _FHIR_DESCRIPTION for scope in FHIR_SCOPES},
                         }
                     },
                 }
@@ -59,12 +75,9 @@ def _operation(route: Route) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "operationId": route.name,
         "summary": route.summary,
-        "security": [
-            {_SECURITY: [scope.value]}
-            for scope in sorted(route.access.scopes, key=lambda scope: scope.value)
-        ],
+        "security": [{_SECURITY: [scope]} for scope in sorted(route.access.spellings())],
         "responses": {str(each.status): _answer(each) for each in route.answers}
-        | {str(status): _problem(status) for status in _problems_of(route)},
+        | {str(status): _problem(status, fhir=route.fhir) for status in _problems_of(route)},
     }
     if route.parameters:
         operation["parameters"] = [_parameter(each) for each in route.parameters]
@@ -89,7 +102,12 @@ def _answer(answer: Answer) -> dict[str, Any]:
     return described
 
 
-def _problem(status: int) -> dict[str, Any]:
+def _problem(status: int, *, fhir: bool) -> dict[str, Any]:
+    if fhir:
+        return {
+            "description": HTTPStatus(status).phrase,
+            "content": {FHIR_JSON: {"schema": OPERATION_OUTCOME}},
+        }
     return {
         "description": HTTPStatus(status).phrase,
         "content": {CONTENT_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},

@@ -12,7 +12,8 @@ from node.api.assertions import ALGORITHM
 from node.api.bodies import read_document
 from node.api.calls import JSON, Call
 from node.api.documents import CutLinks
-from node.api.problems import Problem
+from node.api.fhir_scopes import FHIR_SCOPES
+from node.api.problems import Problem, not_found
 
 
 async def status(call: Call) -> web.Response:
@@ -84,10 +85,17 @@ async def smart_configuration(call: Call) -> web.Response:
         "grant_types_supported": ["client_credentials"],
         "token_endpoint_auth_methods_supported": ["private_key_jwt"],
         "token_endpoint_auth_signing_alg_values_supported": [ALGORITHM],
-        "scopes_supported": sorted(scope.value for scope in Scope),
-        "capabilities": ["client-confidential-asymmetric"],
+        "scopes_supported": sorted(scope.value for scope in (*Scope, *FHIR_SCOPES)),
+        "capabilities": ["client-confidential-asymmetric", "permission-v1", "permission-v2"],
     }
     return web.Response(body=msgspec.json.encode(document), content_type=JSON)
+
+
+async def reindex(call: Call) -> web.Response:
+    """Makes the gateway's catalogue anew from the chain."""
+    if call.api.gateway is None:
+        raise not_found("gateway", "path")
+    return call.reply({"records": await call.api.gateway.catalogue.rebuild()})
 
 
 async def cut_links(call: Call) -> web.Response:

@@ -104,10 +104,13 @@ def block(name: str) -> Parameter:
 _DECIMAL: Final = "(0|[1-9][0-9]{0,18})"
 
 
-def read(declared: Sequence[Parameter], request: web.Request) -> dict[str, Any]:
-    """The arguments of `request`, by name."""
+def read(
+    declared: Sequence[Parameter], request: web.Request, *, whole_query: bool = True
+) -> dict[str, Any]:
+    """The arguments of `request`, by name. Without `whole_query` the rest of the query is
+    somebody else's to read."""
     known = {each.name for each in declared if each.place == "query"}
-    for name in request.query:
+    for name in request.query if whole_query else ():
         if name not in known:
             raise _refused("query", "a parameter with no meaning here", "unknown_parameter")
     return {each.name: _read(each, request) for each in declared}

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import msgspec
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
 from chain.errors import InvalidMessage, Rejected
 from ledger.codes import INVALID, REJECTIONS
@@ -130,21 +131,37 @@ def of(error: Exception) -> Problem:
             return _incident(error)
 
 
-@web.middleware
-async def answer_problems(
-    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-) -> web.StreamResponse:
-    """The outermost layer: whatever goes wrong inside leaves as a problem document."""
-    try:
-        return await handler(request)
-    except ConnectionError:
-        raise
-    except Exception as error:  # noqa: BLE001 - the one place where every failure gets an answer
-        problem = of(error)
-        if request.writer.output_size:
-            # An answer is on its way already; the only honest thing left is to break it off.
-            raise ConnectionResetError("broken off") from None
-        return problem.response()
+Respond = Callable[[Exception], web.StreamResponse]
+
+
+def answer_problems(special: Mapping[str, Respond]) -> Middleware:
+    """The outermost layer: whatever goes wrong inside leaves as a problem document, or, below a
+    path of `special`, in the form that is at home there."""
+
+    @web.middleware
+    async def answer(
+        request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except ConnectionError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the one place where every failure gets an answer
+            respond: Respond = _respond
+            for path, its_own in special.items():
+                if request.path == path or request.path.startswith(f"{path}/"):
+                    respond = its_own
+            refusal = respond(error)
+            if request.writer.output_size:
+                # An answer is on its way already; the only honest thing left is to break it off.
+                raise ConnectionResetError("broken off") from None
+            return refusal
+
+    return answer
+
+
+def _respond(error: Exception) -> web.StreamResponse:
+    return of(error).response()
 
 
 def _of_invalid(error: InvalidMessage) -> Problem:

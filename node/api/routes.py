@@ -40,6 +40,7 @@ from node.api.limits import (
 from node.api.parameters import block, choice, identifier, number, state_key
 from node.api.patient_routes import PATIENT_ROUTES
 from node.api.routing import Answer, Media, Route, answers
+from node.gateway.rest.routes import FHIR_ROUTES
 
 _READ: Final = scoped(Scope.LEDGER_READ)
 _SUBMIT: Final = scoped(Scope.LEDGER_SUBMIT)
@@ -88,7 +89,7 @@ def _raw_or(shape: Any, description: str) -> tuple[Answer, ...]:
     return (Answer(200, description, (Media(JSON, shape), Media(MSGPACK, _BYTES))),)
 
 
-ROUTES: Final = (
+_NODE_ROUTES: Final = (
     Route(
         "POST",
         "/v1/transactions",
@@ -280,6 +281,16 @@ ROUTES: Final = (
         answers(_OBJECT),
     ),
     Route(
+        "POST",
+        "/v1/gateway/reindex",
+        "reindexGateway",
+        "Make the gateway's index anew from the chain",
+        operations.reindex,
+        _OPERATE,
+        answers(_OBJECT),
+        problems=(404, 503),
+    ),
+    Route(
         "GET",
         "/metrics",
         "getMetrics",
@@ -368,3 +379,5 @@ ROUTES: Final = (
         development=True,
     ),
 )
+
+ROUTES: Final = (*_NODE_ROUTES, *FHIR_ROUTES)

@@ -38,7 +38,11 @@ def answers(shape: Any, description: str = "as asked", status: int = 200) -> tup
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One line of the table. `problems` are the refusals beside those that every route has."""
+    """One line of the table. `problems` are the refusals beside those that every route has.
+
+    Where `fhir`, refusals are OperationOutcomes, the query is the route's own to read, and there is
+    such a route only at a node with a gateway.
+    """
 
     method: str
     path: str
@@ -51,6 +55,7 @@ class Route:
     body: Sequence[Media] = ()
     problems: Sequence[int] = ()
     development: bool = False
+    fhir: bool = False
 
 
 class UndeclaredRoute(Exception):  # noqa: N818 - what it is
@@ -64,9 +69,10 @@ def check_table(routes: Sequence[Route]) -> None:
     for route in routes:
         here = f"{route.method} {route.path}"
         access = route.access
-        if access is None or not (access.public or access.scopes):
+        guarded = access is not None and bool(access.scopes or access.fhir)
+        if access is None or not (access.public or guarded):
             raise UndeclaredRoute(f"{here} does not say who may call it")
-        if access.public and access.scopes:
+        if access.public and guarded:
             raise UndeclaredRoute(f"{here} is public and asks for scopes")
         if route.method not in METHODS or not route.answers or not route.summary:
             raise UndeclaredRoute(f"{here} has no method, answer or summary that can be described")

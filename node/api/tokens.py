@@ -10,7 +10,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from hashlib import sha256
 
-from node.api.access import Scope
+from node.api.access import AnyScope
 from node.api.limits import TOKEN_LIFE_S, TOKENS_MAX, TOKENS_PRINCIPAL_MAX
 
 _TOKEN_BYTES = 32
@@ -24,7 +24,7 @@ class Grant:
     digest: bytes
     principal: bytes
     key: bytes
-    scopes: frozenset[Scope]
+    scopes: frozenset[AnyScope]
     expires_s: float
 
 
@@ -38,7 +38,7 @@ class Tokens:
     def __len__(self) -> int:
         return len(self._grants)
 
-    def issue(self, principal: bytes, key: bytes, scopes: frozenset[Scope], now_s: float) -> str:
+    def issue(self, principal: bytes, key: bytes, scopes: frozenset[AnyScope], now_s: float) -> str:
         """A new token, `TOKEN_LIFE_S` seconds long."""
         self._drop_expired(now_s)
         own = self._of_principal.get(principal)

@@ -1,5 +1,6 @@
 """Runs all measurements on a fresh network and puts each beside the figure it is built for."""
 
+import asyncio
 import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -7,6 +8,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from chain.genesis import Parameters
+from node.bench.decision import CONSENTS_ALL, decision_ms
+from node.bench.gateway import BUNDLE_RESOURCES, consented_read_ms, resources_per_s
 from node.bench.load import Author, open_author
 from node.bench.machine import cores, verifications_per_s
 from node.bench.measures import GROWTH_FROM, catch_up, failover_s, growth, latency_ms, throughput
@@ -23,6 +26,10 @@ FAILOVER_SLACK_S: Final = 0.5
 CATCH_UP_FACTOR: Final = 2.0
 MEMORY_MB: Final = 250.0
 GROWTH_FACTOR: Final = 1.3
+READER: Final = "hospital-b"
+DECISION_MS: Final = 1.0
+READ_MS: Final = 40.0
+FHIR_RESOURCES_PER_S: Final = 200.0
 
 Say = Callable[[str], None]
 
@@ -61,6 +68,7 @@ async def measure(scale: float, grow_to: int | None, say: Say) -> dict[str, Any]
             await await_ready(testnet, started, lambda _: None)
             author = await open_author(testnet, AUTHOR)
             figures += await _latency(testnet, author, scale, say)
+            figures += await _gateway(testnet, scale, say)
             figures += await _throughput(testnet, author, scale, bound, say)
             figures += await _recovery(testnet, author, scale, say)
             if grow_to is not None:
@@ -90,6 +98,22 @@ async def _latency(testnet: Testnet, author: Author, scale: float, say: Say) -> 
             at_most=True,
         )
         for name, aim in LATENCY_MS.items()
+    ]
+
+
+async def _gateway(testnet: Testnet, scale: float, say: Say) -> list[Figure]:
+    say("one decision among many consents")
+    decided = await asyncio.to_thread(decision_ms)
+    say("reading by consent, through the FHIR gateway")
+    read = await consented_read_ms(testnet, AUTHOR, READER, max(20, int(100 * scale)))
+    say("writing bundles, through the FHIR gateway")
+    written = await resources_per_s(testnet, AUTHOR, max(8, int(40 * scale)))
+    return [
+        Figure(f"decision at {CONSENTS_ALL:,} consents", decided, "ms", DECISION_MS, at_most=True),
+        Figure(
+            "FHIR read by consent, logged, p50", read[len(read) // 2], "ms", READ_MS, at_most=True
+        ),
+        Figure(f"FHIR resources, {BUNDLE_RESOURCES} a bundle", written, "/s", FHIR_RESOURCES_PER_S),
     ]
 
 

@@ -32,6 +32,7 @@ OPERATOR: Final = {
     "status": Place("watch", "status", "Height, roots, view, peers and mempool of a node."),
     "peers": Place("watch", "peers", "Whom a node is connected with, and since when."),
     "why-stalled": Place("watch", "why_stalled", "Why nothing commits: which votes are missing."),
+    "gateway": Place("gateway", "gateway", "Make the index of a node's FHIR gateway anew."),
     "config": Place("configuration", "config", "Show or check a node's configuration."),
     "votes": Place("votes", "votes", "Decide about a node's lost vote record."),
     "inspect": Place("inspect", "inspect", "Look into the store of a stopped node, read-only."),

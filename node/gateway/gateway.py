@@ -17,6 +17,8 @@ from node.gateway.attendants.erasure import Erasures
 from node.gateway.attendants.follow import Attendant, CursorStore, Follower
 from node.gateway.attendants.release import Releases
 from node.gateway.attendants.rotation import Rotations
+from node.gateway.catalogue import Catalogue
+from node.gateway.cataloguing import Cataloguing
 from node.gateway.cursors import Cursors
 from node.gateway.keyring import Keyring
 from node.gateway.local_log import LocalLog, LocalLogBroken
@@ -51,14 +53,17 @@ class Gateway:
         self.rotations = Rotations(office, vault, self.keyring)
         self.writing = Writing(office, vault, self.keyring, self.rotations, wallets)
         self.deferred = DeferredAccesses(office, local_log, LocalLogBroken)
-        self.erasures = Erasures(office.backend, office, [vault.forget])
+        self.catalogue = Catalogue(office, vault, self.keyring)
+        self.erasures = Erasures(office.backend, office, [self.catalogue.forget])
         self.attendants: list[Attendant] = [
             Releases(office, self.keyring),
             self.rotations,
             self.erasures,
         ]
         """Who follows the chain; others may be added before `run`."""
-        self._follower: Follower | None = None
+        self.cataloguing = Cataloguing(self.catalogue)
+        """Follows it by itself, so that nobody waits for the index."""
+        self._followers: list[Follower] = []
 
     @staticmethod
     def open(
@@ -86,14 +91,20 @@ class Gateway:
             vault.keep_wallet(wallet)
             folder = patient_wallets or directory / WALLETS_FOLDER
             gateway = Gateway(office, vault, local_log, PatientWallets(folder, passphrase, office))
+            if gateway.catalogue.load():
+                vault.rewind(Cataloguing.name)
             opened.pop_all()
         return gateway
 
     async def run(self) -> None:
         """What the gateway does by itself, until cancelled; a failure of any part ends all."""
-        self._follower = Follower(self.office.backend, self.vault, self.attendants)
+        self._followers = [
+            Follower(self.office.backend, self.vault, attendants)
+            for attendants in (self.attendants, [self.cataloguing])
+        ]
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._follower.run())
+            for follower in self._followers:
+                tasks.create_task(follower.run())
             tasks.create_task(self.rotations.begin())
             tasks.create_task(self.deferred.run())
 
@@ -101,7 +112,11 @@ class Gateway:
         """For `status`: how far the attendants are, and what is the matter."""
         problem = self.local_log.problem
         return {
-            "attendants": {} if self._follower is None else self._follower.heights(),
+            "attendants": {
+                name: height
+                for follower in self._followers
+                for name, height in follower.heights().items()
+            },
             "deferred": self.deferred.document(),
             "local_log": None if problem is None else str(problem),
         }

@@ -69,9 +69,9 @@ class Draft:
         """The key under which is written there; it was named before, or is a new patient's."""
         return self._keys[place]
 
-    def put(self, place: Place, content: bytes) -> bytes:
-        """A new record; its id."""
-        return self.builder.put(content, self.key(place))
+    def put(self, place: Place, content: bytes, record: bytes | None = None) -> bytes:
+        """A new record; its id, which is `record` where it had to be known before."""
+        return self.builder.put(content, self.key(place), record)
 
     def amend(self, place: Place, record: bytes, version: int, content: bytes) -> None:
         """Version `version` of `record`, whose place this is: its current one plus one."""

@@ -6,6 +6,7 @@ every operation succeeds for somebody.
 """
 
 import asyncio
+import json
 import os
 import time
 from collections.abc import Iterator
@@ -118,7 +119,8 @@ def founded(network: Testnet) -> tuple[dict[str, Wallet | None], dict[str, list[
     builder = TransactionBuilder(network.network, service, os.urandom)
     ours = Recipient(service.author, service.organization_keys[0].public)
     key = builder.register_patient(card(patient), patient.signing_key, ours)
-    record = builder.put(b"{}", key)
+    record = builder.put(b'{"resourceType":"Patient"}', key)
+    binary = builder.put(b'{"contentType":"x/y","data":"AAAA","resourceType":"Binary"}', key)
     put = builder.sign(in_half_an_hour_ms())
     clinician = wallets["clinician"]
     assert clinician is not None
@@ -133,7 +135,9 @@ def founded(network: Testnet) -> tuple[dict[str, Wallet | None], dict[str, list[
 
     asyncio.run(submit())
     known = {
-        "id": [put.id.hex(), record.hex(), patient.principal.hex(), plan.hex()],
+        "id": [put.id.hex(), record.hex(), patient.principal.hex(), plan.hex(), binary.hex()],
+        "type": ["Patient"],
+        "version": ["1"],
         "owner": [patient.principal.hex()],
         "category": [key.name.category.hex()],
         "author": [service.author.hex()],
@@ -199,7 +203,7 @@ def test_every_operation_succeeds_for_somebody(visit: Visit) -> None:
         "putAttachment": {"data": upload, "type": "application/octet-stream"},
         "getToken": {"data": visit.assertion(service), "type": "application/x-www-form-urlencoded"},
         "cutLinks": {"data": b'{"cut":[]}', "type": "application/json"},
-    }
+    } | fhir_bodies(visit)
     known = visit.known | {"hash": [sha256(upload).hexdigest(), *visit.known["hash"]]}
     missing = []
     for result in visit.schema.get_all_operations():
@@ -216,6 +220,35 @@ def test_every_operation_succeeds_for_somebody(visit: Visit) -> None:
         if not any(200 <= each < 300 for each in statuses):
             missing.append((name, statuses))
     assert missing == []
+
+
+def fhir_bodies(visit: Visit) -> dict[str, dict[str, Any]]:
+    """Of the FHIR operations; the record that is updated is the one to be deleted after."""
+    record = visit.known["id"][1]
+    patient: dict[str, Any] = {"resourceType": "Patient"}
+    bundle = {
+        "resourceType": "Bundle",
+        "type": "transaction",
+        "entry": [{"resource": patient, "request": {"method": "POST", "url": "Patient"}}],
+    }
+    bodies: dict[str, Any] = {
+        "postBundle": bundle,
+        "postBundleToRoot": bundle,
+        "createBinary": {
+            "resourceType": "Binary",
+            "contentType": "x/y",
+            "data": "AAAA",
+            "securityContext": {"reference": f"Patient/{visit.known['owner'][0]}"},
+        },
+        "validateResource": patient,
+        "createResource": patient,
+        "updateResource": {**patient, "id": record},
+    }
+    form = {"data": b"_count=1", "type": "application/x-www-form-urlencoded"}
+    return {
+        name: {"data": json.dumps(body).encode(), "type": "application/fhir+json"}
+        for name, body in bodies.items()
+    } | {"searchByForm": form}
 
 
 def status(visit: Visit, method: str, path: str, body: dict[str, Any]) -> int:

@@ -74,6 +74,11 @@ class Index:
         slot = self._documents.slot(record)
         return None if slot is None else self._documents[slot].version
 
+    def type_of(self, record: bytes) -> str | None:
+        """The type of the resource in `record`, where it is here."""
+        slot = self._documents.slot(record)
+        return None if slot is None else self._documents[slot].type
+
     def find(self, query: Query, visible: Visible, position: Position | None = None) -> Found:
         """The page of `query` at `position`, the first where None."""
         evaluation = Evaluation(self._documents, visible)

@@ -1,0 +1,1 @@
+"""FHIR R4 over HTTP: what a gateway says below /fhir/R4."""
