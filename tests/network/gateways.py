@@ -5,7 +5,7 @@ import json
 import os
 import secrets
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -14,6 +14,7 @@ from shutil import copytree
 from typing import Any, TypeVar
 
 import aiohttp
+import pytest
 
 from chain.codec import Codec
 from chain.errors import InvalidMessage
@@ -22,12 +23,13 @@ from client.api import ListedAccess
 from client.assertion import make_assertion
 from client.builder import Provision, TransactionBuilder
 from client.category import CategoryKey, CategoryName, open_category_key
-from client.errors import NotForUs, Tampered
+from client.errors import ApiError, NotForUs, Tampered
 from client.genesis_file import load_genesis
 from client.reading import category_name, open_record
 from client.submission import organization_recipient
 from client.wallet import Wallet, card, new_wallet, save_wallet
 from client.wire import ASSERTION_TYPE, TOKEN_PATH
+from ledger.care_actions import ErasureApprove
 from ledger.consent_actions import ConsentRevoke
 from ledger.entries import RecordEntry
 from ledger.ids import emergency_summary, organization_owner
@@ -38,7 +40,7 @@ from node.gateway.vault import open_vault
 from node.keys import RANDOM_PASSPHRASE, find_passphrase, load_service_wallet
 from storage.attachments import AttachmentStore
 from storage.integrity import open_store
-from tests.network.world import WAIT_S, Testnet, in_half_an_hour_ms
+from tests.network.world import WAIT_S, Testnet, in_half_an_hour_ms, until
 from tests.node.gateway.rest.house import Reply
 
 A, B = "hospital-a", "hospital-b"
@@ -53,6 +55,8 @@ class Gateways:
 
     network: Testnet
     staff: dict[str, Wallet] = field(default_factory=dict)
+    refused: list[Reply] = field(default_factory=list)
+    """Every answer that was no 2xx."""
     _tokens: dict[tuple[str, str], str] = field(default_factory=dict)
 
     async def enrol_staff(self) -> None:
@@ -65,15 +69,11 @@ class Gateways:
             self.staff[name] = wallet
             path = self.network.path / "wallets"
             passphrase = (path / "passphrase").read_bytes().strip()
-            save_wallet(
-                path / f"{name}.wallet", wallet, passphrase, os.urandom, RANDOM_PASSPHRASE
-            )
+            save_wallet(path / f"{name}.wallet", wallet, passphrase, os.urandom, RANDOM_PASSPHRASE)
 
     # FHIR.
 
-    async def ask(
-        self, node: str, method: str, path: str, who: str = "", **request: Any
-    ) -> Reply:
+    async def ask(self, node: str, method: str, path: str, who: str = "", **request: Any) -> Reply:
         """`who` is of the staff; `resource` goes as the body, `purpose` as the purpose of use."""
         url = path if path.startswith("http") else self.network.base(node) + BASE + path
         headers = dict(request.pop("headers", {}))
@@ -83,9 +83,17 @@ class Gateways:
             request["data"] = json.dumps(request.pop("resource")).encode()
             headers["Content-Type"] = "application/fhir+json"
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=WAIT_S)) as session:
-            headers["Authorization"] = f"Bearer {await self._token(session, node, who or node)}"
-            async with session.request(method, url, headers=headers, **request) as response:
-                return Reply(response.status, response.headers, await response.read())
+            for _ in range(2):
+                headers["Authorization"] = f"Bearer {await self._token(session, node, who or node)}"
+                async with session.request(method, url, headers=headers, **request) as response:
+                    reply = Reply(response.status, response.headers, await response.read())
+                if reply.status != 401:
+                    break
+                # The node has been restarted, or has given newer ones to the same principal.
+                del self._tokens[node, who or node]
+        if reply.status >= 300:
+            self.refused.append(reply)
+        return reply
 
     async def get(self, node: str, path: str, who: str = "", **request: Any) -> Reply:
         return await self.ask(node, "GET", path, who, **request)
@@ -128,6 +136,21 @@ class Gateways:
             self._tokens[node, who] = document["access_token"]
         return self._tokens[node, who]
 
+    async def alerts(self, node: str, who: str, after: int) -> AsyncIterator[dict[str, Any]]:
+        """What `who` is alerted of from the block behind `after` on, without end."""
+        url = f"{self.network.base(node)}/v1/events?after={after}"
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=WAIT_S)) as session:
+            headers = {"Authorization": f"Bearer {await self._token(session, node, who)}"}
+            async with session.get(url, headers=headers) as response:
+                assert response.status == 200
+                kind = b""
+                async for line in response.content:
+                    name, _, value = line.strip().partition(b": ")
+                    if name == b"event":
+                        kind = value
+                    elif name == b"data" and kind == b"alert":
+                        yield json.loads(value)
+
     # Transactions.
 
     def patient(self, pseudonym: bytes) -> Wallet:
@@ -139,20 +162,19 @@ class Gateways:
 
     async def commit(self, node: str, builder: TransactionBuilder, wallet: str = "") -> int:
         """Submitted by the node's own service, whoever signed; the height."""
-        height, code = await self.outcome(node, builder, wallet)
-        assert code == "ok", code
-        return height
-
-    async def outcome(
-        self, node: str, builder: TransactionBuilder, wallet: str = ""
-    ) -> tuple[int, str]:
-        """The height at which it was committed, and how the ledger judged it."""
         built = builder.sign(in_half_an_hour_ms())
         async with self.network.api(node, wallet or node) as api:
             done = await api.submit(built.raw, built.attachments)
         assert done.result is not None
+        assert done.result.ok, done.result
         assert done.height is not None
-        return done.height, done.result.code
+        return done.height
+
+    async def refusal(self, node: str, builder: TransactionBuilder, wallet: str = "") -> str:
+        """Why the ledger takes it not, neither at the node's door nor in a block."""
+        with pytest.raises(ApiError) as refused:
+            await self.commit(node, builder, wallet)
+        return refused.value.code
 
     async def grant(
         self,
@@ -177,6 +199,21 @@ class Gateways:
         builder.add(ConsentRevoke(consent))
         return await self.commit(A, builder)
 
+    async def erase(self, pseudonym: bytes) -> bytes:
+        """She asks for it, and her hospital grants it, step by step; the erasure."""
+        builder = self.builder(self.patient(pseudonym))
+        erasure = builder.request_erasure(pseudonym)
+        await self.commit(A, builder)
+        steward = f"{A}-administrator"
+        async with self.network.api(A) as api:
+            while True:
+                builder = self.builder(self.network.wallet(steward))
+                builder.add(ErasureApprove(erasure))
+                await self.commit(A, builder, steward)
+                entries = {each.id: each.entry async for each in api.erasures_of(pseudonym)}
+                if entries[erasure].status == "erased":
+                    return erasure
+
     # What the chain says.
 
     async def general(self, pseudonym: bytes, node: str = A) -> CategoryName:
@@ -197,11 +234,17 @@ class Gateways:
         async with self.network.api(node) as api:
             return [each async for each in api.releases_of(pseudonym)]
 
-    async def entry(self, node: str, key: bytes, codec: Codec[T]) -> T | None:
-        """What stands under a key of the state, proven; None where nothing does."""
+    async def stands(self, node: str, key: bytes, codec: Codec[T]) -> T:
+        """What stands under a key of the state, proven, as soon as something does."""
+        genesis = load_genesis(self.network.path / "genesis.json")
         async with self.network.api(node) as api:
-            answer = await api.state(key, load_genesis(self.network.path / "genesis.json"))
-        return None if answer.value is None else codec.decode(answer.value)
+
+            async def found() -> bytes | None:
+                return (await api.state(key, genesis)).value
+
+            value = await until(found)
+        assert value is not None
+        return codec.decode(value)
 
 
 class Stolen:

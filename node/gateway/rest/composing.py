@@ -424,12 +424,17 @@ def _unchanged(step: Step) -> Done:
 
 
 def _names(entry: Entry) -> tuple[str, ...]:
-    """How the hospital names the patient, as it keeps its links: by its own number for him, and by
-    the URN under which he came; a client's own ids are nobody else's."""
+    """How the hospital names the patient, as it keeps its links: by its own number for him. Only
+    where he has none, by the URN under which he came: clients use one again for somebody else, and
+    two people must never become one. A client's own ids are nobody else's."""
     assert entry.resource is not None
     url = entry.full_url if entry.full_url and entry.full_url.startswith("urn:") else None
+    numbered = Named("Patient", None, None, entry.resource, b"", "")
     named = Named("Patient", None, url, entry.resource, b"", "")
-    return Bundle((named,), named, None).identifiers()
+    return (
+        Bundle((numbered,), numbered, None).identifiers()
+        or Bundle((named,), named, None).identifiers()
+    )
 
 
 def _category(owner: bytes, resource: Resource) -> bytes | None:

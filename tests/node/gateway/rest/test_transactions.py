@@ -54,6 +54,21 @@ async def test_numbers_keep_every_digit_and_references_lead_to_ids(world: World)
     assert read.headers["ETag"] == 'W/"1"'
 
 
+async def test_two_patients_who_come_under_one_urn_stay_two(world: World) -> None:
+    first, other, again = [
+        locations(await world.a.post("", transaction(patient("Liz", number))))[0]
+        for number in ("1", "2", "1")
+    ]
+    owners = [place.partition("/")[2][:32] for place in (first, other, again)]
+    assert owners[0] != owners[1], "another record number is another person"
+    assert owners[0] == owners[2]
+    nameless = patient("Liz")
+    del nameless["identifier"]
+    come, back = [locations(await world.a.post("", transaction(nameless)))[0] for _ in range(2)]
+    assert come.partition("/")[2][:32] == back.partition("/")[2][:32]
+    assert come.partition("/")[2][:32] not in owners
+
+
 async def test_a_bundle_that_half_fails_changes_nothing(world: World) -> None:
     height = world.solo.store.tip()
     wrong = observation(status="imaginary")

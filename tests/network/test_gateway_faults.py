@@ -1,0 +1,206 @@
+"""Gateways that lie, that are cut off or that have lost the other's node, over real processes: what
+nobody logged nobody opens, and what has to wait says why."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from client.builder import AccessClaim, Provision
+from client.category import CategoryName
+from ledger.consent_actions import ConsentRevoke
+from tests.network.gateways import A, B, Gateways, Stolen
+from tests.network.world import Testnet, until
+from tests.node.gateway.rest.house import observation, patient, transaction
+
+pytestmark = pytest.mark.network
+LOCAL_LOG = Path("gateway") / "local.log"
+
+
+@pytest.fixture(scope="module")
+def gateways(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateways]:
+    network = Testnet(tmp_path_factory.mktemp("faults") / "testnet")
+    network.up()
+    made = Gateways(network)
+    try:
+        asyncio.run(made.enrol_staff())
+        yield made
+    finally:
+        network.down()
+
+
+class Case:
+    """A patient of hospital A's with one observation."""
+
+    def __init__(self, pseudonym: bytes, record: bytes, general: CategoryName) -> None:
+        self.pseudonym = pseudonym
+        self.record = record
+        self.general = general
+        self.path = f"/Observation/{record.hex()}"
+
+
+async def registered(gateways: Gateways, number: str) -> Case:
+    places = await gateways.loaded(A, transaction(patient("Liz", number), observation()))
+    owner, record = (bytes.fromhex(each.partition("/")[2]) for each in places)
+    return Case(owner[:16], record, await gateways.general(owner[:16]))
+
+
+async def test_a_gateway_that_never_logged_opens_nothing(
+    gateways: Gateways, tmp_path: Path
+) -> None:
+    case = await registered(gateways, "never-logged")
+    # It may read by a consent, and still has no key before it says on the chain that it does.
+    await gateways.grant(case.pseudonym, Provision())
+    await gateways.network.agreement()
+    stolen = Stolen(gateways.network, B, tmp_path)
+    assert stolen.keys_of([case.general]) == set()
+    own = Stolen(gateways.network, A, tmp_path)
+    keys = own.keys_of([case.general])
+    async with gateways.network.api(B) as api:
+        entry = (await api.record(case.record)).entry
+    assert own.opens(case.record, entry, keys), "else this test would find nothing anywhere"
+    assert stolen.opens(case.record, entry, keys), "it has the ciphertext, and only lacks the key"
+    assert await gateways.releases(case.pseudonym) == []
+
+
+async def test_a_right_that_ended_or_fits_not_is_refused_by_every_node(gateways: Gateways) -> None:
+    case = await registered(gateways, "expired")
+    soon_ms = time.time_ns() // 1_000_000 + 3_000
+    short = await gateways.grant(case.pseudonym, Provision(valid_until_ms=soon_ms))
+    other = await gateways.grant(case.pseudonym, Provision(purposes=("HRESCH",)))
+    gone = await gateways.grant(case.pseudonym, Provision())
+    builder = gateways.builder(gateways.patient(case.pseudonym))
+    builder.add(ConsentRevoke(gone))
+    await gateways.commit(A, builder)
+
+    async def is_over() -> bool:
+        await gateways.network.commit(A)
+        async with gateways.network.api(A) as api:
+            latest = await api.get_document("/v1/blocks/latest")
+        return bool(latest["header"]["timestamp_ms"] >= soon_ms)
+
+    await until(is_over)
+    service = gateways.network.wallet(B)
+    for consent in (short, other, gone):
+        claim = AccessClaim(
+            case.pseudonym, service.principal, "TREAT", "consent", consent, (case.record,)
+        )
+        for node in (B, A, "wholesaler"):
+            builder = gateways.builder(service)
+            builder.log_access(claim)
+            code = await gateways.refusal(node, builder, B)
+            assert code.startswith("access."), code
+    assert await gateways.releases(case.pseudonym) == []
+    assert [each for each in await gateways.accesses(case.pseudonym) if each.entry.cited] == []
+    assert (await gateways.get(B, case.path, "doctor-b")).status == 403
+    allowed = await gateways.get(B, case.path, "doctor-b", purpose="HRESCH")
+    assert allowed.status == 200
+
+
+async def test_without_the_authors_node_a_standing_consent_serves_and_another_says_why_not(
+    gateways: Gateways, tmp_path: Path
+) -> None:
+    standing, ordinary = [await registered(gateways, number) for number in ("standing", "ordinary")]
+    keys = Stolen(gateways.network, A, tmp_path).keys_of([standing.general])
+    await gateways.grant(standing.pseudonym, Provision(), tuple(keys))
+    await gateways.grant(ordinary.pseudonym, Provision())
+    await gateways.network.agreement()
+    gateways.network.kill_and_wait(A)
+    try:
+        served = await gateways.get(B, standing.path, "doctor-b")
+        assert served.status == 200, served.body
+        assert served.document["code"] == observation()["code"]
+        last = (await gateways.accesses(standing.pseudonym, B))[-1]
+        assert last.entry.records == (standing.record,)
+        refused = await gateways.get(B, ordinary.path, "doctor-b")
+        assert (refused.status, refused.reason) == (503, "key.not_released")
+        assert "hospital-a" in refused.issue["diagnostics"]
+        assert refused.headers["Retry-After"]
+    finally:
+        gateways.network.up()
+    await gateways.network.agreement()
+
+    # Its node answers the entry that was committed meanwhile, as soon as it is back.
+    async def is_served() -> bool:
+        return (await gateways.get(B, ordinary.path, "doctor-b")).status == 200
+
+    await until(is_served)
+
+
+async def test_without_a_quorum_own_records_are_read_and_the_accesses_come_later(
+    gateways: Gateways,
+) -> None:
+    case = await registered(gateways, "alone")
+    before = len(await gateways.accesses(case.pseudonym))
+    await gateways.network.agreement()
+    await isolated(gateways)
+    try:
+        for _ in range(2):
+            read = await gateways.get(A, case.path, "doctor-a")
+            assert read.status == 200, read.body
+        written = observation(f"Patient/{case.pseudonym.hex()}")
+        refused = await gateways.post(A, "/Observation", written, "doctor-a")
+        assert refused.status == 503
+        assert refused.issue["expression"]
+        assert (await gateways.network.ask(A))["gateway"]["deferred"]["problem"] is None
+    finally:
+        gateways.network.testnet("heal")
+
+    async with gateways.network.api(B) as api:
+
+        async def deferred() -> list[bool]:
+            found = [each async for each in api.accesses_of(case.pseudonym)]
+            marks = [each.entry.deferred is not None for each in found]
+            return marks if len(marks) == before + 2 else []
+
+        assert (await until(deferred))[before:] == [True, True]
+    found = await gateways.get(A, f"/AuditEvent?patient={case.pseudonym.hex()}&_sort=date")
+    urls = [{one["url"] for one in each.get("extension", ())} for each in found.resources]
+    assert sum("urn:medlock:extension:deferred" in each for each in urls) == 2
+
+
+async def test_a_local_log_that_was_changed_is_found_and_nothing_is_skipped(
+    gateways: Gateways,
+) -> None:
+    case = await registered(gateways, "changed")
+    before = len(await gateways.accesses(case.pseudonym))
+    await gateways.network.agreement()
+    await isolated(gateways)
+    path = gateways.network.path / A / LOCAL_LOG
+    try:
+        for _ in range(3):
+            assert (await gateways.get(A, case.path, "doctor-a")).status == 200
+        raw = path.read_bytes()
+        size = (len(raw) - 48) // 3
+        path.write_bytes(raw[: 48 + size] + raw[48 + 2 * size :])
+    finally:
+        gateways.network.testnet("heal")
+
+    async def problem() -> str:
+        return str((await gateways.network.ask(A))["gateway"]["local_log"] or "")
+
+    said = await until(problem)
+    assert "line" in said
+    status = (await gateways.network.ask(A))["gateway"]["deferred"]
+    assert "changed" in status["problem"]
+    log = b"".join(each.read_bytes() for each in (gateways.network.path / A / "log").iterdir())
+    assert b"local log" in log
+    await gateways.network.commit(A)
+    assert len(await gateways.accesses(case.pseudonym)) == before, "nor is what stands before it"
+
+
+async def isolated(gateways: Gateways) -> None:
+    """Hospital A is alone, and knows it."""
+    network = gateways.network
+    network.testnet("partition", f"{A}/{B},manufacturer,wholesaler")
+
+    async with aiohttp.ClientSession() as session:
+
+        async def is_alone() -> bool:
+            async with session.get(f"{network.base(A)}/readyz") as response:
+                return response.status == 503
+
+        await until(is_alone)
