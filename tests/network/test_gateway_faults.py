@@ -117,7 +117,7 @@ async def test_without_the_authors_node_a_standing_consent_serves_and_another_sa
         assert last.entry.records == (standing.record,)
         refused = await gateways.get(B, ordinary.path, "doctor-b")
         assert (refused.status, refused.reason) == (503, "key.not_released")
-        assert "hospital-a" in refused.issue["diagnostics"]
+        assert refused.issue["details"]["text"] == "waits for hospital-a's node to release the key"
         assert refused.headers["Retry-After"]
     finally:
         gateways.network.up()
@@ -157,6 +157,7 @@ async def test_without_a_quorum_own_records_are_read_and_the_accesses_come_later
             return marks if len(marks) == before + 2 else []
 
         assert (await until(deferred))[before:] == [True, True]
+    await gateways.network.agreement()
     found = await gateways.get(A, f"/AuditEvent?patient={case.pseudonym.hex()}&_sort=date")
     urls = [{one["url"] for one in each.get("extension", ())} for each in found.resources]
     assert sum("urn:medlock:extension:deferred" in each for each in urls) == 2
