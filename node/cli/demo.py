@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from client.errors import NotForUs
 from node.cli.errand import Visit
@@ -160,11 +160,20 @@ def _ask_and_permit(teller: Teller, patient: Patient) -> str:
 
 def read_at_other(teller: Teller, patient: Patient) -> None:
     """Hospital B reads through its own node: the one place where the story reads over there."""
-    teller.do(
-        "Hospital B reads through its own node: the access is logged, hospital A's node releases "
-        "the key because of it, and the record opens.",
-        *("record", "get", patient.record, "--node", OTHER, "--as", OTHER),
-        outcome=lambda opened: f"it holds her {opened['resourceType']}",
+    path = f"/fhir/R4/Patient/{patient.pseudonym}/$everything"
+
+    async def everything(visit: Visit) -> dict[str, Any]:
+        return await visit.api.get_document(path)
+
+    bundle = teller.visit(OTHER, everything)
+    resources = [each["resource"] for each in bundle.get("entry", ())]
+    shown = {each["id"] for each in resources}
+    teller.look(
+        f"Hospital B asks its own node's FHIR gateway, GET {path}: the access is logged, hospital "
+        "A's node releases the key because of it, and what she permits opens.",
+        patient.record in shown and patient.summary not in shown,
+        f"{len(resources)} resources: {', '.join(each['resourceType'] for each in resources)}",
+        "not what she permits",
     )
 
 

@@ -52,7 +52,8 @@ def test_the_demo_tells_a_story_that_holds(shell: Shell) -> None:
     for wanted in (
         "key.not_sealed_to_us",
         "hospital-b asks: Seen in our outpatient clinic",
-        "hospital-b read 1 record on the basis of a consent",
+        "5 resources: ",
+        "hospital-b read all of general on the basis of a consent",
         "no: it is sealed to the patient and to hospital A",
         "emergency.not_reviewer",
         "erasure.on_hold",
