@@ -342,12 +342,17 @@ async def test_nothing_of_it_is_readable_anywhere(story: Story) -> None:
     wrong = story.liz.bundle["entry"][0]["resource"]
     name = wrong["name"][0]["family"] + wrong["identifier"][1]["value"]
     words |= {name.encode(), wrong["identifier"][1]["value"].encode()}
+    words |= {b"severe allergy", b"amoxicillin", b"unconscious", b"Anticoagulation at home"}
     for node in (A, B):
         for reply in (
             await gateways.post(node, "/Patient", wrong | {"gender": name}),
             await gateways.post(node, "/Patient", wrong | {"gendre": name}),
             await gateways.post(node, "", story.liz.bundle | {"type": name}),
             await gateways.get(node, f"/Patient?colour={name}"),
+            await gateways.get(node, f"/Patient?{name}={name}"),
+            await gateways.post(node, "/Patient", wrong | {name: name}),
+            await gateways.post(node, f"/{name}", wrong),
+            await gateways.get(node, f"/Patient/{name}"),
             await gateways.get(node, f"/{name}/{name}"),
             await gateways.get(node, f"/Patient?birthdate={name}"),
         ):

@@ -8,7 +8,8 @@ from chain.errors import InvalidMessage
 Issue: TypeAlias = Literal["invalid", "value", "not-supported", "too-costly", "expired"]
 """Codes of FHIR R4's value set `issue-type`."""
 
-_PLAIN_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.:\-]{0,99}\Z")
+_PLAIN_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z_.:\-]{0,99}\Z")
+"""No name of a parameter has a digit; the number of a patient has."""
 
 
 class SearchProblem(InvalidMessage):
@@ -21,5 +22,5 @@ class SearchProblem(InvalidMessage):
 
 
 def expression(name: str) -> str:
-    """Where parameter `name` stands; odd names are not repeated."""
+    """Where parameter `name` stands; odd names, which may be somebody's, are not repeated."""
     return f"http.{name if _PLAIN_NAME.match(name) else '?'}"

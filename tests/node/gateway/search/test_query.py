@@ -34,6 +34,7 @@ LONG = "x" * 513
         ("code-value-quantity=1", "unknown_parameter", "http.code-value-quantity"),
         ("c%20d=secret", "unknown_parameter", "http.?"),
         ("=1", "unknown_parameter", "http.?"),
+        ("MRN-4711=secret", "unknown_parameter", "http.?"),
         ("code:exact=1", "unsupported", "http.code:exact"),
         ("code:in=http://v", "unsupported", "http.code:in"),
         ("code:above=1", "unsupported", "http.code:above"),
