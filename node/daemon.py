@@ -21,6 +21,7 @@ from chain.genesis import Genesis
 from ledger.queries import members as members_of
 from node.api.app import make_app
 from node.api.listener import TlsFiles, serve
+from node.api.registered_keys import RegisteredKeys
 from node.assembly import assemble, begin_chain
 from node.clock import Clock, SystemClock
 from node.config import NodeConfig, split_address
@@ -74,6 +75,8 @@ async def run_node(directory: Directory, config: NodeConfig) -> None:
     passphrase = find_passphrase(directory.keys_path, config.keys_passphrase_file)
     keys = load_node_keys(directory.keys_path, passphrase)
     _check_membership(genesis, keys)
+    registered = RegisteredKeys(directory.clients_path)
+    registered.check()
     with contextlib.ExitStack() as closing:
         store = _open_store(directory, genesis, config)
         closing.callback(store.close)
@@ -91,7 +94,7 @@ async def run_node(directory: Directory, config: NodeConfig) -> None:
         attending = _attend(directory, passphrase, config, desk, node.parts.clock)
         closing.callback(attending.close)
         gc.freeze()
-        await _run(node, network, desk, attending, config, shares)
+        await _run(node, network, desk, attending, config, shares, registered)
 
 
 def _check_membership(genesis: Genesis, keys: NodeKeys) -> None:
@@ -244,6 +247,7 @@ async def _run(
     attending: Gateway | ErasingOnly,
     config: NodeConfig,
     shares: Shares,
+    registered: RegisteredKeys,
 ) -> None:
     stopped = asyncio.Event()
     try:
@@ -255,6 +259,7 @@ async def _run(
         development=config.development,
         clock=lambda: node.parts.clock.wall_ms() / 1_000,
         gateway=attending if isinstance(attending, Gateway) else None,
+        registered=registered,
     )
     runner = await serve(app, config.api_listen, _tls_files(config), shares.connections_max)
     with _signals(stopped):

@@ -47,6 +47,7 @@ class Directory:
         self.data_path = path / "data"
         self.attachments_path = path / "attachments"
         self.log_path = path / "log"
+        self.clients_path = path / "clients"
         self.lock_path = path / "lock"
 
     def create(self) -> None:

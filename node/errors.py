@@ -165,6 +165,11 @@ ERRORS: Final[dict[str, Explained]] = {
         "votes, store and peers need theirs whatever strangers do",
         "raise the limit: ulimit -n, or LimitNOFILE= of the service",
     ),
+    "E025": _config(
+        "a file of registered keys is refused",
+        "DIR/clients/<principal>.jwks.json holds a JWK Set of public P-384 and RSA keys",
+        "correct the field that is named, or remove the file; docs/fhir.md says what it may hold",
+    ),
     "E030": Explained(
         Exit.DENIED,
         "the node refuses this caller",

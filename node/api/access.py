@@ -6,11 +6,13 @@ This is the whole rule. What it does not name is denied.
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, get_args
 
 from chain.types import PrincipalKind
+from ledger.actions import StaffKind
 from ledger.decision import READER_KINDS
 from node.api.fhir_scopes import FHIR_ALL, FhirNeed, FhirScope, granted_part
+from node.api.registered_keys import RegisteredKey
 
 
 class Scope(Enum):
@@ -78,6 +80,9 @@ SCOPES_OF_KIND: Final[dict[PrincipalKind, frozenset[Scope]]] = {
 """For whom a proxy stands is a matter of appointments: see `node.api.sight`."""
 
 OPERATORS: Final = frozenset({"administrator", "service"})
+REGISTRABLE_KINDS: Final = frozenset(get_args(StaffKind))
+"""For whom an operator registers keys: its own organisation's staff. A patient is nobody's staff,
+and only his own key speaks for him."""
 FHIR_KINDS: Final = frozenset(READER_KINDS)
 """Who reads and writes through the gateway of its own organisation: whom a decision can be about.
 """
@@ -104,12 +109,18 @@ def narrowed(allowed: frozenset[AnyScope], asked: Collection[str]) -> frozenset[
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A principal as the state at the tip knows it; `keys` are the signing keys valid now."""
+    """A principal as the state at the tip knows it; `keys` are the signing keys valid now, and
+    `registered` what this node's operator adds to them."""
 
     principal: bytes
     kind: PrincipalKind
     member: str
     keys: tuple[bytes, ...]
+    registered: tuple[RegisteredKey, ...] = ()
+
+    def honours(self, voucher: bytes) -> bool:
+        """True while `voucher`, a signing key or the fingerprint of a registered one, is valid."""
+        return voucher in self.keys or any(key.fingerprint == voucher for key in self.registered)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from node.api.dispatch import API, add_security_headers, counted, endpoint
 from node.api.listener import Runner, TlsFiles, serve
 from node.api.metrics import ApiMetrics
 from node.api.problems import answer_problems
+from node.api.registered_keys import RegisteredKeys
 from node.api.routes import ROUTES
 from node.api.routing import Route, check_table
 from node.backend import Backend
@@ -26,6 +27,7 @@ def make_app(
     clock: Callable[[], float],
     routes: Sequence[Route] = ROUTES,
     gateway: Gateway | None = None,
+    registered: RegisteredKeys | None = None,
 ) -> web.Application:
     """The application over `backend`. `clock` is the wall's, in seconds since 1970-01-01 UTC.
 
@@ -39,6 +41,7 @@ def make_app(
     ]
     check_table(served)
     api = Api(backend, development, clock, ApiMetrics(backend.registry), gateway=gateway)
+    api.registered = registered
     document = openapi.describe(served, backend.version)
     api.openapi = msgspec.json.encode(document)
     api.docs = pages.reference(document)

@@ -1,7 +1,8 @@
 """JWT assertions as in SMART Backend Services (RFC 7523): a principal proves who it is.
 
-An assertion is signed with the principal's key on the ledger, names this node's token endpoint as
-its audience, and is good once.
+An assertion is signed with the principal's key on the ledger, or with one that the operator has
+registered; it names this node's token endpoint as its audience, and is good once. Which algorithm
+verifies it follows from the key: EdDSA with the ledger's, and with a registered one its own.
 """
 
 import binascii
@@ -22,22 +23,28 @@ from node.api.limits import (
     JTI_MAX,
     JTI_PRINCIPAL_MAX,
     JTI_TEXT_MAX,
+    KEY_ID_TEXT_MAX,
 )
 from node.api.problems import Problem
+from node.api.registered_keys import ES384, RS384, RegisteredKey
 from node.backend import Busy
 
-ALGORITHM: Final = "EdDSA"
-_OTHER_KEYS: Final = frozenset({"ES384", "RS384"})
+EDDSA: Final = "EdDSA"
+ALGORITHMS: Final = (EDDSA, ES384, RS384)
 _PRINCIPAL_BYTES: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """The claims of an assertion, well-formed, in time and for this node; nobody vouches yet."""
+    """The claims of an assertion, well-formed, in time and for this node; nobody vouches yet.
+
+    `kid` names the registered key that it says it is signed with; None for one of the ledger's.
+    """
 
     principal: bytes
     jti: str
     expires_s: float
+    kid: str | None = None
 
 
 def refused(code: str, detail: str, fix: str, error: str = "invalid_client") -> Problem:
@@ -56,10 +63,10 @@ def read(assertion: str, audiences: Collection[str], now_s: float) -> Claims:
     """The claims of `assertion`; `Problem` where they cannot be accepted whoever signed them."""
     if len(assertion) > ASSERTION_TEXT_MAX:
         raise refused("assertion_too_large", "the assertion is too large", "send fewer claims")
-    _check_algorithm(assertion)
+    kid = _key_id(assertion)
     claims = _unverified(assertion)
     _check_audience(claims.get("aud"), audiences)
-    return Claims(_principal(claims), _jti(claims), _times(claims, now_s))
+    return Claims(_principal(claims), _jti(claims), _times(claims, now_s), kid)
 
 
 def signer(assertion: str, keys: Sequence[bytes]) -> bytes | None:
@@ -67,10 +74,25 @@ def signer(assertion: str, keys: Sequence[bytes]) -> bytes | None:
     for key in keys:
         try:
             jwt.PyJWS().decode(
-                assertion, Ed25519PublicKey.from_public_bytes(key), algorithms=[ALGORITHM]
+                assertion, Ed25519PublicKey.from_public_bytes(key), algorithms=[EDDSA]
             )
         except (jwt.PyJWTError, ValueError):
             continue
+        return key
+    return None
+
+
+def registered_signer(
+    assertion: str, kid: str, keys: Sequence[RegisteredKey]
+) -> RegisteredKey | None:
+    """The one of `keys` that `kid` names, where it signed `assertion` by its own algorithm."""
+    for key in keys:
+        if key.kid != kid:
+            continue
+        try:
+            jwt.PyJWS().decode(assertion, key.public, algorithms=[key.algorithm])
+        except (jwt.PyJWTError, ValueError):
+            return None
         return key
     return None
 
@@ -116,20 +138,29 @@ def _malformed(detail: str) -> Problem:
     return refused("assertion_malformed", detail, "send a signed JWT (RFC 7519)")
 
 
-def _check_algorithm(assertion: str) -> None:
+def _key_id(assertion: str) -> str | None:
+    """The registered key that the header names; None where the algorithm is that of the ledger's
+    keys, which need no name."""
     try:
         header = jwt.get_unverified_header(assertion)
     except (jwt.PyJWTError, ValueError, RecursionError):
         raise _malformed("no JWT with a header that this node reads") from None
-    algorithm = header.get("alg")
-    if algorithm in _OTHER_KEYS:
+    algorithm, kid = header.get("alg"), header.get("kid")
+    if algorithm == EDDSA:
+        return None
+    if algorithm not in ALGORITHMS:
         raise refused(
-            "no_such_key",
-            "the ledger holds an Ed25519 key for this principal and none for that algorithm",
-            f"sign with {ALGORITHM} and the principal's signing key",
+            "algorithm",
+            "an algorithm that proves nothing here",
+            f"use {EDDSA}, or {ES384} or {RS384} with a registered key",
         )
-    if algorithm != ALGORITHM:
-        raise refused("algorithm", "an algorithm that proves nothing here", f"use {ALGORITHM}")
+    if not isinstance(kid, str) or not 1 <= len(kid) <= KEY_ID_TEXT_MAX:
+        raise refused(
+            "kid",
+            "the header names no key",
+            f"set kid in the header to that of the registered key, or sign with {EDDSA}",
+        )
+    return kid
 
 
 def _unverified(assertion: str) -> dict[str, Any]:

@@ -13,14 +13,22 @@ from chain.document import to_document
 from client.wire import ASSERTION_TYPE
 from ledger import queries
 from node.api import assertions
-from node.api.access import Access, AnyScope, Caller, Standing, narrowed, scopes_of
-from node.api.assertions import refused
+from node.api.access import (
+    REGISTRABLE_KINDS,
+    Access,
+    AnyScope,
+    Caller,
+    Standing,
+    narrowed,
+    scopes_of,
+)
+from node.api.assertions import Claims, refused
 from node.api.bodies import read_form
 from node.api.calls import JSON, Api, Call
 from node.api.documents import TokenAnswer
 from node.api.limits import SCOPES_MAX, TOKEN_LIFE_S
 from node.api.problems import Problem
-from storage.protocols import Store
+from node.api.registered_keys import RegisteredKey
 
 _GRANT_TYPE: Final = "client_credentials"
 _MS_PER_S: Final = 1_000
@@ -39,19 +47,18 @@ async def sign_in(call: Call) -> web.Response:
     assertion = form.get("client_assertion", "")
     claims = assertions.read(assertion, api.audiences, api.clock())
     standing = await _standing(api, claims.principal)
-    key = await api.backend.in_thread(
-        lambda: assertions.signer(assertion, standing.keys if standing else ())
-    )
-    if standing is None or key is None:
+    voucher = await api.backend.in_thread(lambda: _voucher(assertion, claims, standing))
+    if standing is None or voucher is None:
         # One answer for strangers, ended keys and wrong signatures: nobody learns who exists.
         raise refused(
             "not_verified",
             "no key that is valid now verifies the assertion",
-            "sign with the principal's current key; check the principal's id",
+            "sign with the principal's current key; check the principal's id, and the kid of a "
+            "registered key",
         )
     scopes = _granted(form.get("scope"), standing, api.backend.me)
     api.assertions.use(claims, api.clock())
-    token = api.tokens.issue(claims.principal, key, scopes, api.clock())
+    token = api.tokens.issue(claims.principal, voucher, scopes, api.clock())
     answer = TokenAnswer(
         token, "bearer", TOKEN_LIFE_S, " ".join(sorted(scope.value for scope in scopes))
     )
@@ -88,7 +95,7 @@ async def renewed(api: Api, token_digest: bytes) -> Caller:
     """The caller as the tip knows it now; `Problem` (401) where token, key or principal ended."""
     grant = api.tokens.find_digest(token_digest, api.clock())
     standing = None if grant is None else await _standing(api, grant.principal)
-    if grant is None or standing is None or grant.key not in standing.keys:
+    if grant is None or standing is None or not standing.honours(grant.voucher):
         raise _ended()
     allowed = scopes_of(standing.kind, standing.member, api.backend.me)
     scopes = narrowed(allowed, {scope.value for scope in grant.scopes})
@@ -97,18 +104,32 @@ async def renewed(api: Api, token_digest: bytes) -> Caller:
 
 async def _standing(api: Api, principal: bytes) -> Standing | None:
     now_ms = int(api.clock() * _MS_PER_S)
-    return await api.backend.in_thread(lambda: _read(api.backend.store, principal, now_ms))
+    return await api.backend.in_thread(lambda: _read(api, principal, now_ms))
 
 
-def _read(store: Store, principal: bytes, now_ms: int) -> Standing | None:
-    with store.snapshot() as state:
+def _read(api: Api, principal: bytes, now_ms: int) -> Standing | None:
+    with api.backend.store.snapshot() as state:
         # As the next block would judge: its time is above the tip's, whatever this clock says.
         at_ms = max(now_ms, state.header.timestamp_ms + 1)
         entry = queries.principal(state, principal)
         keys = queries.sender_keys(state, principal, at_ms)
     if entry is None or not keys:
         return None
-    return Standing(principal, entry.kind, entry.organization, keys)
+    registered: tuple[RegisteredKey, ...] = ()
+    is_own = entry.organization == api.backend.me and entry.kind in REGISTRABLE_KINDS
+    if is_own and api.registered is not None:
+        registered = api.registered.of(principal)
+    return Standing(principal, entry.kind, entry.organization, keys, registered)
+
+
+def _voucher(assertion: str, claims: Claims, standing: Standing | None) -> bytes | None:
+    """The signing key that verifies the assertion, or the fingerprint of the registered one."""
+    if standing is None:
+        return None
+    if claims.kid is None:
+        return assertions.signer(assertion, standing.keys)
+    key = assertions.registered_signer(assertion, claims.kid, standing.registered)
+    return None if key is None else key.fingerprint
 
 
 def _granted(asked: str | None, standing: Standing, node_member: str) -> frozenset[AnyScope]:

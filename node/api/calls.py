@@ -21,6 +21,7 @@ from node.api.limits import EVENT_STREAMS_MAX, REQUESTS_MAX
 from node.api.metrics import ApiMetrics
 from node.api.pages import Page
 from node.api.problems import Problem
+from node.api.registered_keys import RegisteredKeys
 from node.api.tokens import Tokens
 from node.backend import Backend
 from node.gateway.gateway import Gateway
@@ -78,6 +79,8 @@ class Api:
     docs: Page | None = None
     gateway: Gateway | None = None
     """Where this node has its organisation's service wallet."""
+    registered: RegisteredKeys | None = None
+    """What vouches for staff beside the ledger's keys."""
 
     def token_endpoint(self, request: web.Request) -> str:
         """The token endpoint as this client reaches it, or the first name that the node has."""

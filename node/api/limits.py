@@ -53,6 +53,16 @@ CLOCK_LEEWAY_S: Final = 10
 JTI_TEXT_MAX: Final = 128
 JTI_MAX: Final = 65_536
 JTI_PRINCIPAL_MAX: Final = 1_024
+KEY_SETS_MAX: Final = 1_024
+"""Files with keys that the operator registered."""
+KEY_SET_BYTES_MAX: Final = 1 << 16
+REGISTERED_KEYS_MAX: Final = 8
+"""Of one principal."""
+KEY_ID_TEXT_MAX: Final = 128
+RSA_BITS_MIN: Final = 2_048
+RSA_BITS_MAX: Final = 8_192
+RSA_EXPONENT_MIN: Final = 65_537
+RSA_EXPONENT_MAX: Final = (1 << 32) - 1
 TOKEN_LIFE_S: Final = 300
 SCOPES_MAX: Final = 64
 """Scopes of one token request; what is asked for beyond them is not granted."""

@@ -8,7 +8,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from chain.document import from_document
 from node.api.access import Scope
-from node.api.assertions import ALGORITHM
+from node.api.assertions import ALGORITHMS
 from node.api.bodies import read_document
 from node.api.calls import JSON, Call
 from node.api.documents import CutLinks
@@ -84,7 +84,7 @@ async def smart_configuration(call: Call) -> web.Response:
         "token_endpoint": call.api.token_endpoint(call.request),
         "grant_types_supported": ["client_credentials"],
         "token_endpoint_auth_methods_supported": ["private_key_jwt"],
-        "token_endpoint_auth_signing_alg_values_supported": [ALGORITHM],
+        "token_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS),
         "scopes_supported": sorted(scope.value for scope in (*Scope, *FHIR_SCOPES)),
         "capabilities": ["client-confidential-asymmetric", "permission-v1", "permission-v2"],
     }

@@ -18,12 +18,12 @@ _TOKEN_BYTES = 32
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What a token stands for. `key` is the signing key that vouched for it; when that key is no
-    longer valid, neither is the token."""
+    """What a token stands for. `voucher` is the signing key that vouched for it, or a registered
+    key's fingerprint; when that key is no longer valid, neither is the token."""
 
     digest: bytes
     principal: bytes
-    key: bytes
+    voucher: bytes
     scopes: frozenset[AnyScope]
     expires_s: float
 
@@ -38,7 +38,9 @@ class Tokens:
     def __len__(self) -> int:
         return len(self._grants)
 
-    def issue(self, principal: bytes, key: bytes, scopes: frozenset[AnyScope], now_s: float) -> str:
+    def issue(
+        self, principal: bytes, voucher: bytes, scopes: frozenset[AnyScope], now_s: float
+    ) -> str:
         """A new token, `TOKEN_LIFE_S` seconds long."""
         self._drop_expired(now_s)
         own = self._of_principal.get(principal)
@@ -48,7 +50,7 @@ class Tokens:
             self._drop(next(iter(self._grants)))
         token = secrets.token_urlsafe(_TOKEN_BYTES)
         digest = _digest(token)
-        self._grants[digest] = Grant(digest, principal, key, scopes, now_s + TOKEN_LIFE_S)
+        self._grants[digest] = Grant(digest, principal, voucher, scopes, now_s + TOKEN_LIFE_S)
         self._of_principal.setdefault(principal, OrderedDict())[digest] = None
         return token
 

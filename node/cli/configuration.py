@@ -6,8 +6,10 @@ from pathlib import Path
 
 import click
 
+from node.api.registered_keys import RegisteredKeys
 from node.cli.output import json_option, print_document, table
 from node.config import SETTINGS, Loaded, load, load_file, variable
+from node.directory import Directory
 
 
 @click.group()
@@ -44,8 +46,13 @@ def show(directory: Path | None, file: Path | None, origin: bool) -> None:  # no
 @click.option("--file", type=click.Path(path_type=Path), help="A node.toml outside of a directory.")
 @json_option
 def validate(directory: Path | None, file: Path | None) -> None:
-    """Check the configuration; exit 3 and say what is wrong where it does not hold."""
+    """Check the configuration; exit 3 and say what is wrong where it does not hold.
+
+    With --dir, the keys in clients/ as well.
+    """
     loaded = _load(directory, file)
+    if directory is not None:
+        RegisteredKeys(Directory(directory).clients_path).check()
     changed = sorted(name for name, origin in loaded.origins.items() if origin != "default")
     print_document(
         {"valid": True, "set": [SETTINGS[name].toml for name in changed]},

@@ -42,15 +42,20 @@ def values(shape: Any) -> st.SearchStrategy[Any]:
     return _strategy(inspect.type_info(shape))
 
 
-def _strategy(kind: inspect.Type) -> st.SearchStrategy[Any]:
+def _strategy(kind: inspect.Type) -> st.SearchStrategy[Any]:  # noqa: PLR0911 - one visible match
     match kind:
         case inspect.Metadata():
             return _strategy(kind.type)
         case inspect.UnionType():
             return st.one_of(*map(_strategy, kind.types))
+        case inspect.DictType():
+            keys, values = _strategy(kind.key_type), _strategy(kind.value_type)
+            return st.dictionaries(keys, values, max_size=MORE_ITEMS_MAX)
         case inspect.VarTupleType():
             least, most = kind.min_length or 0, _more(kind, MORE_ITEMS_MAX)
             return st.lists(_strategy(kind.item_type), min_size=least, max_size=most).map(tuple)
+        case inspect.TupleType():
+            return st.tuples(*map(_strategy, kind.item_types))
         case inspect.StructType():
             fields = {field.name: _strategy(field.type) for field in kind.fields}
             return st.builds(kind.cls, **fields)

@@ -203,7 +203,10 @@ CLAIMS = st.dictionaries(
 @given(
     st.builds(
         lambda head, claims, signature: ".".join(map(part, (head, claims, signature))),
-        st.sampled_from(({"alg": "EdDSA"}, {"alg": "none"}, {}, [], {"alg": None})) | GARBAGE,
+        st.sampled_from(
+            ({"alg": "EdDSA"}, {"alg": "RS384", "kid": "k"}, {"alg": "none"}, {}, [], {"alg": None})
+        )
+        | GARBAGE,
         CLAIMS | GARBAGE,
         st.just("signature"),
     )

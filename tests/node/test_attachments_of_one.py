@@ -199,7 +199,7 @@ async def test_a_crash_before_the_mark_is_made_good_at_the_next_start(
 ) -> None:
     async with cluster(tmp_path) as four:
         store = four.nodes["hospital-a"].node.parts.attachments
-        monkeypatch.setattr(store, "mark_committed", lambda _: None)
+        monkeypatch.setattr(store, "mark_committed", lambda _: [])
         assert (await committed(four, "hospital-a", four.sealed(SEALS), SEALS)).ok
         assert [each.hash for each in store.pending()] == [DIGEST]
         await four.stop("hospital-a")

@@ -245,6 +245,33 @@ def test_run_without_genesis_says_what_is_missing(medlock: Terminal, tmp_path: P
     assert json.loads(outcome.stderr.splitlines()[-1])["error"]["code"] == "E006"
 
 
+def test_keys_that_would_not_count_are_an_error_at_start_and_found_before(
+    medlock: Terminal, tmp_path: Path
+) -> None:
+    a = member(medlock, tmp_path / "a", "hospital-a", "--api-listen", "127.0.0.1:1")
+    create = ("genesis", "create", a / "card.json", "-o", a / "genesis.json")
+    assert medlock.run(*create).code == 0
+    registered = a / "clients" / f"{'ab' * 16}.jwks.json"
+    registered.parent.mkdir(mode=0o700)
+    registered.write_text('{"keys": []}')
+    assert medlock.run("config", "validate", "--dir", a).code == 0
+    registered.write_text('{"keys": [{"kid": "1", "kty": "oct", "k": "c2VjcmV0"}]}')
+    validated = medlock.run("config", "validate", "--dir", a, "--json")
+    started = subprocess.run(
+        [sys.executable, "-m", "node.cli", "run", "--dir", str(a), "--json"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+    )
+    assert validated.code == started.returncode == 3
+    for error in (validated.error, json.loads(started.stderr.splitlines()[-1])["error"]):
+        assert error["code"] == "E025"
+        assert f"{registered}: jwks.private_key at keys[0].k" in error["cause"]
+    assert "c2VjcmV0" not in started.stderr
+    assert not (a / "data").exists()
+
+
 @pytest.mark.parametrize(
     ("command", "code"),
     [("run --dir .", 3), ("receipt verify README.md --genesis README.md", 3), ("simulate", 4)],

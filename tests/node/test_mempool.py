@@ -8,7 +8,7 @@ from node.mempool import Entry, Mempool, MempoolLimits
 
 def entry(number: int, valid_until_ms: int) -> Entry:
     raw = b"%d" % number
-    transaction = SimpleNamespace(sender=bytes(16), valid_until_ms=valid_until_ms)
+    transaction = SimpleNamespace(sender=bytes(16), valid_until_ms=valid_until_ms, attachments=())
     prepared: Any = SimpleNamespace(raw=raw, id=raw, lane=1, weight=1, transaction=transaction)
     return Entry(prepared, b"", float(number), "api")
 

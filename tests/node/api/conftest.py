@@ -20,6 +20,7 @@ from client.wallet import Wallet
 from client.wire import ASSERTION_TYPE, SUBMISSION, TOKEN_PATH, Submission
 from node.api.app import Runner, TlsFiles, make_app, serve
 from node.api.limits import CONNECTIONS_MAX
+from node.api.registered_keys import RegisteredKeys
 from tests.node.api.solo import Clock, Consortium, Solo, Story
 
 
@@ -137,7 +138,8 @@ def consortium() -> Consortium:
 async def node(consortium: Consortium, tmp_path: Path) -> AsyncIterator[Node]:
     clock = Clock()
     solo = Solo(consortium, tmp_path, clock)
-    app = make_app(solo, development=True, clock=clock)
+    registered = RegisteredKeys(tmp_path / "clients")
+    app = make_app(solo, development=True, clock=clock, registered=registered)
     patience = aiohttp.ClientTimeout(total=10)
     async with open_port(app) as runner, aiohttp.ClientSession(timeout=patience) as session:
         yield Node(solo, Story(consortium, clock), runner, session)

@@ -158,18 +158,21 @@ class Index:
         return _follow(page, query.includes, query.revincludes, self._leads(evaluation))
 
     def _leads(self, evaluation: Evaluation) -> Callable[[int, Include, bool], Iterable[int]]:
-        """Where one include leads from one document."""
+        """Where one include leads from one document, in the order of `find`: in which order
+        documents came in is nobody's business."""
         documents = self._documents
+        place = documents.order.__getitem__
 
         def lead(slot: int, include: Include, backwards: bool) -> Iterable[int]:  # noqa: FBT001
             if backwards:
                 if include.target not in {"", documents[slot].type}:
                     return
                 for parameter in _references_of(include):
-                    yield from evaluation.referrers(slot, include.source, parameter)
+                    found = evaluation.referrers(slot, include.source, parameter)
+                    yield from sorted(found, key=place)
             elif documents[slot].type == include.source:
                 for parameter in _references_of(include):
-                    for target in evaluation.targets(slot, parameter):
+                    for target in sorted(evaluation.targets(slot, parameter), key=place):
                         if include.target in {"", documents[target].type}:
                             yield target
 

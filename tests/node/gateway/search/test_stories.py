@@ -22,11 +22,11 @@ def coded(code: str, system: str = LOINC, display: str = "") -> dict[str, object
     return {"coding": [{"system": system, "code": code, "display": display}], "text": display}
 
 
-@pytest.fixture
-def archive() -> Archive:
+@pytest.fixture(params=[False, True], ids=["kept", "short-lived"])
+def archive(request: pytest.FixtureRequest) -> Archive:
     """Liz has an encounter with two findings and a condition; Bob has one finding. Doctor Who and
-    the hospital are hospital A's own records."""
-    made = Archive()
+    the hospital are hospital A's own records. In either kind of index."""
+    made = Archive(short_lived=request.param)
     made.put(
         "liz",
         "Patient",

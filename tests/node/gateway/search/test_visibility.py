@@ -294,14 +294,9 @@ def test_what_was_removed_leaves_nothing(data: list[Listing], gone: frozenset[by
     assert len(used) == len(fresh)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(evaluation, "SCAN_DOCUMENTS_MAX", 0)
-        for text in (
-            "patient.name=conn",
-            "code=a",
-            "code:missing=true",
-            "date=ge2012",
-            "code:not=a",
-        ):
-            for kind in ("Observation", "Condition"):
+        shared = ("patient.name=conn", "code=a", "code:missing=true", "code:not=a")
+        for kind, dated in (("Observation", "date=ge2012"), ("Condition", "onset-date=ge2012")):
+            for text in (*shared, dated):
                 assert _answers(used, kind, text, EVERYTHING) == _answers(
                     fresh, kind, text, EVERYTHING
                 )
