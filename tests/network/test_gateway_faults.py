@@ -9,10 +9,12 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from client.builder import AccessClaim, Provision
+from client.builder import AccessClaim, Provision, ProxyScope
 from client.category import CategoryName
+from client.wallet import card
 from ledger.consent_actions import ConsentRevoke
-from tests.network.gateways import A, B, Gateways, Stolen
+from ledger.ids import organization_owner
+from tests.network.gateways import DAY_MS, A, B, Gateways, Stolen
 from tests.network.world import Testnet, until
 from tests.node.gateway.rest.house import observation, patient, transaction
 
@@ -98,6 +100,39 @@ async def test_a_right_that_ended_or_fits_not_is_refused_by_every_node(gateways:
     assert (await gateways.get(B, case.path, "doctor-b")).status == 403
     allowed = await gateways.get(B, case.path, "doctor-b", purpose="HRESCH")
     assert allowed.status == 200
+
+
+async def test_the_more_specific_consent_decides_and_where_none_is_it_is_a_denial(
+    gateways: Gateways,
+) -> None:
+    case = await registered(gateways, "contradicted")
+    path = f"/Patient/{case.pseudonym.hex()}/$everything"
+    await gateways.grant(case.pseudonym, Provision())
+    assert (await gateways.get(B, path, "doctor-b")).status == 200
+    await gateways.grant(case.pseudonym, Provision("deny"))
+    denied = await gateways.get(B, path, "doctor-b")
+    assert (denied.status, denied.reason) == (403, "access.denied.consent.contradicted")
+    named = [each["expression"][0] for each in denied.document["issue"][1:]]
+    assert len(named) == 2
+    effects = [(await gateways.get(B, f"/{each}")).document["provision"]["type"] for each in named]
+    assert sorted(effects) == ["deny", "permit"]
+    await gateways.grant(case.pseudonym, Provision(categories=(case.general.category,)))
+    assert (await gateways.get(B, path, "doctor-b")).status == 200
+
+    yesterday_ms = time.time_ns() // 1_000_000 - DAY_MS
+    patient_wallet = gateways.patient(case.pseudonym)
+    owner = organization_owner(B)
+    builder = gateways.builder(patient_wallet)
+    builder.grant_consent(case.pseudonym, owner, Provision(valid_from_ms=yesterday_ms))
+    assert await gateways.refusal(A, builder) == "validity.retroactive"
+    for stranger in (gateways.network.wallet(A), gateways.staff["doctor-b"]):
+        builder = gateways.builder(stranger)
+        builder.grant_consent(case.pseudonym, owner, Provision())
+        assert await gateways.refusal(B, builder) == "patient.not_sender"
+    builder = gateways.builder(patient_wallet)
+    scope = ProxyScope(("consent",))
+    builder.appoint_proxy(card(patient_wallet), patient_wallet.signing_key, scope, new=False)
+    assert await gateways.refusal(A, builder) == "proxy.self_appointed"
 
 
 async def test_without_the_authors_node_a_standing_consent_serves_and_another_says_why_not(
