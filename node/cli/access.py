@@ -66,9 +66,7 @@ def request(
         owner = visit.patient(patient)
         named = await named_categories(visit, owner, categories)
         builder = visit.builder()
-        note = None
-        if words is not None:
-            note = builder.note(words, owner, await visit.concerned(owner))
+        note = await visit.note(builder, words, owner)
         asked = builder.request_access(owner, wanted, named, until_ms, note)
         done = await visit.commit(builder)
         return {
@@ -224,11 +222,9 @@ def dispute(errand: Errand, access_id: str, note_file: Path | None) -> None:
     async def act(visit: Visit) -> dict[str, Any]:
         patient = owner_of(wanted)
         builder = visit.builder()
-        note = None
-        if words is not None:
-            home = (await visit.api.principal(patient)).organization
-            readers = await visit.concerned(patient, home, regulators=True)
-            note = builder.note(words, patient, readers)
+        # Only who writes something has to know for whom.
+        home = () if words is None else ((await visit.api.principal(patient)).organization,)
+        note = await visit.note(builder, words, patient, *home, regulators=True)
         builder.add(AccessDispute(wanted, note))
         done = await visit.commit(builder)
         return {"access": access_id, "transaction": done.id.hex(), "height": done.height}
@@ -250,9 +246,7 @@ def resolve(errand: Errand, access_id: str, outcome: Outcome, note_file: Path | 
     async def act(visit: Visit) -> dict[str, Any]:
         patient = owner_of(wanted)
         builder = visit.builder()
-        note = None
-        if words is not None:
-            note = builder.note(words, patient, await visit.concerned(patient))
+        note = await visit.note(builder, words, patient)
         builder.add(AccessResolve(wanted, outcome, note))
         done = await visit.commit(builder)
         return {

@@ -204,10 +204,7 @@ def respond(
         number = version or current.entry.version
         patient = owner_of(wanted)
         builder = visit.builder()
-        note = None
-        if words is not None:
-            readers = await visit.concerned(patient, current.entry.organization)
-            note = builder.note(words, patient, readers)
+        note = await visit.note(builder, words, patient, current.entry.organization)
         builder.add(CarePlanRespond(wanted, number, said, note))
         done = await visit.commit(builder)
         return {

@@ -104,10 +104,7 @@ def review(errand: Errand, emergency_id: str, outcome: Outcome, note_file: Path 
     async def act(visit: Visit) -> dict[str, Any]:
         patient = owner_of(wanted)
         builder = visit.builder()
-        note = None
-        if words is not None:
-            readers = await visit.concerned(patient, regulators=True)
-            note = builder.note(words, patient, readers)
+        note = await visit.note(builder, words, patient, regulators=True)
         builder.add(EmergencyReview(wanted, outcome, note))
         done = await visit.commit(builder)
         return {

@@ -131,6 +131,21 @@ class Visit:
         """The organisations by their owner ids."""
         return {organization_owner(each.id): each.id for each in await self.api.members()}
 
+    async def note(
+        self,
+        builder: TransactionBuilder,
+        words: str | None,
+        patient: bytes,
+        *organizations: str,
+        regulators: bool = False,
+    ) -> bytes | None:
+        """Seals `words` for those that are `concerned`, in the transaction of `builder`; None where
+        nothing was said."""
+        if words is None:
+            return None
+        readers = await self.concerned(patient, *organizations, regulators=regulators)
+        return builder.note(words, patient, readers)
+
     async def concerned(
         self, patient: bytes, *organizations: str, regulators: bool = False
     ) -> tuple[Recipient, ...]:

@@ -44,9 +44,7 @@ def place(errand: Errand, patient: str, category_name: str | None, note_file: Pa
         if category_name is not None:
             category = await named_category(visit, owner, category_name)
         builder = visit.builder()
-        note = None
-        if words is not None:
-            note = builder.note(words, owner, await visit.concerned(owner, regulators=True))
+        note = await visit.note(builder, words, owner, regulators=True)
         placed = builder.place_hold(owner, category, note)
         done = await visit.commit(builder)
         return {
