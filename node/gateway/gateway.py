@@ -18,7 +18,7 @@ from node.gateway.attendants.follow import Attendant, CursorStore, Follower
 from node.gateway.attendants.release import Releases
 from node.gateway.attendants.rotation import Rotations
 from node.gateway.catalogue import Catalogue
-from node.gateway.cataloguing import Cataloguing
+from node.gateway.cataloguing import LAG_S, Cataloguing
 from node.gateway.cursors import Cursors
 from node.gateway.keyring import Keyring
 from node.gateway.local_log import LocalLog, LocalLogBroken
@@ -98,9 +98,10 @@ class Gateway:
 
     async def run(self) -> None:
         """What the gateway does by itself, until cancelled; a failure of any part ends all."""
+        backend = self.office.backend
         self._followers = [
-            Follower(self.office.backend, self.vault, attendants)
-            for attendants in (self.attendants, [self.cataloguing])
+            Follower(backend, self.vault, self.attendants),
+            Follower(backend, self.vault, [self.cataloguing], LAG_S),
         ]
         async with asyncio.TaskGroup() as tasks:
             for follower in self._followers:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Final, NamedTuple, Protocol
 
+from chain.block import BLOCK
 from chain.transaction import BODY, SIGNED
 from ledger.actions import Action, decode_action, kind_of
 from node.backend import Backend, Busy
@@ -91,9 +92,16 @@ class Follower:
     """Runs in the event loop; blocks are read in threads."""
 
     def __init__(
-        self, backend: Backend, cursors: CursorStore, attendants: Sequence[Attendant]
+        self,
+        backend: Backend,
+        cursors: CursorStore,
+        attendants: Sequence[Attendant],
+        lag_s: float = 0.0,
     ) -> None:
+        """`lag_s`: how long a new block is left alone, for attendants for whom nobody waits: right
+        after a commit the processor is for those who wait for it."""
         self._backend = backend
+        self._lag_s = lag_s
         self._cursors = cursors
         self._seats = [_Seat(each, cursors.cursor(each.name)) for each in attendants]
         kinds = frozenset[type[Action]]().union(*(each.kinds for each in attendants))
@@ -128,6 +136,8 @@ class Follower:
         await self._caught_up()
         async for height in self._backend.heights(start):
             await self._caught_up()
+            if self._lag_s and height == self._tip_height():
+                await asyncio.sleep(self._lag_s)
             block = await self._backend.in_thread(partial(self._read, height))
             for seat in self._seats:
                 if height > seat.offered:
@@ -143,21 +153,34 @@ class Follower:
         while not self._backend.ready():  # noqa: ASYNC110 - nobody tells when that changes
             await asyncio.sleep(READY_POLL_S)
 
+    def _tip_height(self) -> int:
+        tip = self._backend.store.tip()
+        assert tip is not None, "a running node has a genesis block"
+        return tip.header.height
+
     def _read(self, height: int) -> FollowedBlock:
-        block, results = self._backend.store.block(height), self._backend.store.results(height)
-        assert block is not None, "a committed height has its block"
+        store = self._backend.store
+        encoded, header = store.block_bytes(height), store.header(height)
+        assert encoded is not None, "a committed height has its block"
+        assert header is not None, "a committed height has its header"
+        # Most transactions put records: where no tag is among the bytes, nothing is decoded.
+        if not self._names_any(encoded):
+            return FollowedBlock(height, header.timestamp_ms, ())
+        block, results = BLOCK.decode(encoded), store.results(height)
         assert results is not None, "a block has its results"
         followed = []
         for raw, result in zip(block.transactions, results, strict=True):
-            # Most transactions put records: where no tag is among the bytes, nothing is decoded.
-            if not result.ok or not any(tag in raw for tag in self._tags):
+            if not result.ok or not self._names_any(raw):
                 continue
             body = BODY.decode(SIGNED.decode(raw).body)
             wanted = [each for each in body.actions if kind_of(each) in self._kinds]
             if wanted:
                 actions = tuple([decode_action(each, "actions") for each in wanted])
                 followed.append(FollowedTransaction(body.sender, actions))
-        return FollowedBlock(height, block.header.timestamp_ms, tuple(followed))
+        return FollowedBlock(height, header.timestamp_ms, tuple(followed))
+
+    def _names_any(self, encoded: bytes) -> bool:
+        return any(tag in encoded for tag in self._tags)
 
     async def _serve(self, seat: _Seat) -> None:
         while True:

@@ -48,8 +48,10 @@ class Listener:
 
 
 @contextlib.asynccontextmanager
-async def following(world: World, *listeners: Listener) -> AsyncIterator[Follower]:
-    follower = Follower(world.solo, world.a.vault, listeners)
+async def following(
+    world: World, *listeners: Listener, lag_s: float = 0.0
+) -> AsyncIterator[Follower]:
+    follower = Follower(world.solo, world.a.vault, listeners, lag_s)
     task = asyncio.create_task(follower.run())
     try:
         yield follower
@@ -178,3 +180,24 @@ async def test_a_queue_is_bounded(world: World, monkeypatch: pytest.MonkeyPatch)
         assert listener.held is not None
         listener.held.set()
         await soon(lambda: len(listener.seen) == 6)
+
+
+async def test_a_block_that_names_nothing_of_it_is_not_even_decoded(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await world.register(TEXT)
+    height = world.height()
+    monkeypatch.setattr(module, "BLOCK", None)
+    listener = Listener()
+    async with following(world, listener) as follower:
+        await soon(lambda: follower.heights()["listener"] == height)
+    assert listener.seen == []
+
+
+async def test_one_that_lags_leaves_out_nothing(world: World) -> None:
+    await world.register()
+    listener = Listener()
+    async with following(world, listener, lag_s=0.001):
+        await world.revoke(await world.grant())
+        await soon(lambda: len(listener.seen) == 2)
+    assert listener.kinds_seen == [ConsentGrant, ConsentRevoke]
