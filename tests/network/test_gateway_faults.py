@@ -2,6 +2,7 @@
 nobody logged nobody opens, and what has to wait says why."""
 
 import asyncio
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,9 +10,9 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from client.builder import AccessClaim, Provision, ProxyScope
+from client.builder import AccessClaim, Provision, ProxyScope, TransactionBuilder
 from client.category import CategoryName
-from client.wallet import card
+from client.wallet import card, new_wallet
 from ledger.ids import organization_owner
 from tests.network.gateways import DAY_MS, A, B, Gateways, Stolen
 from tests.network.world import Testnet, until
@@ -131,6 +132,47 @@ async def test_the_more_specific_consent_decides_and_where_none_is_it_is_a_denia
     scope = ProxyScope(("consent",))
     builder.appoint_proxy(card(patient_wallet), patient_wallet.signing_key, scope, new=False)
     assert await gateways.refusal(A, builder) == "proxy.self_appointed"
+
+
+async def test_a_proxy_rules_within_his_powers_and_categories_only(gateways: Gateways) -> None:
+    case = await registered(gateways, "represented")
+    patient_wallet = gateways.patient(case.pseudonym)
+    daughter = new_wallet("proxy", None, os.urandom)
+    builder = gateways.builder(patient_wallet)
+    scope = ProxyScope(("consent",), (case.general.category,))
+    builder.appoint_proxy(card(daughter), daughter.signing_key, scope, new=True)
+    await gateways.commit(A, builder)
+    owner = organization_owner(B)
+
+    def granting(provision: Provision) -> TransactionBuilder:
+        made = gateways.builder(daughter)
+        made.grant_consent(case.pseudonym, owner, provision)
+        return made
+
+    everything = granting(Provision())
+    assert await gateways.refusal(A, everything) == "proxy.beyond_scope"
+    asking = gateways.builder(daughter)
+    asking.request_erasure(case.pseudonym, None, None)
+    assert await gateways.refusal(B, asking) == "proxy.beyond_scope"
+    assert (await gateways.get(B, case.path, "doctor-b")).status == 403
+    await gateways.commit(A, granting(Provision(categories=(case.general.category,))))
+    assert (await gateways.get(B, case.path, "doctor-b")).status == 200
+
+
+async def test_an_index_made_anew_finds_what_the_old_one_found(gateways: Gateways) -> None:
+    case = await registered(gateways, "indexed")
+    question = f"/Observation?patient={case.pseudonym.hex()}"
+
+    async def found() -> int:
+        return int((await gateways.get(A, question)).document["total"])
+
+    assert await found() == 1
+    gateways.network.member("gateway", "reindex", "--node", A, "--as", A)
+
+    async def again() -> bool:
+        return await found() == 1
+
+    await until(again)
 
 
 async def test_without_the_authors_node_a_standing_consent_serves_and_another_says_why_not(
