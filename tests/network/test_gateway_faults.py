@@ -73,6 +73,7 @@ async def test_a_gateway_that_never_logged_opens_nothing(
 async def test_a_right_that_ended_or_fits_not_is_refused_by_every_node(gateways: Gateways) -> None:
     case = await registered(gateways, "expired")
     other = await gateways.grant(case.pseudonym, Provision(purposes=("HRESCH",)))
+    elsewhere = await gateways.grant(case.pseudonym, Provision(categories=(os.urandom(16),)))
     gone = await gateways.grant(case.pseudonym, Provision())
     await gateways.revoke(case.pseudonym, gone)
     soon_ms = time.time_ns() // 1_000_000 + SOON_MS
@@ -85,7 +86,7 @@ async def test_a_right_that_ended_or_fits_not_is_refused_by_every_node(gateways:
             return found.at_ms >= soon_ms
 
         await until(is_over)
-    for consent in (short, other, gone):
+    for consent in (short, other, elsewhere, gone):
         claim = AccessClaim(
             case.pseudonym, service.principal, "TREAT", "consent", consent, (case.record,)
         )
