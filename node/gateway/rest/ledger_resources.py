@@ -270,12 +270,19 @@ async def find(exchange: Exchange, query: Query, position: Position | None) -> L
 
 
 def _check_simple(query: Query) -> None:
-    """What the ledger keeps is not joined with records."""
-    if query.includes or query.revincludes:
-        raise problem(
-            400, "search.unsupported", "nothing comes along here", "http._include",
-            code="not-supported",
-        )  # fmt: skip
+    """What the ledger keeps is joined with records in one way only: `joining`."""
+    for name, refused in (
+        ("_include:iterate", any(each.iterate for each in query.includes)),
+        ("_revinclude", bool(query.revincludes)),
+    ):
+        if refused:
+            raise problem(
+                400,
+                "search.unsupported",
+                "only what these resources refer to themselves comes along here",
+                f"http.{name}",
+                code="not-supported",
+            )
     for each in query.criteria:
         if isinstance(each, Chain | Has):
             raise problem(

@@ -1,6 +1,7 @@
 """Searching (FHIR R4 §3.1.1): by URL and by form, the page, its links, and what comes with it."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 from urllib.parse import quote, urlencode
 
@@ -17,6 +18,7 @@ from node.gateway.reading import Opened
 from node.gateway.rest import ledger_resources, refusals
 from node.gateway.rest.exchange import Exchange, Resource, answer
 from node.gateway.rest.finding import Page, check_scopes, find
+from node.gateway.rest.joining import joined
 from node.gateway.rest.ledger_resources import LEDGER_TYPES
 from node.gateway.rest.reads import check_interaction, known_type
 from node.gateway.rest.resources import presented, url_of
@@ -100,12 +102,19 @@ async def _of_ledger(
     exchange: Exchange, query: Query, position: Position | None, now_ms: int
 ) -> Resource:
     found = await ledger_resources.find(exchange, query, position)
-    entries = [
-        searched(exchange, cut(each, query.summary, query.elements), "match")
-        for each in found.resources
-    ]
-    page = Page(found.found, {}, ())
-    return _bundle(exchange, query, now_ms, page, entries, [])
+    along = await joined(exchange, query, found.resources)
+    page = Page(replace(found.found, truncated=along.truncated), {}, ())
+
+    def make() -> Resource:
+        included = [presented(exchange.gateway, each) for each in along.opened]
+        entries = [
+            searched(exchange, cut(each, query.summary, query.elements), mode)
+            for mode, resources in (("match", found.resources), ("include", included))
+            for each in resources
+        ]
+        return _bundle(exchange, query, now_ms, page, entries, [])
+
+    return await exchange.in_thread(make)
 
 
 def _bundle(

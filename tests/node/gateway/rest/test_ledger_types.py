@@ -79,8 +79,37 @@ async def test_accesses_are_found_and_nobody_writes_them(world: World) -> None:
     assert (posted.status, posted.reason) == (405, "fhir.unsupported_interaction")
     deleted = await world.a.delete(f"/AuditEvent/{event['id']}")
     assert deleted.status == 405
-    along = await world.a.get("/AuditEvent?_include=AuditEvent:patient")
-    assert along.status == 400
+
+
+async def test_what_consents_accesses_and_origins_refer_to_comes_along_for_who_may_see_it(
+    world: World,
+) -> None:
+    pseudonym, wallet = await world.liz()
+    consent = await world.grant(wallet)
+    await world.b.get(f"/Patient/{pseudonym.hex()}/$everything")
+    for asked in (
+        f"/Consent?patient={pseudonym.hex()}&_include=Consent:patient",
+        f"/AuditEvent?patient={pseudonym.hex()}&_include=AuditEvent:patient:Patient",
+    ):
+        for side in (world.a, world.b):
+            logged = len(world.accesses(pseudonym))
+            along = await side.get(asked)
+            assert along.status == 200, along.body
+            modes = [each["search"]["mode"] for each in along.document["entry"]]
+            assert modes == ["match"] * along.document["total"] + ["include"]
+            assert along.resources[-1]["resourceType"] == "Patient"
+            assert len(world.accesses(pseudonym)) == logged + 1, "what comes along is logged"
+    origins = f"/Provenance?patient={pseudonym.hex()}&_include=Provenance:target"
+    along = await world.a.get(origins)
+    assert [each["resourceType"] for each in along.resources].count("Provenance") == 2
+    assert {"Patient", "Observation"} < {each["resourceType"] for each in along.resources}
+
+    await world.revoke(wallet, consent)
+    hidden = await world.b.get(f"/Consent?patient={pseudonym.hex()}&_include=Consent:patient")
+    assert [each["resourceType"] for each in hidden.resources] == ["Consent"]
+    for refused in ("_revinclude=AuditEvent:entity", "_include:iterate=Consent:patient"):
+        reply = await world.a.get(f"/Consent?patient={pseudonym.hex()}&{refused}")
+        assert (reply.status, reply.reason) == (400, "search.unsupported"), refused
 
 
 async def test_provenance_carries_the_receipt(world: World) -> None:
