@@ -165,12 +165,15 @@ def read_at_other(teller: Teller, patient: Patient) -> None:
     async def everything(visit: Visit) -> dict[str, Any]:
         return await visit.api.get_document(path)
 
-    bundle = teller.visit(OTHER, everything)
+    says = (
+        f"Hospital B asks its own node's FHIR gateway, GET {path}: the access is logged, hospital "
+        "A's node releases the key because of it, and what she permits opens."
+    )
+    bundle = teller.visit(says, OTHER, everything)
     resources = [each["resource"] for each in bundle.get("entry", ())]
     shown = {each["id"] for each in resources}
     teller.look(
-        f"Hospital B asks its own node's FHIR gateway, GET {path}: the access is logged, hospital "
-        "A's node releases the key because of it, and what she permits opens.",
+        says,
         patient.record in shown and patient.summary not in shown,
         f"{len(resources)} resources: {', '.join(each['resourceType'] for each in resources)}",
         "not what she permits",
@@ -202,9 +205,10 @@ def _revoke(teller: Teller, patient: Patient, consent: str, sample: dict[str, st
             return False
         return True
 
+    says = "Even if hospital B skips the decision and the log: do its keys open the new record?"
     teller.look(
-        "Even if hospital B skips the decision and the log: do its keys open the new record?",
-        not teller.visit(OTHER, opens),
+        says,
+        not teller.visit(says, OTHER, opens),
         "no: it is sealed to the patient and to hospital A",
         "they do",
     )
@@ -298,10 +302,11 @@ def _erase(teller: Teller, patient: Patient) -> None:
         assert content is not None, "it was never retracted"
         return await visit.api.attachment(content.ciphertext)
 
-    needle: bytes = teller.visit(patient.wallet, ciphertext)[-NEEDLE_BYTES:]
+    says = "Do the nodes' disks, searched raw, hold a ciphertext of hers?"
+    needle: bytes = teller.visit(says, patient.wallet, ciphertext)[-NEEDLE_BYTES:]
     names = [node.name for node in teller.network.nodes]
     teller.look(
-        "Do the nodes' disks, searched raw, hold a ciphertext of hers?",
+        says,
         all(_holds(teller.network.path / name, needle) for name in names),
         f"yes, all {len(names)} do",
         "not all of them, so that the search would prove nothing",

@@ -16,7 +16,7 @@ from typing import Any, Final
 from node.cli.errand import Errand, Visit
 from node.cli.main import main
 from node.cli.reach import Asked
-from node.errors import Exit
+from node.errors import Exit, OperatorError
 from node.testnet.state import Testnet
 
 PATIENCE_S: Final = 60.0
@@ -127,10 +127,16 @@ class Teller:
             return Ran(int(str(code)), None, _error(err.getvalue()))
         return Ran(Exit.OK, json.loads(raw.getvalue()), "")
 
-    def visit(self, wallet: str, work: Callable[[Visit], Any]) -> Any:
-        """Does `work` as the demo wallet of that name."""
+    def visit(self, says: str, wallet: str, work: Callable[[Visit], Any]) -> Any:
+        """Does `work`, which must succeed, as the demo wallet of that name; for what no command
+        does. Tells of it only where it fails."""
         asked = Asked(None, None, self.network.path, wallet, None, PATIENCE_S)
-        return Errand(asked, None).run(work)
+        try:
+            return Errand(asked, None).run(work)
+        except OperatorError as error:
+            outcome = f"exit {int(error.exit_code)}: [{error.code}] {error.cause}"
+            self._add(says, (), outcome, as_expected=False)
+            raise  # never reached: a step that breaks ends the story
 
     def file(self, name: str, content: str) -> str:
         """A file for a command to read; its path."""

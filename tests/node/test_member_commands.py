@@ -610,7 +610,7 @@ def test_a_story_that_breaks_says_where_and_fails(case: Case) -> None:
     assert outcome.code == 1
     assert outcome.out.count("BROKEN:") == 1
     *_, last, _, verdict = outcome.out.splitlines()
-    assert last.startswith("    BROKEN: exit 2: [E061]")
+    assert last.startswith("    BROKEN: exit 3: [E001]")
     assert verdict.endswith(" steps: broken")
 
 
