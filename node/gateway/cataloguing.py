@@ -18,7 +18,7 @@ AT_ONCE_RECORDS: Final = 64
 """Records of a block that are taken in without a pause."""
 LAG_S: Final = 0.05
 """How long a new block is left alone: nobody waits for the index of what came another way."""
-SHARE: Final = 4
+SHARE: Final = 20
 """Of the time that a larger block takes, and is paused for, one part in this many is work."""
 
 
