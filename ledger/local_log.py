@@ -36,9 +36,9 @@ class LocalAccess(Record, frozen=True):
 LOCAL_ACCESS: Final = Codec[LocalAccess](LocalAccess, name="local_access", bytes_max=16_384)
 
 
-def next_head(action: AccessLog, deferred: Deferred) -> bytes:
-    """The log's hash after this access; `deferred.head` is what it should be, and is not read."""
-    line = LocalAccess(
+def local_access(action: AccessLog, deferred: Deferred) -> LocalAccess:
+    """The line of the log for this access; `deferred.head` follows from it, and is not read."""
+    return LocalAccess(
         deferred.previous,
         deferred.accessed_ms,
         action.access,
@@ -50,4 +50,8 @@ def next_head(action: AccessLog, deferred: Deferred) -> bytes:
         action.basis,
         action.cited,
     )
-    return sha256(LOCAL_ACCESS.encode(line)).digest()
+
+
+def next_head(action: AccessLog, deferred: Deferred) -> bytes:
+    """The log's hash after this access: what `deferred.head` should be."""
+    return sha256(LOCAL_ACCESS.encode(local_access(action, deferred))).digest()

@@ -23,7 +23,7 @@ from chain.errors import InvalidMessage
 from ledger.consent_actions import AccessLog
 from ledger.consent_entries import LocalLogEntry
 from ledger.fields import Deferred
-from ledger.local_log import EMPTY, LOCAL_ACCESS, LocalAccess, next_head
+from ledger.local_log import EMPTY, LOCAL_ACCESS, local_access, next_head
 from storage.disk import RealDisk
 from storage.errors import StoreDamaged, StoreMissing
 from storage.marks import HighWaterMark, Mark
@@ -342,23 +342,8 @@ def _line(action: AccessLog, accessed_ms: int, previous: bytes) -> _Line:
         action.cited,
         deferred,
     )
-    access = LOCAL_ACCESS.encode(_access_of(whole, deferred))
+    access = LOCAL_ACCESS.encode(local_access(whole, deferred))
     return _Line(whole, head, len(access).to_bytes(_SIZE_BYTES, "big") + access + head)
-
-
-def _access_of(action: AccessLog, deferred: Deferred) -> LocalAccess:
-    return LocalAccess(
-        deferred.previous,
-        deferred.accessed_ms,
-        action.access,
-        action.actor,
-        action.category,
-        action.author,
-        action.records,
-        action.purpose,
-        action.basis,
-        action.cited,
-    )
 
 
 def _read_line(raw: bytes, start: int, previous: bytes) -> _Line | None:
