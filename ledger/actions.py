@@ -171,11 +171,11 @@ Action: TypeAlias = (
 
 ACTION: Final = Codec[Action](Action, name="action", bytes_max=ACTION_BYTES_MAX)
 
-_KINDS: Final = tuple(
-    (msgpack.encode(kind.__struct_config__.tag), kind) for kind in get_args(Action)
-)
+_KINDS: Final = {msgpack.encode(kind.__struct_config__.tag): kind for kind in get_args(Action)}
 _TAG_OFFSET: Final = 2
 """An encoding opens with the format version and the array's header; then comes the tag."""
+_SHORT_TEXT_MASK: Final = 0x1F
+"""A tag has less than 32 characters: its length is in these bits of its first byte."""
 
 
 def decode_action(raw: bytes, field: str) -> Action:
@@ -189,7 +189,10 @@ def decode_action(raw: bytes, field: str) -> Action:
 
 def kind_of(raw: bytes) -> type[Record] | None:
     """Which of `Action`'s kinds an encoded action is, undecoded; None where it is none of them."""
-    return next((kind for tag, kind in _KINDS if raw.startswith(tag, _TAG_OFFSET)), None)
+    if len(raw) <= _TAG_OFFSET:
+        return None
+    length = raw[_TAG_OFFSET] & _SHORT_TEXT_MASK
+    return _KINDS.get(raw[_TAG_OFFSET : _TAG_OFFSET + 1 + length])
 
 
 def _pointer(raw: bytes, path: str, field: str) -> str:

@@ -7,7 +7,9 @@ from typing import Any, Protocol, TypeVar
 from prometheus_client import CollectorRegistry
 
 from chain.block import Result
+from chain.codec import Value
 from chain.genesis import Genesis
+from ledger.prepare import Prepared
 from storage.attachments import AttachmentStore
 from storage.protocols import Store
 
@@ -31,6 +33,15 @@ class Committed:
     height: int
     index: int
     result: Result
+
+
+class FreshBlock(Value, frozen=True):
+    """A block that was committed a moment ago, its transactions still decoded."""
+
+    height: int
+    timestamp_ms: int
+    transactions: Sequence[Prepared]
+    results: Sequence[Result]
 
 
 class Backend(Protocol):
@@ -71,6 +82,10 @@ class Backend(Protocol):
 
     def heights(self, after: int) -> AsyncIterator[int]:
         """Heights as they are committed, from `after` + 1 on, without a gap; never ends."""
+        ...
+
+    def fresh(self, height: int) -> FreshBlock | None:
+        """The block of `height` where it is one of the latest; None where it must be read."""
         ...
 
     def uploaded(self, attachment: bytes, size: int) -> None:

@@ -6,7 +6,7 @@ from typing import Any, Final, TypeVar
 
 from chain.errors import InvalidMessage, Rejected
 from node.admission import Offered, OnChain, Outcome
-from node.backend import Busy, Committed
+from node.backend import Busy, Committed, FreshBlock
 from node.member import MemberNode
 from node.mempool import Entry
 from node.receipts import ReceiptWriter
@@ -142,6 +142,10 @@ class Desk:
     def heights(self, after: int) -> AsyncIterator[int]:
         """See `Backend.heights`."""
         return self._node.waiting.heights(after)
+
+    def fresh(self, height: int) -> FreshBlock | None:
+        """See `Backend.fresh`."""
+        return self._node.waiting.fresh(height)
 
     def uploaded(self, attachment: bytes, size: int) -> None:
         """See `Backend.uploaded`."""

@@ -25,7 +25,7 @@ from ledger.keyspace import PARAMETERS_KEY
 from ledger.patient_queries import is_erased
 from ledger.queries import parameters as parameters_of
 from node.admission import Admission
-from node.backend import Committed
+from node.backend import FreshBlock
 from node.clock import Clock
 from node.engine import (
     INPUTS_MAX,
@@ -292,13 +292,7 @@ class MemberNode:
         self.gossip.committed(ids)
         self._count(executed, certificate)
         self.waiting.committed(
-            header.height,
-            (
-                (each.id, Committed(header.height, index, result))
-                for index, (each, result) in enumerate(
-                    zip(executed.prepared, executed.results, strict=True)
-                )
-            ),
+            FreshBlock(header.height, header.timestamp_ms, executed.prepared, executed.results)
         )
         return Tip(header, certificate, executed.validators)
 

@@ -2,12 +2,15 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterable
+from collections import deque
+from collections.abc import AsyncIterator, Iterator
 from typing import Final
 
-from node.backend import Busy, Committed
+from node.backend import Busy, Committed, FreshBlock
 
 WAITERS_MAX: Final = 100_000
+FRESH_BLOCKS_MAX: Final = 4
+"""Blocks that are kept decoded, so that whoever follows the chain need not read them again."""
 
 
 class Waiting:
@@ -18,6 +21,7 @@ class Waiting:
         self._transactions: dict[bytes, list[asyncio.Future[Committed]]] = {}
         self._count = 0
         self._moved = asyncio.Event()
+        self._fresh: deque[FreshBlock] = deque(maxlen=FRESH_BLOCKS_MAX)
 
     async def transaction(self, transaction_id: bytes, timeout_s: float) -> Committed | None:
         """Where the transaction was committed; None when the time is over. Raises `Busy`."""
@@ -38,16 +42,21 @@ class Waiting:
             if not waiters and self._transactions.get(transaction_id) is waiters:
                 del self._transactions[transaction_id]
 
-    def committed(self, height: int, outcomes: Iterable[tuple[bytes, Committed]]) -> None:
+    def committed(self, block: FreshBlock) -> None:
         """A block is durable: wakes who waits for its transactions, and for heights."""
-        self.height = height
+        self.height = block.height
+        self._fresh.append(block)
         if self._transactions:
-            for transaction_id, place in outcomes:
+            for transaction_id, place in _places(block):
                 for future in self._transactions.get(transaction_id, ()):
                     if not future.done():
                         future.set_result(place)
         moved, self._moved = self._moved, asyncio.Event()
         moved.set()
+
+    def fresh(self, height: int) -> FreshBlock | None:
+        """See `Backend.fresh`."""
+        return next((block for block in self._fresh if block.height == height), None)
 
     async def next_height(self, timeout_s: float) -> None:
         """Returns when a block is committed, or when the time is over."""
@@ -64,3 +73,8 @@ class Waiting:
                 height += 1
                 yield height
             await moved.wait()
+
+
+def _places(block: FreshBlock) -> Iterator[tuple[bytes, Committed]]:
+    for index, (each, result) in enumerate(zip(block.transactions, block.results, strict=True)):
+        yield each.id, Committed(block.height, index, result)

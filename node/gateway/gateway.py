@@ -61,7 +61,7 @@ class Gateway:
             self.erasures,
         ]
         """Who follows the chain; others may be added before `run`."""
-        self.cataloguing = Cataloguing(self.catalogue)
+        self.cataloguing = Cataloguing(self.catalogue, office.backend, office.member)
         """Follows it by itself, so that nobody waits for the index."""
         self._followers: list[Follower] = []
 

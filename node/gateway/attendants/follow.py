@@ -15,7 +15,7 @@ from typing import Final, NamedTuple, Protocol
 from chain.block import BLOCK
 from chain.transaction import BODY, SIGNED
 from ledger.actions import Action, decode_action, kind_of
-from node.backend import Backend, Busy
+from node.backend import Backend, Busy, FreshBlock
 from node.gateway.office import NoQuorum
 
 _LOG: Final = logging.getLogger("medlock.gateway")
@@ -138,7 +138,12 @@ class Follower:
             await self._caught_up()
             if self._lag_s and height == self._tip_height():
                 await asyncio.sleep(self._lag_s)
-            block = await self._backend.in_thread(partial(self._read, height))
+            fresh = self._backend.fresh(height)
+            if fresh is None:
+                block = await self._backend.in_thread(partial(self._read, height))
+            else:
+                block = self._chosen(fresh)
+                await asyncio.sleep(0)  # Whoever has something to do comes in between.
             for seat in self._seats:
                 if height > seat.offered:
                     if seat.attendant.wants(block):
@@ -157,6 +162,15 @@ class Follower:
         tip = self._backend.store.tip()
         assert tip is not None, "a running node has a genesis block"
         return tip.header.height
+
+    def _chosen(self, block: FreshBlock) -> FollowedBlock:
+        followed = []
+        for prepared, result in zip(block.transactions, block.results, strict=True):
+            if result.ok:
+                wanted = tuple([each for each in prepared.actions if type(each) in self._kinds])
+                if wanted:
+                    followed.append(FollowedTransaction(prepared.transaction.sender, wanted))
+        return FollowedBlock(block.height, block.timestamp_ms, tuple(followed))
 
     def _read(self, height: int) -> FollowedBlock:
         store = self._backend.store

@@ -22,7 +22,7 @@ from client.wallet import Wallet, card, new_wallet
 from ledger.ids import organization_owner
 from node.admission import Admission, Admitted, Offered, OnChain
 from node.assembly import begin_chain
-from node.backend import Busy, Committed
+from node.backend import Busy, Committed, FreshBlock
 from node.execution import Executor
 from node.mempool import Entry
 from node.receipts import ReceiptWriter
@@ -187,16 +187,10 @@ class Solo:
             if result.ok
             for ref in each.transaction.attachments
         )
-        ids = list(self._pool)
         self._pool.clear()
-        self._waiting.committed(
-            tip.height + 1,
-            [
-                (each, Committed(tip.height + 1, index, result))
-                for index, (each, result) in enumerate(zip(ids, executed.results, strict=True))
-            ],
-        )
-        return tip.height + 1
+        height, time_ms = tip.height + 1, executed.block.header.timestamp_ms
+        self._waiting.committed(FreshBlock(height, time_ms, executed.prepared, executed.results))
+        return height
 
     def _certificate(self, height: int, block_hash: bytes) -> Certificate:
         word = COMMIT.encode(Commit(height, 0, block_hash))
@@ -265,6 +259,9 @@ class Solo:
 
     def heights(self, after: int) -> AsyncIterator[int]:
         return self._waiting.heights(after)
+
+    def fresh(self, height: int) -> FreshBlock | None:
+        return self._waiting.fresh(height)
 
     def uploaded(self, attachment: bytes, size: int) -> None:
         self.offers.append((attachment, size))
