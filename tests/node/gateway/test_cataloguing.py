@@ -40,7 +40,7 @@ async def test_what_others_write_of_patients_is_left_alone_until_they_change_it(
         7, 7_000, (sent(world.a, ours), sent(world.b, theirs, directory, retracted))
     )
     taken = Taken()
-    attendant = Cataloguing(cast(Catalogue, taken), world.solo, world.a.office.member)
+    attendant = Cataloguing(cast("Catalogue", taken), world.solo, world.a.office.member)
     assert attendant.wants(block)
     await attendant.attend(block)
     assert taken.records == [ours.record, directory.record, theirs.record]
