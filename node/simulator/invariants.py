@@ -389,17 +389,25 @@ class AttachmentsHeld(Invariant):
 
     name = "held"
 
-    def sent(self, machine: "Machine", signed: Signed) -> None:
-        """Every attachment of the block is on the disk of a voter."""
-        message = signed.message
-        if not machine.honest or machine.life is None or not isinstance(message, Prepare):
+    def __init__(self) -> None:
+        self._given: set[tuple[str, int, Accepted]] = set()
+
+    def persisted(self, machine: "Machine", record: VoteRecord, *, durable: bool) -> None:
+        """Every attachment of the block is on the disk of a voter when the vote is given. It is
+        given once: who lost that disk since, and not the vote, says it again without them."""
+        del durable
+        if not machine.honest or machine.life is None or record.accepted is None:
             return
-        block = machine.life.node.engine.replica.block(message.block_hash)
+        vote = (machine.name, record.height, record.accepted)
+        if vote in self._given:
+            return
+        self._given.add(vote)
+        block = machine.life.node.engine.replica.block(record.accepted.block_hash)
         for transaction in map(_transaction, block.transactions if block is not None else ()):
             for ref in transaction.attachments:
                 if machine.index.pairs.get(keyspace.ATTACHMENT + ref.hash) is None:
                     sentence = f"voted for a block without its attachment {_short(ref.hash)}"
-                    self.broken(machine.name, message.height, sentence)
+                    self.broken(machine.name, record.height, sentence)
 
     def committed(self, machine: "Machine", committed: Committed) -> None:
         """None of the block before is among those that go when nobody commits them: a block is

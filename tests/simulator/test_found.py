@@ -23,3 +23,27 @@ def test_a_wrong_clock_does_not_condemn_a_block_for_ever() -> None:
         world.shift_clock("d", 0)
         world.crash("a")
         world.until(lambda: submission.state == "acknowledged", within_s=60)
+
+
+def test_a_vote_is_said_again_by_who_lost_the_attachments_and_kept_the_vote() -> None:
+    """Found by seed 5557, and the checker's fault: a node whose database had rotted, and that began
+    anew, repeated the Prepare of its vote record and was taken to vote without attachments."""
+    with World(seed=1) as world:
+        world.start()
+        world.advance(1)
+        submission = world.submit("b", attachment_bytes=1_000)
+        world.until(lambda: submission.state == "acknowledged")
+        world.until(lambda: world.heights() == dict.fromkeys(world.names, 1))
+        world.crash("c")
+        world.wipe("c", "data")
+        repeated: list[str] = []
+
+        def listens(frame, packet):  # type: ignore[no-untyped-def]
+            if packet is not None and frame.source == "c":
+                repeated.append(world.network.describe(frame)[0])
+            return False
+
+        world.drop(listens)
+        world.start("c")
+        world.until(lambda: world.height("c") == 1)
+        assert "prepare" in repeated
