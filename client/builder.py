@@ -49,6 +49,7 @@ from ledger.consent_actions import (
     ProxyKeys,
 )
 from ledger.fields import BasisKind, Deferred, Effect, Period, Power, Purpose, StandingKey
+from ledger.governance_actions import ProposalOpen, Subject
 from ledger.ids import RANDOM_BYTES, new_case_id, new_consent_id, new_record_id
 
 NONCE_BYTES: Final = 16
@@ -139,6 +140,13 @@ class TransactionBuilder:
     def new_case(self, patient: bytes) -> bytes:
         """A fresh id for a request, access, emergency, care plan, erasure or hold."""
         return new_case_id(patient, self.random(RANDOM_BYTES))
+
+    def open_proposal(self, subject: Subject) -> bytes:
+        """Asks the members to decide `subject`; the id under which they vote, which is no vote
+        yet."""
+        proposal = self.random(RANDOM_BYTES)
+        self.add(ProposalOpen(proposal, subject))
+        return proposal
 
     def note(self, words: str, patient: bytes, recipients: tuple[Recipient, ...]) -> bytes:
         """Seals `words` to `recipients`; the hash to name in an action's `note`."""

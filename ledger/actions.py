@@ -54,6 +54,7 @@ from ledger.consent_actions import (
     ProxyRevoke,
 )
 from ledger.fields import KeyCommitment, Version
+from ledger.governance_actions import ProposalOpen, ProposalVote
 
 StaffKind = Literal["administrator", "clinician", "device", "service", "auditor"]
 """Kinds that an administrator enrols. Patients are registered; proxies are appointed by them."""
@@ -167,6 +168,8 @@ Action: TypeAlias = (
     | ErasureAttest
     | HoldPlace
     | HoldRelease
+    | ProposalOpen
+    | ProposalVote
 )
 
 ACTION: Final = Codec[Action](Action, name="action", bytes_max=ACTION_BYTES_MAX)
@@ -244,6 +247,8 @@ def attachments_of(action: Action) -> tuple[tuple[str, bytes], ...]:
             | ErasureApprove()
             | ErasureAttest()
             | HoldRelease()
+            | ProposalOpen()
+            | ProposalVote()
         ):
             return ()
         case _:

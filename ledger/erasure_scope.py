@@ -4,7 +4,7 @@ Used by the rules, to bury; and by a node, to know what to delete.
 """
 
 from collections.abc import Iterator
-from typing import Any, Final, NamedTuple, Protocol, TypeVar
+from typing import Any, Final, NamedTuple
 
 from chain.codec import Codec
 from ledger.care_entries import ErasureEntry, Walk
@@ -19,18 +19,10 @@ from ledger.keyspace import (
     RECORD_VERSION_PREFIX,
     RELEASE_PREFIX,
 )
+from ledger.state import EntryScanner
 
-T = TypeVar("T")
 START: Final = Walk(0, b"")
 _HASH_BYTES: Final = 32
-
-
-class EntryScanner(Protocol):
-    """A state whose ranges can be walked through: the `Overlay` of a block, or a committed one."""
-
-    def scan(self, prefix: bytes, codec: Codec[T], after: bytes = b"") -> Iterator[tuple[bytes, T]]:
-        """As `Overlay.scan`."""
-        ...
 
 
 class Found(NamedTuple):

@@ -19,6 +19,7 @@ from ledger import (
     consents,
     emergencies,
     erasures,
+    governance,
     holds,
     patients,
     principals,
@@ -64,10 +65,12 @@ from ledger.consent_actions import (
     ProxyRevoke,
 )
 from ledger.entries import PRINCIPAL
-from ledger.keyspace import TOMBSTONE_PREFIX, principal_key, tombstone_key
+from ledger.governance_actions import ProposalOpen, ProposalVote
+from ledger.keyspace import SUSPENSION_PREFIX, TOMBSTONE_PREFIX, principal_key, tombstone_key
 from ledger.prepare import Prepared, check_limits
 from ledger.queries import parameters, sender_keys
 from ledger.request import BlockContext, Request
+from ledger.standing import check_may_sign
 from ledger.state import DecodedState, Overlay, StateReader, decoded
 
 
@@ -163,6 +166,8 @@ def _execute_one(
         transaction.approvals,
     )
     try:
+        if not overlay.is_empty(SUSPENSION_PREFIX):
+            check_may_sign(request, prepared.actions, transaction.approvals)
         _check_erased(overlay, transaction.attachments)
         _apply_all(request, prepared.actions)
         request.judge_approvals()
@@ -251,5 +256,9 @@ def _apply(request: Request, action: Action) -> None:  # noqa: C901, PLR0912, PL
             holds.place(request, action)
         case HoldRelease():
             holds.release(request, action)
+        case ProposalOpen():
+            governance.open_proposal(request, action)
+        case ProposalVote():
+            governance.vote(request, action)
         case _:
             assert_never(action)

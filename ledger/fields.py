@@ -40,6 +40,9 @@ AccessId = Annotated[bytes, Meta(min_length=40, max_length=40, extra=HEX)]
 Cited = Annotated[bytes, Meta(min_length=32, max_length=48, extra=HEX)]
 """The consent or the emergency on which an access rests."""
 
+ProposalId = Annotated[bytes, Meta(min_length=16, max_length=16, extra=HEX)]
+"""16 random bytes: a proposal is the consortium's, and nobody's own."""
+
 ItemId = Annotated[bytes, Meta(min_length=16, max_length=16, extra=HEX)]
 
 Purpose = Literal["TREAT", "ETREAT", "HPAYMT", "HOPERAT", "HRESCH", "PUBHLTH", "PATRQT"]
@@ -54,6 +57,8 @@ ask for erasure, read."""
 
 Answer = Literal["accept", "decline", "ask"]
 Outcome = Literal["justified", "unjustified"]
+Side = Literal["for", "against"]
+"""A member's vote on a proposal."""
 
 Categories = Annotated[tuple[CategoryId, ...], Meta(max_length=CATEGORIES_MAX)]
 """Distinct, in order. None named means every category, unless said otherwise."""

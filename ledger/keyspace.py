@@ -12,6 +12,9 @@
 | `record-version/` record, version | `RecordEntry`, a version before the current one |
 | `policies` | `Policies`, where they are not the defaults |
 | `suspension/` subject | `SuspensionEntry` of a principal or an organisation's owner id |
+| `voting-rules` | `VotingRules`, where they are not the defaults |
+| `proposal/` proposal | `ProposalEntry` |
+| `vote/` proposal, organisation's owner id | `VoteEntry` |
 | `proxy/` patient, proxy | `AppointmentEntry` |
 | `scope/` patient | `ScopeEntry`: what revocations and erasures did to his categories |
 | `epoch/` owner, category, author, epoch | `EpochEntry`, from the first rotation on |
@@ -74,6 +77,9 @@ RECORD_PREFIX: Final = b"record/"
 RECORD_VERSION_PREFIX: Final = b"record-version/"
 POLICIES_KEY: Final = b"policies"
 SUSPENSION_PREFIX: Final = b"suspension/"
+VOTING_RULES_KEY: Final = b"voting-rules"
+PROPOSAL_PREFIX: Final = b"proposal/"
+VOTE_PREFIX: Final = b"vote/"
 PROXY_PREFIX: Final = b"proxy/"
 SCOPE_PREFIX: Final = b"scope/"
 EPOCH_PREFIX: Final = b"epoch/"
@@ -170,6 +176,21 @@ def record_versions_prefix(record: bytes) -> bytes:
 def suspension_key(subject: bytes) -> bytes:
     """Where the suspension of a principal, or of an organisation by its owner id, stands."""
     return SUSPENSION_PREFIX + subject
+
+
+def proposal_key(proposal: bytes) -> bytes:
+    """Where a proposal stands."""
+    return PROPOSAL_PREFIX + proposal
+
+
+def vote_key(proposal: bytes, organization: bytes) -> bytes:
+    """Where a member's vote (its owner id) on a proposal stands."""
+    return votes_prefix(proposal) + organization
+
+
+def votes_prefix(proposal: bytes) -> bytes:
+    """What the keys of all votes on a proposal begin with."""
+    return VOTE_PREFIX + proposal
 
 
 def proxy_key(patient: bytes, proxy: bytes) -> bytes:

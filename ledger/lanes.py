@@ -7,6 +7,7 @@ from typing import Final
 
 from ledger.actions import Action
 from ledger.care_actions import EmergencyClose, EmergencyOpen, ErasureApprove, ErasureAttest
+from ledger.governance_actions import ProposalOpen, ProposalVote
 
 
 class Lane(IntEnum):
@@ -21,6 +22,8 @@ LANES: Final[Mapping[type[Action], Lane]] = MappingProxyType(
     {
         EmergencyOpen: Lane.URGENT,
         EmergencyClose: Lane.URGENT,
+        ProposalOpen: Lane.URGENT,
+        ProposalVote: Lane.URGENT,
         ErasureApprove: Lane.BULK,
         ErasureAttest: Lane.BULK,
     }

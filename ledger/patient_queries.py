@@ -4,9 +4,8 @@ Reads only; each works on any `StateReader`. Pages are in the order of keys: acc
 time, the others by id. Ids are those of `ledger.fields`, which begin with the patient.
 """
 
-from collections.abc import Iterator
 from itertools import islice
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple
 
 from chain.codec import Codec
 from ledger.care_entries import (
@@ -73,9 +72,8 @@ from ledger.keyspace import (
 )
 from ledger.local_log import EMPTY
 from ledger.queries import members
-from ledger.state import StateReader, decoded
+from ledger.state import ScannedState, StateReader, decoded
 
-T = TypeVar("T")
 _EPOCH_BYTES: Final = 4
 
 
@@ -267,7 +265,7 @@ def erased_hashes(
     entry = erasure(state, erasure_id)
     if entry is None or entry.status != "erased":
         return ()
-    found = walk_scope(_Scanned(state), erasure_id, entry, START)
+    found = walk_scope(ScannedState(state), erasure_id, entry, START)
     hashes = sorted({each.hash for each in found if each.hash is not None and each.hash > after})
     return tuple(hashes[:limit])
 
@@ -288,17 +286,6 @@ def local_log(state: StateReader, member: str) -> LocalLogEntry:
     """How far an organisation's local log of deferred accesses stands on the chain."""
     key = local_log_key(organization_owner(member))
     return decoded(state).read(key, LOCAL_LOG) or EMPTY
-
-
-class _Scanned:
-    """Ranges of a committed state, decoded."""
-
-    def __init__(self, state: StateReader) -> None:
-        self._state = state
-
-    def scan(self, prefix: bytes, codec: Codec[T], after: bytes = b"") -> Iterator[tuple[bytes, T]]:
-        for key, raw in self._state.scan(prefix, after):
-            yield key, codec.decode(raw)
 
 
 def _page(

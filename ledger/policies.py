@@ -1,7 +1,7 @@
-"""What the consortium decides about care and privacy, as numbers in the state.
+"""What the consortium decides about care, privacy and its own votes, as numbers in the state.
 
-They stand under a key of their own, not among genesis's parameters, so that a network from before
-these rules keeps its genesis hash and its roots. Where the key is absent, the defaults hold.
+They stand under keys of their own, not among genesis's parameters, so that a network from before
+these rules keeps its genesis hash and its roots. Where a key is absent, the defaults hold.
 """
 
 from typing import Annotated, Final
@@ -12,7 +12,7 @@ from chain.codec import Codec, Record
 from chain.genesis import Positive
 from chain.types import Unsigned
 from ledger.consent_entries import CONSENTS_IN_FORCE_MAX
-from ledger.keyspace import POLICIES_KEY
+from ledger.keyspace import POLICIES_KEY, VOTING_RULES_KEY
 from ledger.state import EntryReader
 
 HOUR_MS: Final = 3_600_000
@@ -30,10 +30,26 @@ class Policies(Record, frozen=True):
     consents_in_force_max: Annotated[int, Meta(ge=1, le=CONSENTS_IN_FORCE_MAX)] = 64
 
 
+class VotingRules(Record, frozen=True):
+    """A proposal needs more than `numerator`/`denominator` of the members that may vote, and is
+    open for `proposal_ms` of block time."""
+
+    numerator: Positive = 2
+    denominator: Positive = 3
+    proposal_ms: Positive = 14 * DAY_MS
+
+
 POLICIES: Final = Codec[Policies](Policies, name="policies", bytes_max=4_096)
+VOTING_RULES: Final = Codec[VotingRules](VotingRules, name="voting_rules", bytes_max=4_096)
 _DEFAULTS: Final = Policies()
+_VOTING_DEFAULTS: Final = VotingRules()
 
 
 def policies(state: EntryReader) -> Policies:
     """What holds on `state`."""
     return state.read(POLICIES_KEY, POLICIES) or _DEFAULTS
+
+
+def voting_rules(state: EntryReader) -> VotingRules:
+    """How votes are counted on `state`."""
+    return state.read(VOTING_RULES_KEY, VOTING_RULES) or _VOTING_DEFAULTS

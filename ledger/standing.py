@@ -1,11 +1,18 @@
 """Who may act in which part: of a patient's hospital, of a regulator, in good standing."""
 
+from collections.abc import Sequence
 from typing import Final
 
+from chain.errors import Rejected
+from chain.transaction import Approval
 from chain.types import PrincipalKind
+from ledger.actions import Action
+from ledger.care_actions import ErasureAttest
 from ledger.consent_entries import SUSPENSION
-from ledger.entries import ORGANIZATION, OrganizationEntry
-from ledger.keyspace import organization_key, suspension_key
+from ledger.entries import ORGANIZATION, PRINCIPAL, OrganizationEntry, PrincipalEntry
+from ledger.ids import organization_owner
+from ledger.keyspace import organization_key, principal_key, suspension_key
+from ledger.proxies import PROXY_KINDS
 from ledger.request import Request
 from ledger.state import EntryReader
 
@@ -15,6 +22,10 @@ clinician who opened the emergency, nor one who reads."""
 
 STEWARD_KINDS: Final[tuple[PrincipalKind, ...]] = ("administrator", "auditor")
 """Who rules over erasures and holds for an organisation."""
+
+SUSPENDED_MAY: Final = (ErasureAttest,)
+"""What a suspended organisation still signs: that it has deleted what it stores. That is a duty to
+a patient, and gives the organisation nothing."""
 
 
 def organization_of(state: EntryReader, member: str) -> OrganizationEntry:
@@ -39,10 +50,31 @@ def is_steward(request: Request, home: str) -> bool:
 
 
 def sender_suspended(request: Request) -> bool:
-    """True where the sender, or the organisation for which it acts, may not act."""
-    subjects = [request.sender]
-    if request.organization is not None:
-        subjects.append(request.author)
-    return any(
-        request.state.read(suspension_key(subject), SUSPENSION) is not None for subject in subjects
-    )
+    """True where the sender himself may not act; his organisation has stood `check_may_sign`."""
+    return request.state.read(suspension_key(request.sender), SUSPENSION) is not None
+
+
+def is_organization_suspended(state: EntryReader, member: str) -> bool:
+    """True where an organisation may not act."""
+    return state.read(suspension_key(organization_owner(member)), SUSPENSION) is not None
+
+
+def check_may_sign(
+    request: Request, actions: Sequence[Action], approvals: Sequence[Approval]
+) -> None:
+    """Refuses what somebody signed, or co-signed, for a suspended organisation, whatever it is."""
+    if _acts_for_suspended(request.state, request.principal) and not all(
+        isinstance(action, SUSPENDED_MAY) for action in actions
+    ):
+        raise Rejected("organization.suspended", "sender")
+    for index, approval in enumerate(approvals):
+        entry = request.state.read(principal_key(approval.principal), PRINCIPAL)
+        if entry is not None and _acts_for_suspended(request.state, entry):
+            raise Rejected("organization.suspended", f"approvals[{index}].principal")
+
+
+def _acts_for_suspended(state: EntryReader, principal: PrincipalEntry) -> bool:
+    """Patients and proxies act for themselves, whoever registered them."""
+    if principal.kind in PROXY_KINDS:
+        return False
+    return is_organization_suspended(state, principal.organization)

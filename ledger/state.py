@@ -36,6 +36,28 @@ class EntryReader(Protocol):
         ...
 
 
+class EntryScanner(Protocol):
+    """A state whose ranges can be walked through: the `Overlay` of a block, or a `ScannedState`."""
+
+    def scan(self, prefix: bytes, codec: Codec[T], after: bytes = b"") -> Iterator[tuple[bytes, T]]:
+        """As `Overlay.scan`."""
+        ...
+
+
+class ScannedState:
+    """Ranges of a committed state, decoded."""
+
+    __slots__ = ("_state",)
+
+    def __init__(self, state: StateReader) -> None:
+        self._state = state
+
+    def scan(self, prefix: bytes, codec: Codec[T], after: bytes = b"") -> Iterator[tuple[bytes, T]]:
+        """Entries whose keys begin with `prefix`, in the order of keys, above `after`."""
+        for key, raw in self._state.scan(prefix, after):
+            yield key, codec.decode(raw)
+
+
 class DecodedState:
     """A `StateReader` that remembers what it decoded.
 
@@ -88,12 +110,13 @@ class Overlay:
     """Changes on top of a state, in two layers: those of the transaction at hand, and of those
     before it in the block. Nothing below is changed."""
 
-    __slots__ = ("_base", "_kept", "_pending")
+    __slots__ = ("_base", "_kept", "_pending", "_written_prefixes")
 
     def __init__(self, base: DecodedState) -> None:
         self._base = base
         self._kept: dict[bytes, tuple[Codec[Any], Any]] = {}
         self._pending: dict[bytes, tuple[Codec[Any], Any]] = {}
+        self._written_prefixes: set[bytes] = set()
 
     def read(self, key: bytes, codec: Codec[T]) -> T | None:
         """The entry under `key`, changes included; None where there is none."""
@@ -115,6 +138,16 @@ class Overlay:
     def write(self, key: bytes, codec: Codec[T], entry: T | None) -> None:
         """Puts `entry` under `key`, for the transaction at hand; None deletes."""
         self._pending[key] = (codec, entry)
+
+    def write_rare(self, prefix: bytes, key: bytes, codec: Codec[T], entry: T | None) -> None:
+        """`write`, for a key of a `prefix` that `is_empty` is asked about."""
+        self._written_prefixes.add(prefix)
+        self.write(key, codec, entry)
+
+    def is_empty(self, prefix: bytes) -> bool:
+        """True where no key begins with `prefix`, and `write_rare` has touched none in this block.
+        Costs next to nothing."""
+        return prefix not in self._written_prefixes and self._base.is_empty(prefix)
 
     def scan(self, prefix: bytes, codec: Codec[T], after: bytes = b"") -> Iterator[tuple[bytes, T]]:
         """Entries whose keys begin with `prefix`, in the order of keys, changes included.

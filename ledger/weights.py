@@ -44,6 +44,7 @@ from ledger.consent_actions import (
     ProxyAppoint,
     ProxyRevoke,
 )
+from ledger.governance_actions import ProposalOpen, ProposalVote
 
 WEIGHTS: Final[Mapping[type[Action], int]] = MappingProxyType(
     {
@@ -77,6 +78,8 @@ WEIGHTS: Final[Mapping[type[Action], int]] = MappingProxyType(
         ErasureAttest: 1,
         HoldPlace: 3,
         HoldRelease: 2,
+        ProposalOpen: 96,
+        ProposalVote: 96,
     }
 )
 """What an action of each kind costs at least."""

@@ -41,7 +41,17 @@ from ledger.consent_entries import (
 )
 from ledger.decision import Considered, Why
 from ledger.entries import CategoryEntry, OrganizationEntry, PrincipalEntry, RecordEntry
-from ledger.fields import AccessId, BasisKind, CaseId, Cited, ConsentId, Epoch, ItemId
+from ledger.fields import (
+    AccessId,
+    BasisKind,
+    CaseId,
+    Cited,
+    ConsentId,
+    Epoch,
+    ItemId,
+    ProposalId,
+)
+from ledger.governance_entries import ProposalEntry, VoteEntry
 
 HexBytes = Annotated[bytes, Meta(extra=HEX)]
 
@@ -128,9 +138,35 @@ class StateEntry(Record, frozen=True):
 
 
 class MemberPage(Record, frozen=True):
-    """The organisations of the consortium."""
+    """The organisations of the consortium, and which of them are suspended."""
 
     members: tuple[OrganizationEntry, ...]
+    suspended: tuple[MemberId, ...]
+
+
+class ProposalDocument(Record, frozen=True):
+    """A proposal under its id."""
+
+    id: ProposalId
+    proposal: ProposalEntry
+
+
+class ProposalPage(Record, frozen=True):
+    """`next` is the id to pass as `after`, null on the last page."""
+
+    proposals: tuple[ProposalDocument, ...]
+    next: str | None
+
+
+class CountedProposal(Record, frozen=True):
+    """A proposal with its votes. Were they counted now: of `voters` members who may vote, `needed`
+    have to be for it. A vote of a member that has been suspended since is listed all the same."""
+
+    id: ProposalId
+    proposal: ProposalEntry
+    votes: tuple[VoteEntry, ...]
+    voters: Unsigned
+    needed: Unsigned
 
 
 class PrincipalDocument(Record, frozen=True):

@@ -1,4 +1,4 @@
-"""Reading the ledger's state: members, principals, category keys, records.
+"""Reading the ledger's state: members, proposals, principals, category keys, records.
 
 Who sees what is `node.api.sight`'s.
 """
@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from aiohttp import web
 
-from ledger import patient_queries, queries
+from ledger import governance_queries, patient_queries, queries
 from ledger.entries import CategoryEntry, RecordEntry
 from ledger.ids import owner_of
 from ledger.state import StateReader
@@ -16,8 +16,11 @@ from node.api.calls import Call
 from node.api.documents import (
     CategoryDocument,
     CategoryPage,
+    CountedProposal,
     MemberPage,
     PrincipalDocument,
+    ProposalDocument,
+    ProposalPage,
     RecordDocument,
     RecordPage,
     VersionPage,
@@ -30,8 +33,42 @@ _ID_BYTES = 16
 
 
 async def members(call: Call) -> web.Response:
-    """All organisations."""
-    return call.reply(MemberPage(await ask(call, queries.members)))
+    """All organisations, and who of them is suspended."""
+    return call.reply(
+        await ask(
+            call,
+            lambda state: MemberPage(
+                queries.members(state), governance_queries.suspended_members(state)
+            ),
+        )
+    )
+
+
+async def proposals(call: Call) -> web.Response:
+    """What the members were asked to decide, decided and expired proposals too."""
+    limit: int = call.arguments["limit"]
+    after: bytes = call.arguments["after"]
+    found = await ask(call, lambda state: governance_queries.proposals(state, limit + 1, after))
+    page = tuple(ProposalDocument(*each) for each in found[:limit])
+    return call.reply(ProposalPage(page, page[-1].id.hex() if len(found) > limit else None))
+
+
+async def proposal(call: Call) -> web.Response:
+    """One proposal with the votes on it."""
+    wanted: bytes = call.arguments["id"]
+
+    def read(state: StateReader) -> CountedProposal | None:
+        entry = governance_queries.proposal(state, wanted)
+        if entry is None:
+            return None
+        count = governance_queries.count_on(state, wanted, entry)
+        votes = governance_queries.votes_on(state, wanted)
+        return CountedProposal(wanted, entry, votes, count.voters, count.needed)
+
+    found = await ask(call, read)
+    if found is None:
+        raise not_found("proposal", "path.id")
+    return call.reply(found)
 
 
 async def principal(call: Call) -> web.Response:

@@ -22,9 +22,11 @@ from node.api.documents import (
     BlockDocument,
     BlockPage,
     CommittedTransaction,
+    CountedProposal,
     CutLinks,
     MemberPage,
     PrincipalDocument,
+    ProposalPage,
     ReceiptDocument,
     StateEntry,
     StoredAttachment,
@@ -36,8 +38,9 @@ from node.api.limits import (
     BLOCKS_PAGE_MAX,
     COMMIT_WAIT_MS_DEFAULT,
     COMMIT_WAIT_MS_MAX,
+    RECORDS_PAGE_MAX,
 )
-from node.api.parameters import block, choice, identifier, number, state_key
+from node.api.parameters import block, choice, cursor, identifier, number, state_key
 from node.api.patient_routes import PATIENT_ROUTES
 from node.api.routing import Answer, Media, Route, answers
 from node.gateway.rest.routes import FHIR_ROUTES
@@ -217,10 +220,34 @@ _NODE_ROUTES: Final = (
         "GET",
         "/v1/members",
         "listMembers",
-        "The organisations of the consortium",
+        "The organisations of the consortium, and which of them are suspended",
         ledger_reads.members,
         _ANY_TOKEN,
         answers(MemberPage),
+    ),
+    Route(
+        "GET",
+        "/v1/proposals",
+        "listProposals",
+        "What the members were asked to decide, decided and expired proposals too",
+        ledger_reads.proposals,
+        _READ,
+        answers(ProposalPage),
+        (
+            cursor("after", 16, "the last proposal's id of the page before"),
+            number("limit", 1, RECORDS_PAGE_MAX, "entries on a page", 50),
+        ),
+    ),
+    Route(
+        "GET",
+        "/v1/proposals/{id}",
+        "getProposal",
+        "A proposal with its votes, and how many it needs",
+        ledger_reads.proposal,
+        _READ,
+        answers(CountedProposal),
+        (identifier("id", 16, "the proposal's id"),),
+        problems=(404,),
     ),
     Route(
         "GET",

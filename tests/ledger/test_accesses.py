@@ -140,14 +140,18 @@ def test_who_signs_for_whom(world: World) -> None:
         assert refused == Result("access.not_reader", "actions[0].actor")
 
 
-@pytest.mark.parametrize("subject", [person("doctor-b"), HOSPITAL_B])
-def test_the_suspended_read_nothing(world: World, subject: bytes) -> None:
+@pytest.mark.parametrize(
+    ("subject", "refusal"),
+    [
+        (person("doctor-b"), Result("access.reader_suspended", "actions[0].actor")),
+        (HOSPITAL_B, Result("organization.suspended", "sender")),
+    ],
+)
+def test_the_suspended_read_nothing(world: World, subject: bytes, refusal: Result) -> None:
     world.suspend(subject)
     assert decision(world, "doctor-b", RECORD).why == "reader.suspended"
     for sender in ("doctor-b", "gateway-b"):
-        assert world.submit(sender, access("1", RECORD, cited=FOR_B)) == Result(
-            "access.reader_suspended", "actions[0].actor"
-        )
+        assert world.submit(sender, access("1", RECORD, cited=FOR_B)) == refusal
 
 
 def test_an_access_names_what_exists_of_whom_exists(world: World) -> None:

@@ -428,5 +428,5 @@ def test_who_asks_for_access_and_whom(world: World) -> None:
     assert world.submit("doctor-b", request("please", "nobody")).code == "patient.unknown"
     ended = request("please", until_ms=world.next_block.timestamp_ms)
     assert world.submit("doctor-b", ended).code == "validity.ended"
-    world.suspend(HOSPITAL_B)
+    world.suspend(person("doctor-b"))
     assert world.submit("doctor-b", request("please")).code == "access.reader_suspended"

@@ -8,7 +8,6 @@ from ledger.care_actions import EmergencyClose, EmergencyReview
 from ledger.policies import DAY_MS, HOUR_MS, Policies
 from tests.ledger.consent_world import (
     ANNA,
-    HOSPITAL_B,
     IMAGING,
     SUMMARY,
     access,
@@ -112,7 +111,7 @@ def test_only_clinicians_break_the_glass_of_registered_patients(world: World) ->
             "emergency.not_clinician", "actions[0].emergency"
         )
     assert world.submit("doctor-b", emergency("x", "nobody")).code == "patient.unknown"
-    world.suspend(HOSPITAL_B)
+    world.suspend(person("doctor-b"))
     assert world.submit("doctor-b", emergency("crash")).code == "access.reader_suspended"
 
 

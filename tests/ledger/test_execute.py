@@ -46,6 +46,7 @@ from tests.ledger.consent_world import (
     revoke,
     rotation,
 )
+from tests.ledger.governance_world import suspension, vote
 from tests.ledger.ledger_world import (
     BLOCK_MS,
     ENCRYPTION,
@@ -59,6 +60,7 @@ from tests.ledger.ledger_world import (
     opening,
     person,
     put,
+    record_by,
     record_of,
     registration,
 )
@@ -147,6 +149,13 @@ def _care_and_erasure(world: World) -> list[list[Prepared]]:
             world.prepared("admin-a", ErasureApprove(gone)),
             world.prepared("gateway-b", ErasureAttest(gone)),
         ],
+        [
+            world.prepared("admin-a", suspension("out", "wholesaler"), vote("out")),
+            world.prepared("admin-w", vote("out")),
+            world.prepared("admin-b", vote("out")),
+            world.prepared("admin-r", vote("out")),
+            world.prepared("gateway-w", put(record_by("wholesaler", "late"))),
+        ],
     ]
 
 
@@ -176,6 +185,7 @@ def test_the_story_has_all_kinds_and_both_ends() -> None:
         ["ok", "ok", "ok"],
         ["ok", "ok", "ok", "ok", "ok"],
         ["ok", "erasure.on_hold", "ok", "ok", "ok", "ok"],
+        ["ok", "proposal.concerned", "ok", "ok", "organization.suspended"],
     ]
     kinds = {type(action) for block in blocks for each in block for action in each.actions}
     assert kinds == set(get_args(Action))

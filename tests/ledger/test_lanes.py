@@ -6,6 +6,7 @@ from ledger import lanes
 from ledger.actions import RecordPut, RecordRetract
 from ledger.care_actions import EmergencyOpen, ErasureApprove, ErasureAttest
 from ledger.lanes import Lane, lane_of
+from tests.ledger.governance_world import suspension, vote
 from tests.ledger.ledger_world import digest, opening, person, put, record_of
 
 PUT = put(record_of("anna", "x"))
@@ -21,6 +22,12 @@ def test_broken_glass_goes_first_and_erasure_last() -> None:
     case = record_of("anna", "case")
     assert lane_of([EmergencyOpen(case, (), digest("reason"))]) == Lane.URGENT
     assert lane_of([ErasureApprove(case)]) == lane_of([ErasureAttest(case)]) == Lane.BULK
+
+
+def test_votes_go_before_what_they_may_stop() -> None:
+    opened = suspension("out", "hospital-b")
+    assert lane_of([opened]) == lane_of([vote("out")]) == lane_of([opened, vote("out")])
+    assert lane_of([opened]) == Lane.URGENT
 
 
 def test_nothing_travels_in_an_urgent_actions_company(monkeypatch: pytest.MonkeyPatch) -> None:

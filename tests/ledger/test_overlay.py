@@ -47,3 +47,15 @@ def test_a_walk_sees_what_the_store_would_hold(
     state.apply(overlay.encoded())
     found = {key: NUMBER.decode(raw).value for key, raw in state.entries.items()}
     assert found == {key: value for key, value in merged.items() if value is not None}
+
+
+def test_an_empty_range_is_known_to_be_so_until_something_is_written_there() -> None:
+    overlay = Overlay(DecodedState(DictState({b"b/1": NUMBER.encode(Number(1))})))
+    assert overlay.is_empty(b"a/")
+    assert not overlay.is_empty(b"b/")
+    overlay.write_rare(b"a/", b"a/1", NUMBER, Number(1))
+    assert not overlay.is_empty(b"a/")
+    overlay.keep()
+    assert not overlay.is_empty(b"a/")
+    assert overlay.read(b"a/1", NUMBER) == Number(1)
+    assert overlay.encoded() == {b"a/1": NUMBER.encode(Number(1))}

@@ -106,6 +106,7 @@ _FORBIDDEN: Final = frozenset(
         "careplan.not_author",
         "careplan.not_clinician",
         "category.not_author",
+        "organization.suspended",
         "owner.foreign",
         "patient.not_registrar",
         "patient.not_sender",
@@ -269,13 +270,13 @@ def of_why(why: Why, *expression: str) -> FhirProblem:
     """As `of_denied`, from the reason alone."""
     if why == "scope.erased":
         return problem(410, why, WHY[why], *expression)
-    return problem(
-        403,
-        f"access.denied.{why}",
-        WHY[why],
-        *expression,
-        fix="ask the patient for access (POST a Consent with status proposed)",
-    )
+    return problem(403, f"access.denied.{why}", WHY[why], *expression, fix=_way_out(why))
+
+
+def _way_out(why: Why) -> str:
+    if why == "reader.suspended":
+        return REJECTIONS["access.reader_suspended"].fix
+    return "ask the patient for access (POST a Consent with status proposed)"
 
 
 def _of_rejection(code: str) -> tuple[int, IssueType]:

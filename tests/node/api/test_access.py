@@ -53,6 +53,8 @@ ALLOWED = {
     "explainRecordDecision": STAFF | {"patient"},
     "explainCategoryDecision": STAFF | {"patient"},
     "listMembers": SUBMITTERS,
+    "listProposals": STAFF,
+    "getProposal": STAFF,
     "getPrincipal": SUBMITTERS,
     "streamEvents": STAFF | {"patient"},
     "getStatus": STAFF,
@@ -75,7 +77,7 @@ def path_of(route: Route) -> str:
     path = route.path
     for parameter in route.parameters:
         digits = 32 if parameter.name in {"owner", "category", "author"} else 64
-        if route.name == "getPrincipal":
+        if route.name in {"getPrincipal", "getProposal"}:
             digits = 32
         path = path.replace(f"{{{parameter.name}}}", "0" * digits)
     return path

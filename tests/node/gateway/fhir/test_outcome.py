@@ -60,6 +60,7 @@ def test_what_is_too_large_is_413() -> None:
     [
         ("record.version_out_of_order", 409),
         ("record.not_author", 403),
+        ("organization.suspended", 403),
         ("record.retracted", 410),
         ("scope.erased", 410),
         ("consent.unknown", 404),
@@ -82,6 +83,12 @@ def test_a_denial_says_why() -> None:
         found = of_denied(Decision(False, None, None, why, ()), "Patient")
         assert found.status == (410 if why == "scope.erased" else 403)
         assert why in found.reason
+
+
+def test_who_is_suspended_is_not_sent_to_the_patient() -> None:
+    found = of_denied(Decision(False, None, None, "reader.suspended", ()))
+    assert found.issues[0].fix == REJECTIONS["access.reader_suspended"].fix
+    assert "patient" not in found.issues[0].fix
 
 
 def test_a_problem_moves_into_a_bundle() -> None:
