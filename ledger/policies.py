@@ -1,7 +1,8 @@
-"""What the consortium decides about care, privacy and its own votes, as numbers in the state.
+"""What the consortium decides about care, privacy, its own votes and the supply chain, as numbers
+in the state.
 
 They stand under keys of their own, not among genesis's parameters, so that a network from before
-these rules keeps its genesis hash and its roots. Where a key is absent, the defaults hold.
+these rules keeps its genesis hash and its roots. Where a key is absent, its defaults hold.
 """
 
 from typing import Annotated, Final
@@ -12,10 +13,11 @@ from chain.codec import Codec, Record
 from chain.genesis import Positive
 from chain.types import Unsigned
 from ledger.consent_entries import CONSENTS_IN_FORCE_MAX
-from ledger.keyspace import POLICIES_KEY, VOTING_RULES_KEY
+from ledger.keyspace import POLICIES_KEY, SUPPLY_POLICIES_KEY, VOTING_RULES_KEY
 from ledger.state import EntryReader
 
-HOUR_MS: Final = 3_600_000
+MINUTE_MS: Final = 60_000
+HOUR_MS: Final = 60 * MINUTE_MS
 DAY_MS: Final = 24 * HOUR_MS
 
 
@@ -39,10 +41,24 @@ class VotingRules(Record, frozen=True):
     proposal_ms: Positive = 14 * DAY_MS
 
 
+class SupplyPolicies(Record, frozen=True):
+    """`transit_ms` is how long a shipment may be under way before it is overdue, `future_ms` how
+    far ahead of block time an event may be dated, `undo_ms` how long its organisation may take an
+    event back."""
+
+    transit_ms: Positive = 7 * DAY_MS
+    future_ms: Unsigned = 10 * MINUTE_MS
+    undo_ms: Unsigned = 30 * DAY_MS
+
+
 POLICIES: Final = Codec[Policies](Policies, name="policies", bytes_max=4_096)
 VOTING_RULES: Final = Codec[VotingRules](VotingRules, name="voting_rules", bytes_max=4_096)
+SUPPLY_POLICIES: Final = Codec[SupplyPolicies](
+    SupplyPolicies, name="supply_policies", bytes_max=4_096
+)
 _DEFAULTS: Final = Policies()
 _VOTING_DEFAULTS: Final = VotingRules()
+_SUPPLY_DEFAULTS: Final = SupplyPolicies()
 
 
 def policies(state: EntryReader) -> Policies:
@@ -53,3 +69,8 @@ def policies(state: EntryReader) -> Policies:
 def voting_rules(state: EntryReader) -> VotingRules:
     """How votes are counted on `state`."""
     return state.read(VOTING_RULES_KEY, VOTING_RULES) or _VOTING_DEFAULTS
+
+
+def supply_policies(state: EntryReader) -> SupplyPolicies:
+    """What holds for the supply chain on `state`."""
+    return state.read(SUPPLY_POLICIES_KEY, SUPPLY_POLICIES) or _SUPPLY_DEFAULTS
