@@ -10,6 +10,7 @@ OWNER_BYTES: Final = 16
 RANDOM_BYTES: Final = 16
 TIME_BYTES: Final = 8
 _ORGANIZATION: Final = b"organization"
+_DEVICE: Final = b"measuring device"
 _EMERGENCY_SUMMARY: Final = b"emergency summary"
 
 
@@ -61,3 +62,13 @@ def access_id(access: bytes, logged_ms: int) -> bytes:
     return b"".join(
         (access[:OWNER_BYTES], logged_ms.to_bytes(TIME_BYTES, "big"), access[OWNER_BYTES:])
     )
+
+
+def event_record(organization: bytes, event: bytes) -> bytes:
+    """The place of an event's sealed document, as of a record of its organisation."""
+    return organization + event[:RANDOM_BYTES]
+
+
+def device_of(asset: str) -> bytes:
+    """The principal that a measuring device is, by the asset identifier (GIAI, GRAI) on it."""
+    return sha256(_DEVICE + asset.encode("ascii")).digest()[:OWNER_BYTES]

@@ -34,9 +34,36 @@
 | `attestation/` erasure, organisation's owner id | `AttestationEntry` |
 | `hold/` hold | `HoldEntry` |
 | `holds-in-force/` patient | `HoldsEntry` |
+| `supply-policies` | `SupplyPolicies`, where they are not the defaults |
+| `party/` GLN | `PartyEntry` |
+| `product/` GTIN | `ProductEntry` |
+| `product-share/` GTIN, organisation's owner id | `ShareEntry` |
+| `lot/` class | `LotEntry` |
+| `lot-expiry/` time, class | `NumberEntry` (0): lots in the order in which they expire |
+| `item/` item | `ItemEntry` |
+| `container/` item | `ContainerEntry`, where something lies in it or did |
+| `emptied/` item, 0, filling | `EmptiedEntry` |
+| `history/` thing, 0, page | `PageEntry` |
+| `holding/` class, 0, place | `HoldingEntry`: all places of a lot are one range |
+| `shipment/` number | `ShipmentEntry` |
+| `shipment-due/` time, number | `NumberEntry`: shipments that are not received, most urgent first |
+| `shipment-from/` sender, 0, number | `NumberEntry` (when it is due): not received |
+| `shipment-to/` receiver, 0, number | `NumberEntry` (when it is due): not received |
+| `shipment-loose/` receiver, 0, class, 0, number | `LooseEntry` |
+| `event/` number | `EventEntry` |
+| `event-number/` event key | `NumberEntry` |
+| `events` | `NumberEntry`: how many there are |
+| `device/` device | `AttachedEntry`: to what it is attached |
+| `recall/` recall | `RecallEntry` |
+| `recall-acknowledgement/` recall, organisation's owner id | `AcknowledgementEntry` |
+| `quarantine/` subject | `QuarantineEntry` |
+| `excursion/` item | `ExcursionEntry` |
+| `suspect/` report | `SuspectEntry` |
+| `verification/` verification | `VerificationEntry` |
 
-Parts of a key have fixed lengths (a member's id ends the key), so no two entries share one. Ids of
-consents, accesses and cases begin with their patient, as records' do.
+Parts of a key have fixed lengths, or the variable one ends the key or stands before a zero byte,
+which is in no name: no two entries share one. Ids of consents, accesses and cases begin with their
+patient, as records' do.
 """
 
 from typing import Final
@@ -50,6 +77,7 @@ CATEGORY_PREFIX: Final = b"category/"
 RECORD_PREFIX: Final = b"record/"
 RECORD_VERSION_PREFIX: Final = b"record-version/"
 POLICIES_KEY: Final = b"policies"
+SUPPLY_POLICIES_KEY: Final = b"supply-policies"
 SUSPENSION_PREFIX: Final = b"suspension/"
 PROXY_PREFIX: Final = b"proxy/"
 SCOPE_PREFIX: Final = b"scope/"
@@ -73,6 +101,31 @@ TOMBSTONE_PREFIX: Final = b"tombstone/"
 ATTESTATION_PREFIX: Final = b"attestation/"
 HOLD_PREFIX: Final = b"hold/"
 HOLDS_IN_FORCE_PREFIX: Final = b"holds-in-force/"
+PARTY_PREFIX: Final = b"party/"
+PRODUCT_PREFIX: Final = b"product/"
+PRODUCT_SHARE_PREFIX: Final = b"product-share/"
+LOT_PREFIX: Final = b"lot/"
+LOT_EXPIRY_PREFIX: Final = b"lot-expiry/"
+ITEM_PREFIX: Final = b"item/"
+CONTAINER_PREFIX: Final = b"container/"
+EMPTIED_PREFIX: Final = b"emptied/"
+HISTORY_PREFIX: Final = b"history/"
+HOLDING_PREFIX: Final = b"holding/"
+SHIPMENT_PREFIX: Final = b"shipment/"
+SHIPMENT_DUE_PREFIX: Final = b"shipment-due/"
+SHIPMENT_FROM_PREFIX: Final = b"shipment-from/"
+SHIPMENT_TO_PREFIX: Final = b"shipment-to/"
+SHIPMENT_LOOSE_PREFIX: Final = b"shipment-loose/"
+EVENT_PREFIX: Final = b"event/"
+EVENT_NUMBER_PREFIX: Final = b"event-number/"
+EVENTS_KEY: Final = b"events"
+DEVICE_PREFIX: Final = b"device/"
+RECALL_PREFIX: Final = b"recall/"
+RECALL_ACKNOWLEDGEMENT_PREFIX: Final = b"recall-acknowledgement/"
+QUARANTINE_PREFIX: Final = b"quarantine/"
+EXCURSION_PREFIX: Final = b"excursion/"
+SUSPECT_PREFIX: Final = b"suspect/"
+VERIFICATION_PREFIX: Final = b"verification/"
 _VERSION_BYTES: Final = 4
 _TIME_BYTES: Final = 8
 
@@ -240,3 +293,147 @@ def hold_key(hold: bytes) -> bytes:
 def holds_in_force_key(patient: bytes) -> bytes:
     """Where the holds in force on a patient are listed."""
     return HOLDS_IN_FORCE_PREFIX + patient
+
+
+def party_key(gln: str) -> bytes:
+    """Where it stands whose a Global Location Number is."""
+    return PARTY_PREFIX + gln.encode("ascii")
+
+
+def product_key(gtin: str) -> bytes:
+    """Where a product stands."""
+    return PRODUCT_PREFIX + gtin.encode("ascii")
+
+
+def product_share_key(gtin: str, organization: bytes) -> bytes:
+    """Where the key for hidden serial numbers stands that is sealed to an organisation."""
+    return b"".join((PRODUCT_SHARE_PREFIX, gtin.encode("ascii"), organization))
+
+
+def lot_key(item_class: str) -> bytes:
+    """Where a lot stands, or a product without lots."""
+    return LOT_PREFIX + item_class.encode("ascii")
+
+
+def lot_expiry_key(expires_ms: int, item_class: str) -> bytes:
+    """Where a lot stands in the order of expiry."""
+    time = expires_ms.to_bytes(_TIME_BYTES, "big")
+    return b"".join((LOT_EXPIRY_PREFIX, time, item_class.encode("ascii")))
+
+
+def item_key(item: str) -> bytes:
+    """Where one thing stands."""
+    return ITEM_PREFIX + item.encode("ascii")
+
+
+def container_key(item: str) -> bytes:
+    """Where it stands what lies in a container."""
+    return CONTAINER_PREFIX + item.encode("ascii")
+
+
+def emptied_key(item: str, filling: int) -> bytes:
+    """Where it stands how a filling of a container ended."""
+    return b"".join((EMPTIED_PREFIX, item.encode("ascii"), b"\0", filling.to_bytes(4, "big")))
+
+
+def history_key(thing: str, page: int) -> bytes:
+    """Where earlier events of an item or a lot stand."""
+    return b"".join((HISTORY_PREFIX, thing.encode("ascii"), b"\0", page.to_bytes(4, "big")))
+
+
+def holdings_prefix(item_class: str) -> bytes:
+    """What the keys of all places of a lot begin with."""
+    return b"".join((HOLDING_PREFIX, item_class.encode("ascii"), b"\0"))
+
+
+def holding_key(item_class: str, place: str) -> bytes:
+    """Where it stands how much of a lot is in `place` (`ledger.supply.holdings.Place`)."""
+    return holdings_prefix(item_class) + place.encode("ascii")
+
+
+def shipment_key(number: int) -> bytes:
+    """Where a shipment stands."""
+    return SHIPMENT_PREFIX + number.to_bytes(_TIME_BYTES, "big")
+
+
+def shipment_due_key(due_ms: int, number: int) -> bytes:
+    """Where a shipment stands that is not received."""
+    due = due_ms.to_bytes(_TIME_BYTES, "big")
+    return b"".join((SHIPMENT_DUE_PREFIX, due, number.to_bytes(_TIME_BYTES, "big")))
+
+
+def shipments_from_prefix(member: str) -> bytes:
+    """What the keys of shipments begin with that `member` sent, and nobody received."""
+    return b"".join((SHIPMENT_FROM_PREFIX, member.encode("ascii"), b"\0"))
+
+
+def shipments_to_prefix(member: str) -> bytes:
+    """What the keys of shipments begin with that are on their way to `member`."""
+    return b"".join((SHIPMENT_TO_PREFIX, member.encode("ascii"), b"\0"))
+
+
+def shipment_from_key(member: str, number: int) -> bytes:
+    """Where a shipment stands among those of its sender that are not received."""
+    return shipments_from_prefix(member) + number.to_bytes(_TIME_BYTES, "big")
+
+
+def shipment_to_key(member: str, number: int) -> bytes:
+    """Where a shipment stands among those on their way to its receiver."""
+    return shipments_to_prefix(member) + number.to_bytes(_TIME_BYTES, "big")
+
+
+def shipments_loose_prefix(member: str, item_class: str) -> bytes:
+    """What the keys of amounts of a lot begin with that are on their way to `member` loose."""
+    return b"".join(
+        (SHIPMENT_LOOSE_PREFIX, member.encode("ascii"), b"\0", item_class.encode("ascii"), b"\0")
+    )
+
+
+def shipment_loose_key(member: str, item_class: str, number: int) -> bytes:
+    """Where it stands how much of a lot is loose in a shipment."""
+    return shipments_loose_prefix(member, item_class) + number.to_bytes(_TIME_BYTES, "big")
+
+
+def event_key(number: int) -> bytes:
+    """Where an event stands."""
+    return EVENT_PREFIX + number.to_bytes(_TIME_BYTES, "big")
+
+
+def event_number_key(event: bytes) -> bytes:
+    """Where the number of an event stands."""
+    return EVENT_NUMBER_PREFIX + event
+
+
+def device_key(device: bytes) -> bytes:
+    """Where it stands to what a device is attached."""
+    return DEVICE_PREFIX + device
+
+
+def recall_key(recall: bytes) -> bytes:
+    """Where a recall stands."""
+    return RECALL_PREFIX + recall
+
+
+def recall_acknowledgement_key(recall: bytes, organization: bytes) -> bytes:
+    """Where it stands what an organisation found of a recall's scope."""
+    return b"".join((RECALL_ACKNOWLEDGEMENT_PREFIX, recall, organization))
+
+
+def quarantine_key(subject: str) -> bytes:
+    """Where a quarantine stands."""
+    return QUARANTINE_PREFIX + subject.encode("ascii")
+
+
+def excursion_key(item: str) -> bytes:
+    """Where an item's excursion stands."""
+    return EXCURSION_PREFIX + item.encode("ascii")
+
+
+def suspect_key(report: bytes) -> bytes:
+    """Where a report of a suspect item stands."""
+    return SUSPECT_PREFIX + report
+
+
+def verification_key(verification: bytes) -> bytes:
+    """Where a question to a manufacturer stands."""
+    return VERIFICATION_PREFIX + verification

@@ -23,6 +23,8 @@ from ledger.consent_actions import (
 )
 from ledger.fields import BasisKind
 from ledger.ids import owner_of
+from ledger.supply.actions import ProductRegister, SupplyCapture
+from ledger.supply.wellformed import check_capture, check_product
 
 Ordered = TypeVar("Ordered", bytes, str)
 
@@ -30,7 +32,7 @@ CITING: Final[tuple[BasisKind, ...]] = ("consent", "emergency")
 """The bases that name something."""
 
 
-def check_action(action: Action, field: str) -> None:
+def check_action(action: Action, field: str) -> None:  # noqa: C901 - one visible match
     """Raises `InvalidMessage` with a pointer below `field` where `action` says nothing sensible."""
     match action:
         case RecordPut() | RecordAmend():
@@ -53,6 +55,10 @@ def check_action(action: Action, field: str) -> None:
             check_ordered(action.categories, f"{field}.categories")
         case ErasureRequest():
             _check_erasure(action, field)
+        case SupplyCapture():
+            check_capture(action, field)
+        case ProductRegister():
+            check_product(action, field)
         case _:
             pass
 

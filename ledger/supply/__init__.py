@@ -1,0 +1,1 @@
+"""Products, items, custody, cold chain, recalls: the rules of the medical supply chain."""
