@@ -178,8 +178,8 @@ Action: TypeAlias = (
 ACTION: Final = Codec[Action](Action, name="action", bytes_max=ACTION_BYTES_MAX)
 
 _KINDS: Final = {msgpack.encode(kind.__struct_config__.tag): kind for kind in get_args(Action)}
-_TAG_OFFSET: Final = 2
-"""An encoding opens with the format version and the array's header; then comes the tag."""
+_LONG_ARRAY: Final = 0xDC
+"""The first byte of an array's header of three; an array of at most 15 parts has one of one."""
 _SHORT_TEXT_MASK: Final = 0x1F
 """A tag has less than 32 characters: its length is in these bits of its first byte."""
 
@@ -195,10 +195,10 @@ def decode_action(raw: bytes, field: str) -> Action:
 
 def kind_of(raw: bytes) -> type[Record] | None:
     """Which of `Action`'s kinds an encoded action is, undecoded; None where it is none of them."""
-    if len(raw) <= _TAG_OFFSET:
+    at = 4 if raw[1:2] == bytes([_LONG_ARRAY]) else 2  # behind the format version and the header
+    if len(raw) <= at:
         return None
-    length = raw[_TAG_OFFSET] & _SHORT_TEXT_MASK
-    return _KINDS.get(raw[_TAG_OFFSET : _TAG_OFFSET + 1 + length])
+    return _KINDS.get(raw[at : at + 1 + (raw[at] & _SHORT_TEXT_MASK)])
 
 
 def _pointer(raw: bytes, path: str, field: str) -> str:

@@ -9,6 +9,7 @@ from typing import Final
 
 from ledger.explanation import Explanation
 from ledger.supply.codes import SUPPLY_REJECTIONS
+from ledger.supply.quality_codes import QUALITY_REJECTIONS
 
 _RECORDS_AND_CARE: Final[Mapping[str, Explanation]] = MappingProxyType(
     {
@@ -442,7 +443,7 @@ _RECORDS_AND_CARE: Final[Mapping[str, Explanation]] = MappingProxyType(
 """Rules that need the state. A transaction that breaks one is committed with this result."""
 
 REJECTIONS: Final[Mapping[str, Explanation]] = MappingProxyType(
-    dict(sorted({**_RECORDS_AND_CARE, **SUPPLY_REJECTIONS}.items()))
+    dict(sorted({**_RECORDS_AND_CARE, **SUPPLY_REJECTIONS, **QUALITY_REJECTIONS}.items()))
 )
 
 INVALID: Final[Mapping[str, Explanation]] = MappingProxyType(
@@ -545,6 +546,10 @@ INVALID: Final[Mapping[str, Explanation]] = MappingProxyType(
             "An encryption key has not the length of its suite.",
             "Send the raw public key of that suite.",
         ),
+        "recall.unclear_counts": Explanation(
+            "More patients were told than could be told who they are.",
+            "Count as notified only who is among the resolved.",
+        ),
         "transaction.attachment_too_large": Explanation(
             "An attachment is larger than the parameter attachment_bytes_max.",
             "Split the content.",
@@ -600,6 +605,10 @@ INVALID: Final[Mapping[str, Explanation]] = MappingProxyType(
         "transaction.wrong_approval": Explanation(
             "An approval's signature does not verify under the key it names.",
             "Co-sign the same sender, nonce and actions, for this network.",
+        ),
+        "verification.no_serial": Explanation(
+            "A lot or a product is many things; a verification is about one.",
+            "Name the pack with its serial number.",
         ),
     }
 )

@@ -8,6 +8,7 @@ from typing import Final
 from ledger.actions import Action
 from ledger.care_actions import EmergencyClose, EmergencyOpen, ErasureApprove, ErasureAttest
 from ledger.governance_actions import ProposalOpen, ProposalVote
+from ledger.supply.actions import QuarantinePlace, RecallClose, RecallOpen, SuspectReport
 
 
 class Lane(IntEnum):
@@ -24,6 +25,10 @@ LANES: Final[Mapping[type[Action], Lane]] = MappingProxyType(
         EmergencyClose: Lane.URGENT,
         ProposalOpen: Lane.URGENT,
         ProposalVote: Lane.URGENT,
+        RecallOpen: Lane.URGENT,
+        RecallClose: Lane.URGENT,
+        QuarantinePlace: Lane.URGENT,
+        SuspectReport: Lane.URGENT,
         ErasureApprove: Lane.BULK,
         ErasureAttest: Lane.BULK,
     }

@@ -21,6 +21,7 @@ from ledger.supply.fields import (
     MilliCelsiusRange,
     QuarantineReason,
     RecallClass,
+    Right,
     Status,
     SupplyId,
     SuspectReason,
@@ -30,10 +31,14 @@ from ledger.supply.fields import (
 EVENTS_AT_HAND_MAX: Final = 16
 """Events that an item, container or lot names itself; earlier ones are in pages of this size."""
 
-HELD_QUARANTINED: Final = 1
+HELD_BY_CUSTODIAN: Final = 1
 HELD_EXCURSION: Final = 2
 HELD_SUSPECT: Final = 4
-"""Bits of `holds`. Expiry and recalls stand on lots and products, and are looked up."""
+HELD_BY_MAKER: Final = 8
+HELD_BY_REGULATOR: Final = 16
+HELD_QUARANTINED: Final = HELD_BY_CUSTODIAN | HELD_BY_MAKER | HELD_BY_REGULATOR
+"""Bits of `holds`; three of them quarantine, by whose right, which goes with what comes out of a
+container. Expiry and recalls stand on lots and products, and are looked up."""
 
 _ENTRY_BYTES_MAX: Final = 65_536
 
@@ -129,9 +134,10 @@ class ContainerEntry(Record, frozen=True):
 
     `filling` counts how often it was emptied at once; `levels` bounds how deep its packing goes.
     `loose` are the amounts that lie in no container inside. `held` are things inside that are held
-    for their own sake. Nothing inside was out of its
-    temperatures for longer than the container itself and `worst_ms` together. `reported_ms` is up
-    to when devices have measured, `outside` the latest times in which they found it outside.
+    for their own sake. Nothing inside was out of its temperatures for longer than the container
+    itself and `worst_ms` together. After `cleared_ms` of its own, it was last decided that what
+    lies in it may be used. `reported_ms` is up to when devices have measured, `outside` the latest
+    times in which they found it outside.
     """
 
     filling: Unsigned
@@ -144,6 +150,7 @@ class ContainerEntry(Record, frozen=True):
     devices: tuple[PrincipalId, ...]
     reported_ms: Milliseconds | None
     outside: tuple[Span, ...]
+    cleared_ms: Milliseconds
 
 
 class EmptiedEntry(Record, frozen=True):
@@ -152,6 +159,7 @@ class EmptiedEntry(Record, frozen=True):
     custodian: MemberId
     holds: Unsigned
     exposure_ms: Milliseconds
+    cleared_ms: Milliseconds
     event: EventNumber
 
 
@@ -260,35 +268,46 @@ class AcknowledgementEntry(Record, frozen=True):
 
 
 class QuarantineEntry(Record, frozen=True):
-    """A quarantine that is in force."""
+    """A quarantine that is in force, of one organisation, by the right that it had then."""
 
     organization: MemberId
+    right: Right
     reason: QuarantineReason
     placed_ms: Milliseconds
     note: Hash | None
 
 
 class ExcursionEntry(Record, frozen=True):
-    """An item that was too long outside of its temperatures, or unmeasured for too long."""
+    """An item that was too long outside of its temperatures, or unmeasured for too long, and what
+    its manufacturer decided. Without a `device` it brought the hold from a container."""
 
     custodian: MemberId
-    device: PrincipalId
+    device: PrincipalId | None
     since_ms: Milliseconds
     exposure_ms: Milliseconds
     unmeasured: bool
     disposal: Disposal | None
     disposed_ms: Milliseconds | None
+    note: Hash | None = None
 
 
 class SuspectEntry(Record, frozen=True):
-    """A report that an item is not what it claims to be."""
+    """A report that an item is not what it claims to be. It is open until the item is found
+    genuine once more: while its `suspicion/` says `cleared` no other number."""
 
     organization: MemberId
     item: Item
     reason: SuspectReason
     reported_ms: Milliseconds
-    resolved_ms: Milliseconds | None
+    cleared: Unsigned
     note: Hash | None
+
+
+class SuspicionEntry(Record, frozen=True):
+    """How often an item was found genuine after it had been reported, and when that was last."""
+
+    cleared: Unsigned
+    cleared_ms: Milliseconds
 
 
 class VerificationEntry(Record, frozen=True):
@@ -335,6 +354,9 @@ EXCURSION: Final = Codec[ExcursionEntry](
     ExcursionEntry, name="excursion", bytes_max=_ENTRY_BYTES_MAX
 )
 SUSPECT: Final = Codec[SuspectEntry](SuspectEntry, name="suspect", bytes_max=_ENTRY_BYTES_MAX)
+SUSPICION: Final = Codec[SuspicionEntry](
+    SuspicionEntry, name="suspicion", bytes_max=_ENTRY_BYTES_MAX
+)
 VERIFICATION: Final = Codec[VerificationEntry](
     VerificationEntry, name="verification", bytes_max=_ENTRY_BYTES_MAX
 )
