@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from chain.errors import Rejected
 from ledger.keyspace import container_key, emptied_key, excursion_key, item_key
+from ledger.supply.cold_chain import check_silence, worst_of
 from ledger.supply.commissioning import label
 from ledger.supply.course import Course, is_empty
 from ledger.supply.entries import (
@@ -30,7 +31,7 @@ from ledger.supply.tallies import Tally
 
 def pack(course: Course) -> None:
     """Things, and loose amounts, go into the parent; an unknown label is put on by that."""
-    filling = _Filling(course)
+    filling = Filling(course)
     course.each(course.action.items, "items", filling.add)
     filling.pour(course.amounts(check_held=False))
     filling.close()
@@ -38,13 +39,18 @@ def pack(course: Course) -> None:
 
 def unpack(course: Course) -> None:
     """What an event names comes out of the parent; everything, where it names nothing."""
-    emptying = _Emptying(course)
     if course.action.items or course.action.quantities:
-        course.each(course.action.items, "items", emptying.take)
-        emptying.pour(course.amounts(check_held=False))
-        emptying.close()
+        take_out(course)
     else:
-        emptying.empty()
+        Emptying(course).empty()
+
+
+def take_out(course: Course) -> None:
+    """What an event names comes out of the parent."""
+    emptying = Emptying(course)
+    course.each(course.action.items, "items", emptying.take)
+    emptying.pour(course.amounts(check_held=False))
+    emptying.close()
 
 
 def parent_of(course: Course) -> str:
@@ -53,7 +59,7 @@ def parent_of(course: Course) -> str:
     return course.action.parent
 
 
-class _Filling:
+class Filling:
     """A container that is being filled."""
 
     def __init__(self, course: Course) -> None:
@@ -84,11 +90,10 @@ class _Filling:
             raise Rejected("supply.packed_in_itself")
         course = self._course
         entry = course.in_hand(item)
-        levels, exposure_ms = 1, entry.exposure_ms
+        levels, inner = 1, None
         if entry.contains:
             inner = course.container(item)
             levels += inner.levels
-            exposure_ms += inner.worst_ms
             self._held += inner.held
             self._tally.add(inner.contents)
         if entry.lot:
@@ -99,9 +104,11 @@ class _Filling:
             if levels > NESTED_LEVELS_MAX:
                 raise Rejected("supply.too_deep")
             self._levels = levels
-        more_ms = exposure_ms - self._packed.exposure_ms
-        if self._worst_ms is None or more_ms > self._worst_ms:
-            self._worst_ms = more_ms
+        worst_ms = worst_of(entry, inner)
+        if worst_ms is not None:
+            more_ms = worst_ms - self._packed.exposure_ms
+            if self._worst_ms is None or more_ms > self._worst_ms:
+                self._worst_ms = more_ms
         self._children += 1
         course.write(item, replace(entry, packed=self._packed))
 
@@ -133,7 +140,7 @@ class _Filling:
         course.write(self._parent, replace(self._entry, contains=True))
 
 
-class _Emptying:
+class Emptying:
     """A container that something is taken out of."""
 
     def __init__(self, course: Course) -> None:
@@ -143,6 +150,8 @@ class _Emptying:
 
     def _open(self, parent: str) -> None:
         course = self._course
+        if course.in_hand(parent).contains:
+            check_silence(course.state, parent, course.now_ms)
         self._entry: ItemEntry = course.in_hand(parent)
         self._container: ContainerEntry = course.container(parent)
         self._taken = Tally()
