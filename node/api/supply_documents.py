@@ -1,8 +1,7 @@
 """The shapes of what this API tells about goods: items, lots, products, shipments, recalls."""
 
 from chain.codec import Record
-from chain.types import Hash, Height, MemberId, Milliseconds, PrincipalId, TransactionId, Unsigned
-from ledger.supply.attempts import AttemptKind
+from chain.types import Height, MemberId, Milliseconds, PrincipalId, TransactionId, Unsigned
 from ledger.supply.entries import (
     AcknowledgementEntry,
     Content,
@@ -183,21 +182,19 @@ class VerificationPage(Record, frozen=True):
 
 
 class AttemptDocument(Record, frozen=True):
-    """What an organisation asked of the ledger and was refused, kept on the chain: it broke rule
-    `code` with `items`, of which the first few are named."""
+    """What an organisation asked of the ledger and was refused, kept on the chain as evidence:
+    `kind` is "rejected." and what was tried, `code` the rule that it broke with `things`."""
 
     transaction: TransactionId
     height: Height
     index: Unsigned
     timestamp_ms: Milliseconds
-    organization: MemberId | None
+    organization: MemberId
     sender: PrincipalId
+    kind: str
     code: str
     field: str
-    kind: AttemptKind
-    step: str | None
-    event: Hash | None
-    items: tuple[str, ...]
+    things: tuple[str, ...]
 
 
 class ExcursionDocument(Record, frozen=True):

@@ -256,9 +256,8 @@ def _measured(event: dict[str, Any]) -> str:
 
 def _alert_rows(told: dict[str, Any]) -> Iterator[tuple[object, ...]]:
     for each in told["attempts"]:
-        what = f"{each['code']} ({each['step'] or '-'})"
-        subject = ", ".join(each["items"][:2]) or "-"
-        yield each["kind"], what, each["organization"], moment(each["timestamp_ms"]), subject
+        subject, when = ", ".join(each["things"]) or "-", moment(each["timestamp_ms"])
+        yield each["kind"], each["code"], each["organization"], when, subject
     for each in told["overdue"]:
         sent = each["shipment"]
         who = f"{sent['sender']} to {sent['receiver']}"
