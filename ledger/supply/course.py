@@ -24,7 +24,7 @@ from ledger.supply.standing import holds_of_class, loosened, lot_of
 from ledger.supply.steps import Rule
 from ledger.supply.tallies import Tally
 
-EMPTY: Final = ContainerEntry(0, 0, 0, 0, (), (), 0, (), None, ())
+EMPTY: Final = ContainerEntry(0, 0, 0, 0, (), (), 0, (), None, (), 0)
 
 
 class Course:

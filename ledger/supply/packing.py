@@ -25,7 +25,7 @@ from ledger.supply.entries import (
 )
 from ledger.supply.fields import MIXED_LOTS_MAX, NESTED_LEVELS_MAX
 from ledger.supply.holds import check_bits, place_excursion
-from ledger.supply.standing import gtin_of
+from ledger.supply.standing import exposure_inside, gtin_of
 from ledger.supply.tallies import Tally
 
 
@@ -171,7 +171,8 @@ class Emptying:
             self._held -= course.container(item).held
         course.tally(item, entry, self._taken)
         self._children -= 1
-        exposure_ms = entry.exposure_ms + parent.exposure_ms - packed.exposure_ms
+        cleared_ms = self._container.cleared_ms
+        exposure_ms = exposure_inside(entry, packed, parent.exposure_ms, cleared_ms)
         freed = replace(
             entry,
             custodian=course.organization,
@@ -223,7 +224,11 @@ class Emptying:
             check_bits(self._entry.holds, "parent")
         course.moves.pack(Tally(container.loose), course.organization, -1)
         emptied = EmptiedEntry(
-            course.organization, self._entry.holds, self._entry.exposure_ms, course.number
+            course.organization,
+            self._entry.holds,
+            self._entry.exposure_ms,
+            container.cleared_ms,
+            course.number,
         )
         course.state.write(emptied_key(self._parent, container.filling), EMPTIED, emptied)
         self._write(

@@ -16,6 +16,8 @@ from ledger.keyspace import (
     QUARANTINE_PREFIX,
     RECALL_PREFIX,
     SUSPECT_PREFIX,
+    event_excursions_prefix,
+    event_number_key,
     excursion_key,
     quarantine_key,
     quarantines_prefix,
@@ -32,6 +34,7 @@ from ledger.state import StateReader, decoded
 from ledger.supply.entries import (
     ACKNOWLEDGEMENT,
     EXCURSION,
+    NUMBER,
     QUARANTINE,
     RECALL,
     SUSPECT,
@@ -232,6 +235,15 @@ def excursions(
     """Up to `limit` of (item, latest excursion), by item."""
     found = _page(state, EXCURSION_PREFIX, EXCURSION, limit, after.encode("ascii"))
     return tuple((item.decode("ascii"), entry) for item, entry in found)
+
+
+def excursions_of_event(state: StateReader, event: bytes) -> tuple[str, ...]:
+    """The items that a captured event found too long out of their temperatures."""
+    number = decoded(state).read(event_number_key(event), NUMBER)
+    if number is None:
+        return ()
+    prefix = event_excursions_prefix(number.number)
+    return tuple(key[len(prefix) :].decode("ascii") for key, _ in state.scan(prefix))
 
 
 def suspect(state: StateReader, report: bytes) -> Suspect | None:
