@@ -2,6 +2,7 @@
 ledger's own spelling; one reading of all.
 """
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
@@ -11,6 +12,8 @@ from client.epcis.barcode import SEPARATOR, read_barcode
 from client.epcis.identifiers import Identifier, parse_identifier
 
 _SECOND_MS: Final = 1_000
+_PATH: Final = re.compile(r"[0-9]{2,4}/")
+"""How a path opens. An element string opens like this only where a value begins with a slash."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,6 @@ def day_after_ms(day: date) -> int:
 
 
 def _is_barcode(text: str) -> bool:
-    if text.startswith(("(", "]", SEPARATOR)):
-        return True
-    return text[:4].isdigit() or (text[:2].isdigit() and SEPARATOR in text)
+    return text.startswith(("(", "]", SEPARATOR)) or (
+        text[:2].isdigit() and _PATH.match(text) is None
+    )

@@ -30,7 +30,6 @@ LOT: Final = "A2611"
 EXPIRED_LOT: Final = "E2610"
 PATIENT: Final = "our patient 4711"
 HOUR_MS: Final = 3_600_000
-DAY_MS: Final = 24 * HOUR_MS
 
 
 def tell_supply_story(network: Testnet, samples: Path, tell: Callable[[Told], None]) -> list[Told]:
@@ -228,7 +227,8 @@ class _Story:
             *("principal", "enrol", file, "--as", WHOLESALER + ADMINISTRATOR),
             outcome=lambda made: f"on the chain at height {made['height']}",
         )
-        attached = events.attaching(WHOLESALER, goods.unit(2), goods.logger, _now_ms())
+        since_ms = _now_ms() - 2 * HOUR_MS
+        attached = events.attaching(WHOLESALER, goods.unit(2), goods.logger, since_ms)
         self._capture("The logger goes on the second case.", self._event("logger", attached),
                       WHOLESALER)  # fmt: skip
         self._capture(
