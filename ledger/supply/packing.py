@@ -70,9 +70,8 @@ class Filling:
     def _open(self, parent: str) -> None:
         course = self._course
         known = course.state.read(item_key(parent), ITEM)
-        if known is None or known.status in {"decommissioned", "undone"}:
-            if gtin_of(parent):
-                raise Rejected("supply.unknown_item" if known is None else "supply.final")
+        is_new = known is None or known.status in {"decommissioned", "undone"}
+        if is_new and not gtin_of(parent):
             self._entry = label(course, parent)
         else:
             self._entry = course.in_hand(parent)

@@ -259,9 +259,13 @@ def suspects(state: StateReader, limit: int, after: bytes = b"") -> tuple[Suspec
 
 
 def _suspect(state: StateReader, report: bytes, entry: SuspectEntry) -> Suspect:
+    return Suspect(report, entry, is_open(state, entry))
+
+
+def is_open(state: StateReader, entry: SuspectEntry) -> bool:
+    """True until the manufacturer's quality unit found the item genuine after the report."""
     cleared = decoded(state).read(suspicion_key(entry.item), SUSPICION)
-    is_open = entry.cleared == (0 if cleared is None else cleared.cleared)
-    return Suspect(report, entry, is_open)
+    return entry.cleared == (0 if cleared is None else cleared.cleared)
 
 
 def verification(state: StateReader, verification: bytes) -> VerificationEntry | None:
