@@ -19,7 +19,7 @@ from ledger.execute import admissible, check
 from ledger.prepare import Prepared, prepare
 from ledger.request import BlockContext
 from ledger.state import DecodedState, decoded
-from ledger.supply.alerting import evidence_in
+from node.api.goods import evidence_in
 from node.backend import Busy
 from node.mempool import COMMITTED_ALREADY
 from storage.attachments import AttachmentStore
@@ -95,7 +95,7 @@ class Admission:
 
         `strict` is for a sender who listens: every attachment must be there, and what the ledger
         would reject at the tip is refused now, but for what has to stand on the chain as evidence
-        (`ledger.supply.alerting`). Gossip is lenient: order on the way is nobody's fault.
+        (`node.api.goods`). Gossip is lenient: order on the way is nobody's fault.
         """
         context = self._context(block_ms)
         # One memory of decoded entries for the batch: most senders come more than once.

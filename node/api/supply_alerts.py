@@ -1,7 +1,7 @@
 """Attempts against the rules of the supply chain: rejected transactions, kept as evidence.
 
 Read from committed blocks, so nothing is kept for anybody. What counts as one is
-`ledger.supply.alerting`'s to say.
+`node.api.goods`'s to say.
 """
 
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from ledger import queries
 from ledger.actions import decode_action, kind_of
 from ledger.state import StateReader
 from ledger.supply.actions import SupplyCapture
-from ledger.supply.alerting import EVIDENCE, evidence_in
+from node.api.goods import EVIDENCE, evidence_in
 from node.api.supply_documents import AttemptDocument
 from storage.protocols import Store
 

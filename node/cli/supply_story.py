@@ -420,12 +420,12 @@ class _Story:
                 return f"missing: {', '.join(sorted(missing))}"
             return (
                 f"{len(found['attempts'])} attempts, each with who made it; "
-                f"{len(found['suspects'])} suspect, {len(found['recalls'])} recalled"
+                f"the manufacturer has {len(found['alerts'])} things to see to"
             )
 
         self.teller.wait(
             "Everything that was tried is on the chain, and every member is told.",
-            *("supply", "alerts", "--as", "regulator"),
+            *("supply", "alerts", "--of", MAKER, "--as", "regulator"),
             until=lambda found: tried <= {each["code"] for each in found["attempts"]},
             outcome=told,
         )
