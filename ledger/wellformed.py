@@ -39,7 +39,7 @@ CITING: Final[tuple[BasisKind, ...]] = ("consent", "emergency")
 """The bases that name something."""
 
 
-def check_action(action: Action, field: str) -> None:  # noqa: C901 - one visible match
+def check_action(action: Action, field: str) -> None:  # noqa: C901, PLR0912 - one visible match
     """Raises `InvalidMessage` with a pointer below `field` where `action` says nothing sensible."""
     match action:
         case RecordPut() | RecordAmend():

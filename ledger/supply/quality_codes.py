@@ -82,7 +82,7 @@ QUALITY_REJECTIONS: Final[Mapping[str, Explanation]] = MappingProxyType(
             "Let one of these sign.",
         ),
         "verification.not_quality_unit": Explanation(
-            "What is held as suspect is cleared by an administrator or auditor of its manufacturer.",
+            "What is held as suspect is cleared by an administrator or auditor of its maker.",
             "Let its quality unit sign.",
         ),
         "verification.unknown": Explanation(
