@@ -252,7 +252,7 @@ class Api:
 
     async def records_of(self, owner: bytes) -> AsyncIterator[ListedRecord]:
         """The current versions of all records of a patient (or of an organisation), by id."""
-        async for each in self._pages(f"/v1/patients/{owner.hex()}/records", "records"):
+        async for each in self.pages(f"/v1/patients/{owner.hex()}/records", "records"):
             yield _record(each)
 
     async def record(self, record: bytes) -> ListedRecord:
@@ -265,7 +265,7 @@ class Api:
         return tuple(
             [
                 ListedRecord(record, _shaped(RecordEntry, each, "versions"))
-                async for each in self._pages(path, "versions")
+                async for each in self.pages(path, "versions")
             ]
         )
 
@@ -283,7 +283,7 @@ class Api:
 
     async def categories_of(self, owner: bytes) -> AsyncIterator[ListedCategory]:
         """The current epochs of all category keys of an owner."""
-        async for each in self._pages(f"/v1/patients/{owner.hex()}/categories", "categories"):
+        async for each in self.pages(f"/v1/patients/{owner.hex()}/categories", "categories"):
             yield _category(each)
 
     async def consents_of(self, patient: bytes) -> AsyncIterator[Listed[ConsentEntry]]:
@@ -330,13 +330,13 @@ class Api:
         return tuple(
             [
                 _shaped(CarePlanEntry, each, "versions")
-                async for each in self._pages(path, "versions")
+                async for each in self.pages(path, "versions")
             ]
         )
 
     async def goal_reports_of(self, plan: bytes) -> AsyncIterator[Listed[GoalReportEntry]]:
         """The reports on a care plan's goals."""
-        async for each in self._pages(f"/v1/careplans/{plan.hex()}/goals", "reports"):
+        async for each in self.pages(f"/v1/careplans/{plan.hex()}/goals", "reports"):
             yield _listed_as(each, "report", GoalReportEntry, 16)
 
     async def erasures_of(self, patient: bytes) -> AsyncIterator[ListedErasure]:
@@ -378,9 +378,9 @@ class Api:
         entry: PrincipalEntry = _shaped(PrincipalEntry, _member(document, "principal"), "principal")
         return entry
 
-    async def get_document(self, path: str) -> dict[str, Any]:
+    async def get_document(self, path: str, query: dict[str, str] | None = None) -> dict[str, Any]:
         """Any other JSON object of the API ("/v1/status")."""
-        document = (await self._get(path)).document()
+        document = (await self._get(path, query)).document()
         if not isinstance(document, dict):
             raise unusable("the answer is no object")
         return document
@@ -418,11 +418,13 @@ class Api:
         return ExplainedDecision(at_ms, _shaped(Decision, parts, "decision"), words)
 
     def _about(self, patient: bytes, what: str, name: str = "") -> AsyncIterator[Any]:
-        return self._pages(f"/v1/patients/{patient.hex()}/{what}", name or what)
+        return self.pages(f"/v1/patients/{patient.hex()}/{what}", name or what)
 
-    async def _pages(self, path: str, name: str) -> AsyncIterator[Any]:
-        """The items of a listing, page after page."""
-        query = {"limit": str(PAGE_RECORDS)}
+    async def pages(
+        self, path: str, name: str, asked: dict[str, str] | None = None
+    ) -> AsyncIterator[Any]:
+        """The items `name` of the listing at `path`, page after page."""
+        query = {"limit": str(PAGE_RECORDS), **(asked or {})}
         seen: str | int | None = None
         while True:
             document = (await self._get(path, query)).document()

@@ -50,7 +50,8 @@ from ledger.consent_actions import (
 )
 from ledger.fields import BasisKind, Deferred, Effect, Period, Power, Purpose, StandingKey
 from ledger.governance_actions import ProposalOpen, Subject
-from ledger.ids import RANDOM_BYTES, new_case_id, new_consent_id, new_record_id
+from ledger.ids import RANDOM_BYTES, event_record, new_case_id, new_consent_id, new_record_id
+from ledger.supply.actions import EventContent
 
 NONCE_BYTES: Final = 16
 CATEGORY_BYTES: Final = 16
@@ -339,6 +340,16 @@ class TransactionBuilder:
             RecordPut(record, key.name.category, key.name.epoch, sealed.hash, sealed.key_commitment)
         )
         return record
+
+    def seal_event(self, event: bytes, document: bytes, key: CategoryKey) -> EventContent:
+        """Seals the `document` of the event that is named by the key `event`, as a content of the
+        key's author; what the event's `supply.capture` says of it."""
+        name = key.name
+        record = event_record(name.author, event)
+        place = place_of(key, self.network.chain_id, record, 1)
+        sealed = seal_content(document, place, key, self.random)
+        self._attach(sealed.attachment)
+        return EventContent(name.category, name.epoch, sealed.hash, sealed.key_commitment)
 
     def put_uploaded(self, data_key: DataKey, key: CategoryKey, digest: bytes, size: int) -> None:
         """A new record whose content was sealed by itself, under `data_key` and `key`, into an

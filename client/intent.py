@@ -19,6 +19,7 @@ from chain.errors import InvalidMessage
 from chain.keys import SigningKey
 from chain.transaction import BODY, SIGNED, SignedTransaction, sign_transaction
 from chain.types import Hash
+from client.capturing import CapturedEvent, CaptureSubmission
 from client.category import CategoryKey
 from client.errors import WalletError
 from client.files import held, read_bounded, write_whole
@@ -36,14 +37,16 @@ class Intent(Redacted, frozen=True):
     """`attempts` are encoded `SignedTransaction`s that differ in their expiry only, the newest
     last: at most one of them can take effect, because all put the same new things.
 
-    `bundle` is the digest of the canonical resources; `keys` and `links` are what the author's
+    `digest` is that of what is put: of the canonical resources of a bundle, which become `records`,
+    or of a document of events, which become `events`; `keys` and `links` are what the author's
     wallet learns; `patient` is a new patient's wallet and `place` the file that it belongs in.
     """
 
-    bundle: Hash
+    digest: Hash
     attempts: Annotated[tuple[bytes, ...], Meta(min_length=1, max_length=ATTEMPTS_MAX)]
     attachments: tuple[bytes, ...]
     records: tuple[PutRecord, ...]
+    events: tuple[CapturedEvent, ...]
     keys: tuple[CategoryKey, ...]
     links: tuple[PatientLink, ...]
     patient: Wallet | None
@@ -88,10 +91,26 @@ def intent_of(
         (submission.transaction.raw,),
         submission.transaction.attachments,
         submission.records,
+        (),
         tuple(each for each in learnt.category_keys if each not in wallet.category_keys),
         tuple(each for each in learnt.links if each not in wallet.links),
         submission.patient_wallet,
         None if place is None else str(place.absolute()),
+    )
+
+
+def capture_intent(submission: CaptureSubmission, document: bytes, wallet: Wallet) -> Intent:
+    """What to keep of `submission`, which was prepared from `wallet`; `document` is its digest."""
+    return Intent(
+        document,
+        (submission.transaction.raw,),
+        submission.transaction.attachments,
+        (),
+        submission.events,
+        tuple(k for k in submission.wallet.category_keys if k not in wallet.category_keys),
+        (),
+        None,
+        None,
     )
 
 

@@ -35,7 +35,7 @@ from client.vault import (
     lock,
     unlock,
 )
-from ledger.ids import organization_owner
+from ledger.ids import EVENT_CATEGORY, organization_owner
 
 PRIVATE_KEYS_MAX: Final = 64
 CATEGORY_KEYS_MAX: Final = 262_144
@@ -95,13 +95,18 @@ class Wallet(Redacted, frozen=True):
     def current_key(self, owner: bytes, category: bytes | None = None) -> CategoryKey | None:
         """The newest kept key under which this author writes for `owner`.
 
-        In `category`; where that is None, in the one that was kept first (the general one).
+        In `category`; where that is None, in the one that was kept first (the general one), those
+        of events aside.
         """
         ours = [
             key
             for key in self.category_keys
             if (key.name.owner, key.name.author) == (owner, self.author)
-            and category in {None, key.name.category}
+            and (
+                key.name.category == category
+                if category is not None
+                else not key.name.category.startswith(EVENT_CATEGORY)
+            )
         ]
         same = [key for key in ours if key.name.category == ours[0].name.category]
         return max(same, key=lambda key: key.name.epoch, default=None)

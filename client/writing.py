@@ -4,15 +4,16 @@ A revocation makes an epoch past, in its own block; whoever writes next opens th
 sealed to those who remain. The owner's and the author's keys are always among these.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 
 from client.api import Api
 from client.builder import TransactionBuilder
-from client.category import CategoryKey, CategoryName, Recipient
+from client.category import SEALS, CategoryKey, CategoryName, Recipient
 from client.errors import ApiError, NotForUs
 from client.reading import Reader
-from client.submission import organization_recipient
+from client.submission import Organization, organization_recipient
 from client.wallet import recipient
 from ledger.consent_entries import EPOCH, SCOPE
 from ledger.ids import organization_owner
@@ -65,6 +66,34 @@ async def writing_place(
         standing = await _standing_readers(api, current)
         readers += [organization_recipient(members[each]) for each in standing if each in members]
     return WritingPlace(owner, category, current, key, _each_once(readers))
+
+
+async def event_place(
+    api: Api, reader: Reader, category: bytes, readers: Sequence[Organization]
+) -> WritingPlace:
+    """Where the reader's wallet puts events that the organisations `readers` can open.
+
+    The next epoch where the current one is not sealed to all of them: somebody has joined.
+    """
+    wallet = reader.wallet
+    wanted = [organization_recipient(each) for each in readers]
+    if not wallet.organization_keys:
+        wanted.append(recipient(wallet))
+    recipients = _each_once(wanted)
+    owner = wallet.author
+    current = await _current(api, CategoryName(owner, category, owner, 0))
+    if current is None:
+        return WritingPlace(owner, category, None, None, recipients)
+    key = await _held(reader, current)
+    if key is not None and not await _is_sealed_to(api, current, recipients):
+        key = None
+    return WritingPlace(owner, category, current, key, recipients)
+
+
+async def _is_sealed_to(api: Api, name: CategoryName, recipients: Sequence[Recipient]) -> bool:
+    epoch = await api.epoch(name.owner, name.category, name.author, name.epoch)
+    seals = SEALS.decode(await api.attachment(epoch.entry.seals))
+    return {each.id for each in recipients} <= {each.recipient for each in seals.seals}
 
 
 async def _current(api: Api, name: CategoryName) -> CategoryName | None:

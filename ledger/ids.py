@@ -1,5 +1,6 @@
 """Identifiers: how they are made. Randomness is always an argument; this room has none."""
 
+from collections.abc import Iterable
 from functools import lru_cache
 from hashlib import sha256
 from typing import Final
@@ -9,6 +10,8 @@ from chain.genesis import MEMBERS_MAX
 OWNER_BYTES: Final = 16
 RANDOM_BYTES: Final = 16
 TIME_BYTES: Final = 8
+EVENT_CATEGORY: Final = b"events"
+"""How the id of a category of events begins."""
 _ORGANIZATION: Final = b"organization"
 _DEVICE: Final = b"measuring device"
 _EMERGENCY_SUMMARY: Final = b"emergency summary"
@@ -62,6 +65,15 @@ def access_id(access: bytes, logged_ms: int) -> bytes:
     return b"".join(
         (access[:OWNER_BYTES], logged_ms.to_bytes(TIME_BYTES, "big"), access[OWNER_BYTES:])
     )
+
+
+def event_category(parties: Iterable[bytes] = ()) -> bytes:
+    """The category of an organisation's events: of those that the whole consortium may read, or of
+    those for `parties` (owner ids). The seals of its key name them openly, so its id may too; it
+    begins with a word, by which a wallet tells it from what it keeps for records."""
+    named = b"".join(sorted(set(parties)))
+    digest = sha256(EVENT_CATEGORY + named).digest()
+    return EVENT_CATEGORY + digest[: OWNER_BYTES - len(EVENT_CATEGORY)]
 
 
 def event_record(organization: bytes, event: bytes) -> bytes:

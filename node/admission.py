@@ -9,6 +9,7 @@ from collections.abc import Callable, Container, Sequence
 from hashlib import sha256
 from typing import Final
 
+from chain.block import Result
 from chain.codec import Value
 from chain.errors import InvalidMessage, Rejected
 from chain.genesis import Genesis, Parameters
@@ -18,6 +19,7 @@ from ledger.execute import admissible, check
 from ledger.prepare import Prepared, prepare
 from ledger.request import BlockContext
 from ledger.state import DecodedState, decoded
+from node.api.goods import evidence_in
 from node.backend import Busy
 from node.mempool import COMMITTED_ALREADY
 from storage.attachments import AttachmentStore
@@ -92,8 +94,8 @@ class Admission:
         its time, whatever this node's clock says. Else it is the present time that counts.
 
         `strict` is for a sender who listens: every attachment must be there, and what the ledger
-        would reject at the tip is refused now. Gossip is lenient: order on the way is nobody's
-        fault.
+        would reject at the tip is refused now, but for what has to stand on the chain as evidence
+        (`node.api.goods`). Gossip is lenient: order on the way is nobody's fault.
         """
         context = self._context(block_ms)
         # One memory of decoded entries for the batch: most senders come more than once.
@@ -133,7 +135,7 @@ class Admission:
             raise
         key = self._authenticate(prepared, keys)
         if strict:
-            check(state, context, prepared)
+            _check(state, context, prepared)
         refs = prepared.transaction.attachments
         came = _named(refs, offered.attachments, parameters)
         # Of what came along, the store finds out soon what is not new.
@@ -224,6 +226,16 @@ class Admission:
             return Busy("attachment.sender_share", SHARE_IS_FULL)
         except QuotaExceeded:
             return Busy("attachment.quota", "the room for attachments in waiting is full")
+
+
+def _check(state: DecodedState, context: BlockContext, prepared: Prepared) -> None:
+    """`check`, which lets through what is refused and kept."""
+    try:
+        check(state, context, prepared)
+    except Rejected as refusal:
+        actions = dict(enumerate(prepared.actions))
+        if not any(evidence_in(actions, Result(refusal.code, refusal.field))):
+            raise
 
 
 def _owners(batch: Sequence[_Believed]) -> dict[bytes, bytes]:

@@ -68,13 +68,13 @@ def request(
         builder = visit.builder()
         note = await visit.note(builder, words, owner)
         asked = builder.request_access(owner, wanted, named, until_ms, note)
-        done = await visit.commit(builder)
-        return {
-            "request": asked.hex(),
-            "patient": patient,
-            "transaction": done.id.hex(),
-            "height": done.height,
-        }
+        return await visit.enact(
+            builder,
+            {
+                "request": asked.hex(),
+                "patient": patient,
+            },
+        )
 
     made = errand.run(act)
     print_document(
@@ -166,15 +166,15 @@ def decide(  # noqa: PLR0913 - one a flag, called by click
             builder.add(AccessDecide(wanted, "permit", granted))
         else:
             builder.add(AccessDecide(wanted, "deny", None))
-        done = await visit.commit(builder)
-        return {
-            "request": request_id,
-            "effect": effect,
-            "organization": asked.organization,
-            "consent": None if granted is None else granted.hex(),
-            "transaction": done.id.hex(),
-            "height": done.height,
-        }
+        return await visit.enact(
+            builder,
+            {
+                "request": request_id,
+                "effect": effect,
+                "organization": asked.organization,
+                "consent": None if granted is None else granted.hex(),
+            },
+        )
 
     made = errand.run(act)
     says = f"{made['organization']}: {'permitted' if effect == 'permit' else 'denied'}"
@@ -226,8 +226,7 @@ def dispute(errand: Errand, access_id: str, note_file: Path | None) -> None:
         home = () if words is None else ((await visit.api.principal(patient)).organization,)
         note = await visit.note(builder, words, patient, *home, regulators=True)
         builder.add(AccessDispute(wanted, note))
-        done = await visit.commit(builder)
-        return {"access": access_id, "transaction": done.id.hex(), "height": done.height}
+        return await visit.enact(builder, {"access": access_id})
 
     made = errand.run(act)
     print_document(made, f"disputed at height {made['height']}")
@@ -248,13 +247,13 @@ def resolve(errand: Errand, access_id: str, outcome: Outcome, note_file: Path | 
         builder = visit.builder()
         note = await visit.note(builder, words, patient)
         builder.add(AccessResolve(wanted, outcome, note))
-        done = await visit.commit(builder)
-        return {
-            "access": access_id,
-            "outcome": outcome,
-            "transaction": done.id.hex(),
-            "height": done.height,
-        }
+        return await visit.enact(
+            builder,
+            {
+                "access": access_id,
+                "outcome": outcome,
+            },
+        )
 
     made = errand.run(act)
     print_document(made, f"{outcome}, said at height {made['height']}")

@@ -6,6 +6,7 @@ from typing import Final
 from chain.errors import InvalidMessage, Rejected
 from client.errors import ApiError, ClientError, NotForUs, Tampered, WalletError
 from client.verifier import NotVerified
+from ledger.codes import REJECTIONS
 from node.errors import OperatorError
 from storage.errors import StoreBusy, StoreExists, StoreProblem
 
@@ -43,6 +44,18 @@ def explain(error: Exception) -> OperatorError:
             return explain(error.exceptions[0])
         case _:
             return _other(error)
+
+
+def refused(code: str, field: str) -> OperatorError:
+    """The ledger's no, in the words of the rule."""
+    rule = REJECTIONS.get(code)
+    where = f" at {field}" if field else ""
+    return OperatorError(
+        "E033",
+        f"rejected: {code}{where}",
+        why=rule.rule if rule else None,
+        fix=rule.fix if rule else None,
+    )
 
 
 def _other(error: Exception) -> OperatorError:

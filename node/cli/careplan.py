@@ -75,15 +75,15 @@ def propose(errand: Errand, file: Path, patient: str, category_name_given: str |
         record, document = await _put(visit, owner, content, category_name_given)
         builder = visit.builder()
         plan = builder.propose_plan(owner, document)
-        done = await visit.commit(builder)
-        return {
-            "plan": plan.hex(),
-            "version": 1,
-            "record": record.hex(),
-            "patient": patient,
-            "transaction": done.id.hex(),
-            "height": done.height,
-        }
+        return await visit.enact(
+            builder,
+            {
+                "plan": plan.hex(),
+                "version": 1,
+                "record": record.hex(),
+                "patient": patient,
+            },
+        )
 
     made = errand.run(act)
     print_document(made, f"care plan {made['plan']}\nproposed at height {made['height']}")
@@ -104,14 +104,14 @@ def revise(errand: Errand, plan_id: str, file: Path, category_name_given: str | 
         record, document = await _put(visit, owner_of(wanted), content, category_name_given)
         builder = visit.builder()
         builder.add(CarePlanRevise(wanted, current.entry.version + 1, document))
-        done = await visit.commit(builder)
-        return {
-            "plan": plan_id,
-            "version": current.entry.version + 1,
-            "record": record.hex(),
-            "transaction": done.id.hex(),
-            "height": done.height,
-        }
+        return await visit.enact(
+            builder,
+            {
+                "plan": plan_id,
+                "version": current.entry.version + 1,
+                "record": record.hex(),
+            },
+        )
 
     made = errand.run(act)
     print_document(made, f"version {made['version']} proposed at height {made['height']}")
@@ -206,14 +206,14 @@ def respond(
         builder = visit.builder()
         note = await visit.note(builder, words, patient, current.entry.organization)
         builder.add(CarePlanRespond(wanted, number, said, note))
-        done = await visit.commit(builder)
-        return {
-            "plan": plan_id,
-            "version": number,
-            "answer": said,
-            "transaction": done.id.hex(),
-            "height": done.height,
-        }
+        return await visit.enact(
+            builder,
+            {
+                "plan": plan_id,
+                "version": number,
+                "answer": said,
+            },
+        )
 
     made = errand.run(act)
     print_document(made, f"version {made['version']} {_ANSWERS[said]} at height {made['height']}")

@@ -95,19 +95,19 @@ def grant(  # noqa: PLR0913 - one a flag, called by click
         granted = await add_grant(
             visit, builder, owner, await visit.grantee(grantee), provision, standing=standing
         )
-        done = await visit.commit(builder)
-        return {
-            "consent": granted.hex(),
-            "patient": owner.hex(),
-            "grantee": grantee,
-            "effect": provision.effect,
-            "purposes": list(provision.purposes),
-            "categories": [each.hex() for each in provision.categories],
-            "valid_until_ms": until_ms,
-            "standing": standing,
-            "transaction": done.id.hex(),
-            "height": done.height,
-        }
+        return await visit.enact(
+            builder,
+            {
+                "consent": granted.hex(),
+                "patient": owner.hex(),
+                "grantee": grantee,
+                "effect": provision.effect,
+                "purposes": list(provision.purposes),
+                "categories": [each.hex() for each in provision.categories],
+                "valid_until_ms": until_ms,
+                "standing": standing,
+            },
+        )
 
     made = errand.run(act)
     verb = "permits" if made["effect"] == "permit" else "denies"
@@ -128,8 +128,7 @@ def revoke(errand: Errand, consent_id: str) -> None:
     async def act(visit: Visit) -> dict[str, Any]:
         builder = visit.builder()
         builder.add(ConsentRevoke(wanted))
-        done = await visit.commit(builder)
-        return {"consent": consent_id, "transaction": done.id.hex(), "height": done.height}
+        return await visit.enact(builder, {"consent": consent_id})
 
     made = errand.run(act)
     print_document(made, f"revoked at height {made['height']}. {UNREAD}")

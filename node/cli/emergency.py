@@ -55,16 +55,9 @@ def open_command(
         builder = visit.builder()
         note = builder.note(words, owner, await visit.concerned(owner, regulators=True))
         opened = builder.open_emergency(owner, note, named)
-        done = await visit.commit(builder)
+        made = await visit.enact(builder, {"emergency": opened.hex(), "patient": patient})
         entry = (await _find(visit, opened)).entry
-        return {
-            "emergency": opened.hex(),
-            "patient": patient,
-            "ends_ms": entry.ends_ms,
-            "review_by_ms": entry.review_by_ms,
-            "transaction": done.id.hex(),
-            "height": done.height,
-        }
+        return {**made, "ends_ms": entry.ends_ms, "review_by_ms": entry.review_by_ms}
 
     made = errand.run(act)
     print_document(
@@ -84,8 +77,7 @@ def close(errand: Errand, emergency_id: str) -> None:
     async def act(visit: Visit) -> dict[str, Any]:
         builder = visit.builder()
         builder.add(EmergencyClose(wanted))
-        done = await visit.commit(builder)
-        return {"emergency": emergency_id, "transaction": done.id.hex(), "height": done.height}
+        return await visit.enact(builder, {"emergency": emergency_id})
 
     made = errand.run(act)
     print_document(made, f"closed at height {made['height']}")
@@ -106,13 +98,13 @@ def review(errand: Errand, emergency_id: str, outcome: Outcome, note_file: Path 
         builder = visit.builder()
         note = await visit.note(builder, words, patient, regulators=True)
         builder.add(EmergencyReview(wanted, outcome, note))
-        done = await visit.commit(builder)
-        return {
-            "emergency": emergency_id,
-            "outcome": outcome,
-            "transaction": done.id.hex(),
-            "height": done.height,
-        }
+        return await visit.enact(
+            builder,
+            {
+                "emergency": emergency_id,
+                "outcome": outcome,
+            },
+        )
 
     made = errand.run(act)
     print_document(made, f"{outcome}, said at height {made['height']}")

@@ -43,13 +43,13 @@ def request(
             category = await named_category(visit, owner, category_name)
         builder = visit.builder()
         asked = builder.request_erasure(owner, category, record)
-        done = await visit.commit(builder)
-        return {
-            "erasure": asked.hex(),
-            "patient": owner.hex(),
-            "transaction": done.id.hex(),
-            "height": done.height,
-        }
+        return await visit.enact(
+            builder,
+            {
+                "erasure": asked.hex(),
+                "patient": owner.hex(),
+            },
+        )
 
     made = errand.run(act)
     print_document(made, f"erasure {made['erasure']}\nasked for at height {made['height']}")
@@ -70,15 +70,11 @@ def approve(errand: Errand, erasure_id: str) -> None:
         while True:
             builder = visit.builder()
             builder.add(ErasureApprove(wanted))
-            done = await visit.commit(builder)
+            made = await visit.enact(builder, {})
             steps += 1
             found = await _find(visit, wanted)
             if found.entry.status not in UNFINISHED:
-                return _document(visit, found) | {
-                    "steps": steps,
-                    "transaction": done.id.hex(),
-                    "height": done.height,
-                }
+                return _document(visit, found) | {"steps": steps} | made
 
     made = errand.run(act)
     print_document(

@@ -19,10 +19,12 @@ from client.category import Recipient
 from client.errors import ApiError
 from client.reading import Reader
 from client.submission import organization_recipient
+from client.supply_api import SupplyApi
 from client.wallet import Wallet, recipient
 from ledger.codes import REJECTIONS
 from ledger.ids import organization_owner
 from node.cli.arguments import EXISTING_FILE, identifier
+from node.cli.blame import refused
 from node.cli.output import json_option
 from node.cli.putting import VALIDITY_MS, now_ms
 from node.cli.reach import Asked, Reach, reach_options, resolve
@@ -80,6 +82,11 @@ class Visit:
         """Who acts."""
         return self.reach.held.wallet
 
+    @property
+    def supply(self) -> SupplyApi:
+        """What the node says about goods."""
+        return SupplyApi(self.api)
+
     def builder(self) -> TransactionBuilder:
         """An empty transaction of the wallet."""
         return TransactionBuilder(self.network, self.wallet, os.urandom)
@@ -104,6 +111,11 @@ class Visit:
         if not submitted.result.ok:
             raise refused(submitted.result.code, submitted.result.field)
         return submitted
+
+    async def enact(self, builder: TransactionBuilder, made: dict[str, Any]) -> dict[str, Any]:
+        """`commit`; the document of a command that has made `made`: that, and where it stands."""
+        done = await self.commit(builder)
+        return {**made, "transaction": done.id.hex(), "height": done.height}
 
     def patient(self, given: str | None) -> bytes:
         """The pseudonym that is named, or that of a patient's own wallet."""
@@ -161,18 +173,6 @@ class Visit:
             if member.id in wanted or (regulators and member.role == "regulator")
         ]
         return tuple({each.id: each for each in readers}.values())
-
-
-def refused(code: str, field: str) -> OperatorError:
-    """The ledger's no, in the words of the rule."""
-    rule = REJECTIONS.get(code)
-    where = f" at {field}" if field else ""
-    return OperatorError(
-        "E033",
-        f"rejected: {code}{where}",
-        why=rule.rule if rule else None,
-        fix=rule.fix if rule else None,
-    )
 
 
 async def _network(reach: Reach, api: Api, genesis: Path | None) -> Network:

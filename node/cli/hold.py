@@ -46,13 +46,13 @@ def place(errand: Errand, patient: str, category_name: str | None, note_file: Pa
         builder = visit.builder()
         note = await visit.note(builder, words, owner, regulators=True)
         placed = builder.place_hold(owner, category, note)
-        done = await visit.commit(builder)
-        return {
-            "hold": placed.hex(),
-            "patient": patient,
-            "transaction": done.id.hex(),
-            "height": done.height,
-        }
+        return await visit.enact(
+            builder,
+            {
+                "hold": placed.hex(),
+                "patient": patient,
+            },
+        )
 
     made = errand.run(act)
     print_document(made, f"hold {made['hold']}\nin force from height {made['height']} on")
@@ -68,8 +68,7 @@ def release(errand: Errand, hold_id: str) -> None:
     async def act(visit: Visit) -> dict[str, Any]:
         builder = visit.builder()
         builder.add(HoldRelease(wanted))
-        done = await visit.commit(builder)
-        return {"hold": hold_id, "transaction": done.id.hex(), "height": done.height}
+        return await visit.enact(builder, {"hold": hold_id})
 
     made = errand.run(act)
     print_document(made, f"released at height {made['height']}")

@@ -37,14 +37,14 @@ def enrol(errand: Errand, card: Path) -> None:
     async def act(visit: Visit) -> dict[str, Any]:
         builder = visit.builder()
         builder.enrol(person)
-        done = await visit.commit(builder)
-        return {
-            "principal": person.id.hex(),
-            "kind": person.kind,
-            "organization": visit.wallet.organization,
-            "transaction": done.id.hex(),
-            "height": done.height,
-        }
+        return await visit.enact(
+            builder,
+            {
+                "principal": person.id.hex(),
+                "kind": person.kind,
+                "organization": visit.wallet.organization,
+            },
+        )
 
     made = errand.run(act)
     print_document(

@@ -76,14 +76,12 @@ def appoint(  # noqa: PLR0913 - one a flag, called by click
             valid_until_ms=until_ms,
             guardian=guardian,
         )
-        done = await _appointed(visit, person, scope)
-        return {
+        made = {
             "proxy": person.principal.hex(),
             "patient": visit.wallet.principal.hex(),
             "powers": sorted(set(powers)),
-            "transaction": done.id.hex(),
-            "height": done.height,
         }
+        return await _appointed(visit, person, scope, made)
 
     made = errand.run(act)
     print_document(
@@ -91,13 +89,15 @@ def appoint(  # noqa: PLR0913 - one a flag, called by click
     )
 
 
-async def _appointed(visit: Visit, person: Wallet, scope: ProxyScope) -> Any:
+async def _appointed(
+    visit: Visit, person: Wallet, scope: ProxyScope, made: dict[str, Any]
+) -> dict[str, Any]:
     """A proxy's wallet is new to the ledger, or appointed by another patient before."""
     for is_new in (person.kind == "proxy", False):
         builder = visit.builder()
         builder.appoint_proxy(card(person), person.signing_key, scope, new=is_new)
         try:
-            return await visit.commit(builder)
+            return await visit.enact(builder, made)
         except OperatorError as error:
             if not (is_new and "principal.exists" in error.cause):
                 raise
@@ -115,8 +115,7 @@ def revoke(errand: Errand, proxy_id: str, patient: str | None) -> None:
     async def act(visit: Visit) -> dict[str, Any]:
         builder = visit.builder()
         builder.add(ProxyRevoke(visit.patient(patient), wanted))
-        done = await visit.commit(builder)
-        return {"proxy": proxy_id, "transaction": done.id.hex(), "height": done.height}
+        return await visit.enact(builder, {"proxy": proxy_id})
 
     made = errand.run(act)
     print_document(made, f"revoked at height {made['height']}")

@@ -23,7 +23,7 @@ from client.submission import BundleSubmission, prepare_at, prepare_bundle
 from client.vault import MODERATE
 from client.wallet import Wallet, load_wallet, save_wallet, update_wallet
 from client.writing import WritingPlace, writing_place
-from node.cli.blame import explain
+from node.cli.blame import explain, refused
 from node.cli.category import GENERAL, find_category
 from node.cli.output import say
 from node.cli.reach import Reach
@@ -74,7 +74,7 @@ async def put_bundle(reach: Reach, raw: bytes, where: Where | None = None) -> di
     """
     bundle, where = read_bundle(raw), where or Where()
     async with reach.connect() as (api, _):
-        desk = await _Desk.open(reach, api)
+        desk = await Desk.open(reach, api)
         done = await desk.finish_earlier(bundle.digest)
         if done is not None:
             return done
@@ -99,8 +99,8 @@ class _Fates:
 
 
 @dataclass(frozen=True, slots=True)
-class _Desk:
-    """One wallet's puts through one node."""
+class Desk:
+    """One wallet's puts through one node: what else puts something, finishes it here too."""
 
     reach: Reach
     api: Api
@@ -108,11 +108,11 @@ class _Desk:
     network: Network
 
     @staticmethod
-    async def open(reach: Reach, api: Api) -> "_Desk":
+    async def open(reach: Reach, api: Api) -> "Desk":
         assert reach.held.path is not None, "records are put as somebody, with a wallet's file"
         status = await api.get_document("/v1/status")
         network = Network(status["chain_id"], bytes.fromhex(status["genesis_hash"]))
-        return _Desk(reach, api, reach.held.path, network)
+        return Desk(reach, api, reach.held.path, network)
 
     async def put(self, bundle: Bundle, where: Where) -> dict[str, Any]:
         """Submits `bundle` as a new transaction."""
@@ -151,8 +151,8 @@ class _Desk:
         chosen = await find_category(self.api, wallet, owner, category)
         return await writing_place(self.api, reader, owner, chosen)
 
-    async def finish_earlier(self, bundle: bytes) -> dict[str, Any] | None:
-        """Finishes what is open; what came of this very bundle, if it was."""
+    async def finish_earlier(self, digest: bytes) -> dict[str, Any] | None:
+        """Finishes what is open; what came of what has this `digest`, if that was."""
         done: dict[str, Any] | None = None
         for file in IntentFile.all_of(self.path, self.reach.held.passphrase):
             intent = file.load()
@@ -166,7 +166,7 @@ class _Desk:
                     raise
                 say(f"it came to nothing ({error.cause})")
             else:
-                done = finished if intent.bundle == bundle else done
+                done = finished if intent.digest == digest else done
         return done
 
     async def finish(
@@ -213,8 +213,7 @@ class _Desk:
                 return await self._overtaken(intent, newest, sent_before=sent_before)
             if submitted.result.ok:
                 return submitted
-            where = f" at {submitted.result.field}" if submitted.result.field else ""
-            refusal = OperatorError("E033", f"rejected: {submitted.result.code}{where}")
+            refusal = refused(submitted.result.code, submitted.result.field)
             nowhere = newest
         fates = _Fates(None, ()) if nowhere and not sent_before else await self._fates(intent)
         if fates.taken is not None:
@@ -247,9 +246,12 @@ class _Desk:
 
 
 def _printed(intent: Intent, taken: Submitted) -> dict[str, Any]:
+    done = {"transaction": taken.id.hex(), "height": taken.height}
+    if intent.events:
+        events = [{"id": each.id, "key": each.key.hex()} for each in intent.events]
+        return {**done, "events": events}
     return {
-        "transaction": taken.id.hex(),
-        "height": taken.height,
+        **done,
         "records": [
             {
                 "id": each.id.hex(),

@@ -18,7 +18,7 @@ from chain.errors import InvalidMessage
 from client.category import CategoryKey, CategoryName
 from client.sealing import Random
 from client.wallet import Wallet
-from ledger.ids import emergency_summary, owner_of
+from ledger.ids import EVENT_CATEGORY, emergency_summary, owner_of
 from node.backend import Busy
 from node.gateway.cursors import Cursors
 from node.gateway.sealed_file import FileKeys, NothingWritten
@@ -149,7 +149,10 @@ class Vault:
         if category is None:
             summary = emergency_summary(owner)
             written = [
-                each for each in ours if not (each.found or each.key.name.category == summary)
+                each
+                for each in ours
+                if not (each.found or each.key.name.category == summary)
+                and not each.key.name.category.startswith(EVENT_CATEGORY)
             ]
             category = written[0].key.name.category if written else None
         same = [each.key for each in ours if each.key.name.category == category]

@@ -18,7 +18,7 @@ from client.files import write_whole
 from client.wallet import Wallet, card, encrypt_wallet, new_wallet
 from ledger import queries
 from ledger.decision import target_of
-from ledger.ids import emergency_summary, organization_owner, owner_of
+from ledger.ids import EVENT_CATEGORY, emergency_summary, organization_owner, owner_of
 from ledger.state import DecodedState, decoded
 from node.backend import Committed
 from node.gateway.attendants.rights import current_name, current_names
@@ -266,7 +266,9 @@ class Writing:
             authors.append(organization_owner(patient.organization))
         for author in authors:
             names = current_names(state, owner, author)
-            usual = {each.category for each in names} - {emergency_summary(owner)}
+            usual = {
+                each.category for each in names if not each.category.startswith(EVENT_CATEGORY)
+            } - {emergency_summary(owner)}
             if len(usual) == 1:
                 return usual.pop()
         return None

@@ -313,8 +313,8 @@ async def test_what_is_kept_shows_nothing(clinic: Clinic) -> None:
     assert repr(intent) == "Intent(…)"
     for key in intent.keys:
         assert key.secret not in raw
-    assert intent.bundle not in raw
-    assert intent.bundle.hex() not in path.name
+    assert intent.digest not in raw
+    assert intent.digest.hex() not in path.name
 
 
 async def test_two_commands_at_once_put_once(clinic: Clinic) -> None:
