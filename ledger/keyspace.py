@@ -34,6 +34,7 @@
 | `attestation/` erasure, organisation's owner id | `AttestationEntry` |
 | `hold/` hold | `HoldEntry` |
 | `holds-in-force/` patient | `HoldsEntry` |
+| `supply-policies` | `SupplyPolicies`, where they are not the defaults |
 | `party/` GLN | `PartyEntry` |
 | `product/` GTIN | `ProductEntry` |
 | `product-share/` GTIN, organisation's owner id | `ShareEntry` |
@@ -46,6 +47,8 @@
 | `holding/` class, 0, place | `HoldingEntry`: all places of a lot are one range |
 | `shipment/` number | `ShipmentEntry` |
 | `shipment-due/` time, number | `NumberEntry`: shipments that are not received, most urgent first |
+| `shipment-from/` member, 0, number; `shipment-to/` likewise | `NumberEntry` (when it is due): a member's shipments that are not received |
+| `shipment-loose/` receiver, 0, class, 0, number | `LooseEntry` |
 | `event/` number | `EventEntry` |
 | `event-number/` event key | `NumberEntry` |
 | `events` | `NumberEntry`: how many there are |
@@ -73,6 +76,7 @@ CATEGORY_PREFIX: Final = b"category/"
 RECORD_PREFIX: Final = b"record/"
 RECORD_VERSION_PREFIX: Final = b"record-version/"
 POLICIES_KEY: Final = b"policies"
+SUPPLY_POLICIES_KEY: Final = b"supply-policies"
 SUSPENSION_PREFIX: Final = b"suspension/"
 PROXY_PREFIX: Final = b"proxy/"
 SCOPE_PREFIX: Final = b"scope/"
@@ -108,6 +112,9 @@ HISTORY_PREFIX: Final = b"history/"
 HOLDING_PREFIX: Final = b"holding/"
 SHIPMENT_PREFIX: Final = b"shipment/"
 SHIPMENT_DUE_PREFIX: Final = b"shipment-due/"
+SHIPMENT_FROM_PREFIX: Final = b"shipment-from/"
+SHIPMENT_TO_PREFIX: Final = b"shipment-to/"
+SHIPMENT_LOOSE_PREFIX: Final = b"shipment-loose/"
 EVENT_PREFIX: Final = b"event/"
 EVENT_NUMBER_PREFIX: Final = b"event-number/"
 EVENTS_KEY: Final = b"events"
@@ -352,6 +359,38 @@ def shipment_due_key(due_ms: int, number: int) -> bytes:
     """Where a shipment stands that is not received."""
     due = due_ms.to_bytes(_TIME_BYTES, "big")
     return b"".join((SHIPMENT_DUE_PREFIX, due, number.to_bytes(_TIME_BYTES, "big")))
+
+
+def shipments_from_prefix(member: str) -> bytes:
+    """What the keys of shipments begin with that `member` sent, and nobody received."""
+    return b"".join((SHIPMENT_FROM_PREFIX, member.encode("ascii"), b"\0"))
+
+
+def shipments_to_prefix(member: str) -> bytes:
+    """What the keys of shipments begin with that are on their way to `member`."""
+    return b"".join((SHIPMENT_TO_PREFIX, member.encode("ascii"), b"\0"))
+
+
+def shipment_from_key(member: str, number: int) -> bytes:
+    """Where a shipment stands among those of its sender that are not received."""
+    return shipments_from_prefix(member) + number.to_bytes(_TIME_BYTES, "big")
+
+
+def shipment_to_key(member: str, number: int) -> bytes:
+    """Where a shipment stands among those on their way to its receiver."""
+    return shipments_to_prefix(member) + number.to_bytes(_TIME_BYTES, "big")
+
+
+def shipments_loose_prefix(member: str, item_class: str) -> bytes:
+    """What the keys of amounts of a lot begin with that are on their way to `member` loose."""
+    return b"".join(
+        (SHIPMENT_LOOSE_PREFIX, member.encode("ascii"), b"\0", item_class.encode("ascii"), b"\0")
+    )
+
+
+def shipment_loose_key(member: str, item_class: str, number: int) -> bytes:
+    """Where it stands how much of a lot is loose in a shipment."""
+    return shipments_loose_prefix(member, item_class) + number.to_bytes(_TIME_BYTES, "big")
 
 
 def event_key(number: int) -> bytes:

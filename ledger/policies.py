@@ -1,7 +1,7 @@
-"""What the consortium decides about care and privacy, as numbers in the state.
+"""What the consortium decides about care, privacy and the supply chain, as numbers in the state.
 
-They stand under a key of their own, not among genesis's parameters, so that a network from before
-these rules keeps its genesis hash and its roots. Where the key is absent, the defaults hold.
+They stand under keys of their own, not among genesis's parameters, so that a network from before
+these rules keeps its genesis hash and its roots. Where a key is absent, its defaults hold.
 """
 
 from typing import Annotated, Final
@@ -12,10 +12,11 @@ from chain.codec import Codec, Record
 from chain.genesis import Positive
 from chain.types import Unsigned
 from ledger.consent_entries import CONSENTS_IN_FORCE_MAX
-from ledger.keyspace import POLICIES_KEY
+from ledger.keyspace import POLICIES_KEY, SUPPLY_POLICIES_KEY
 from ledger.state import EntryReader
 
-HOUR_MS: Final = 3_600_000
+MINUTE_MS: Final = 60_000
+HOUR_MS: Final = 60 * MINUTE_MS
 DAY_MS: Final = 24 * HOUR_MS
 
 
@@ -30,10 +31,29 @@ class Policies(Record, frozen=True):
     consents_in_force_max: Annotated[int, Meta(ge=1, le=CONSENTS_IN_FORCE_MAX)] = 64
 
 
+class SupplyPolicies(Record, frozen=True):
+    """`transit_ms` is how long a shipment may be under way before it is overdue, `future_ms` how
+    far ahead of block time an event may be dated, `undo_ms` how long its organisation may take an
+    event back."""
+
+    transit_ms: Positive = 7 * DAY_MS
+    future_ms: Unsigned = 10 * MINUTE_MS
+    undo_ms: Unsigned = 30 * DAY_MS
+
+
 POLICIES: Final = Codec[Policies](Policies, name="policies", bytes_max=4_096)
+SUPPLY_POLICIES: Final = Codec[SupplyPolicies](
+    SupplyPolicies, name="supply_policies", bytes_max=4_096
+)
 _DEFAULTS: Final = Policies()
+_SUPPLY_DEFAULTS: Final = SupplyPolicies()
 
 
 def policies(state: EntryReader) -> Policies:
     """What holds on `state`."""
     return state.read(POLICIES_KEY, POLICIES) or _DEFAULTS
+
+
+def supply_policies(state: EntryReader) -> SupplyPolicies:
+    """What holds for the supply chain on `state`."""
+    return state.read(SUPPLY_POLICIES_KEY, SUPPLY_POLICIES) or _SUPPLY_DEFAULTS

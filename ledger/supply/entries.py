@@ -68,11 +68,14 @@ class ProductEntry(Record, frozen=True):
 
 
 class LotEntry(Record, frozen=True):
-    """A lot, or a product without lots. `unit` is what its amounts are counted in, once known."""
+    """A lot, or a product without lots. `unit` is what its amounts are counted in, once known;
+    `pieces` and `amount` are all that was commissioned."""
 
     gtin: Gtin
     expires_ms: Milliseconds | None
     unit: str | None
+    pieces: Unsigned
+    amount: Amount | None
     holds: Unsigned
     recalls: tuple[SupplyId, ...]
     history: History
@@ -92,7 +95,7 @@ class ItemEntry(Record, frozen=True):
 
     `custodian`, `shipment` (its number, while in transit) and the times speak for it alone only
     while it is in no container: see `ledger.supply.standing`. `exposure_ms` is how long it was out
-    of its temperatures.
+    of its temperatures; `contains` is true where a `ContainerEntry` stands beside it.
     """
 
     lot: str
@@ -102,6 +105,7 @@ class ItemEntry(Record, frozen=True):
     status: Status
     holds: Unsigned
     exposure_ms: Milliseconds
+    contains: bool
     history: History
 
 
@@ -113,12 +117,20 @@ class Content(Record, frozen=True):
     amount: Amount | None
 
 
+class Span(Record, frozen=True):
+    """From when until when a thing was out of its temperatures."""
+
+    from_ms: Milliseconds
+    to_ms: Milliseconds
+
+
 class ContainerEntry(Record, frozen=True):
-    """What lies in a container, at any depth, by lot and in their order.
+    """What lies in a container, at any depth, by lot and in their order; its devices.
 
     `filling` counts how often it was emptied at once; `levels` bounds how deep its packing goes.
-    `held` are pieces inside that are held for their own sake. `reported_ms` is up to when its
-    devices have measured.
+    `held` are things inside that are held for their own sake. Nothing inside was out of its
+    temperatures for longer than the container itself and `worst_ms` together. `reported_ms` is up
+    to when devices have measured, `outside` the latest times in which they found it outside.
     """
 
     filling: Unsigned
@@ -126,8 +138,10 @@ class ContainerEntry(Record, frozen=True):
     levels: Unsigned
     held: Unsigned
     contents: tuple[Content, ...]
+    worst_ms: int
     devices: tuple[PrincipalId, ...]
     reported_ms: Milliseconds | None
+    outside: tuple[Span, ...]
 
 
 class EmptiedEntry(Record, frozen=True):
@@ -140,14 +154,17 @@ class EmptiedEntry(Record, frozen=True):
 
 
 class HoldingEntry(Record, frozen=True):
-    """How much of a lot is in one place (`ledger.keyspace.holding_key`)."""
+    """How much of a lot is in one place (`ledger.supply.holdings`). Of `amount`, `packed` lies in
+    containers and moves with them."""
 
     pieces: Unsigned
     amount: Amount | None
+    packed: Amount | None
 
 
 class ShipmentEntry(Record, frozen=True):
-    """A shipment, numbered as the event that shipped it. `open` is what has not been received."""
+    """A shipment, numbered as the event that shipped it. `open` is what has not been received,
+    `items` of it outermost things that have a name. Neither received nor under way where `void`."""
 
     sender: MemberId
     receiver: MemberId
@@ -155,12 +172,18 @@ class ShipmentEntry(Record, frozen=True):
     due_ms: Milliseconds
     shipped: tuple[Content, ...]
     open: tuple[Content, ...]
+    items: Unsigned
     received: tuple[EventNumber, ...]
     void: bool
 
 
 class EventEntry(Record, frozen=True):
-    """A captured event: where it stands on the chain, and what a history tells of it."""
+    """A captured event: where it stands on the chain, and what a history tells of it.
+
+    `facts` is the hash of what it said (`ledger.supply.undoing`); `before` is the status that all
+    it finished had until then. `error` names the event that took this one back, or the one that
+    this one takes back where it `declares_error`.
+    """
 
     transaction: Hash
     action_index: Unsigned
@@ -181,6 +204,8 @@ class EventEntry(Record, frozen=True):
     tag: DispenseTag | None
     declares_error: bool
     error: EventNumber | None
+    facts: Hash
+    before: Status | None
     content: EventContent
 
 
@@ -197,9 +222,16 @@ class PageEntry(Record, frozen=True):
 
 
 class AttachedEntry(Record, frozen=True):
-    """To what a device is attached."""
+    """To what a device is attached, since when."""
 
     container: Item
+    since_ms: Milliseconds
+
+
+class LooseEntry(Record, frozen=True):
+    """What of a shipment is an amount in no container, and not received."""
+
+    amount: Amount
 
 
 class RecallEntry(Record, frozen=True):
@@ -305,3 +337,4 @@ VERIFICATION: Final = Codec[VerificationEntry](
 )
 SHARE: Final = Codec[ShareEntry](ShareEntry, name="share", bytes_max=_ENTRY_BYTES_MAX)
 ATTACHED: Final = Codec[AttachedEntry](AttachedEntry, name="attached", bytes_max=_ENTRY_BYTES_MAX)
+LOOSE: Final = Codec[LooseEntry](LooseEntry, name="loose", bytes_max=_ENTRY_BYTES_MAX)

@@ -20,10 +20,14 @@ QUANTITIES_MAX: Final = 64
 READINGS_MAX: Final = 64
 DEVICES_MAX: Final = 16
 RECALLED_MAX: Final = 64
-MIXED_LOTS_MAX: Final = 16
+MIXED_LOTS_MAX: Final = 64
 """Lots that one container holds at once."""
+EVENT_LOTS_MAX: Final = 256
+"""Lots of all things that one event moves."""
 NESTED_LEVELS_MAX: Final = 8
 """Containers around one item."""
+LOT_AMOUNT_MAX: Final = 10**9
+"""Units of one lot that are commissioned together, so that every part has its spelling."""
 EXPONENT_MIN: Final = -6
 """The finest amount is a millionth of its unit. What is finer is rounded before it comes here."""
 
@@ -57,11 +61,11 @@ MilliCelsiusRange = tuple[MilliCelsius, MilliCelsius]
 class Amount(Record, frozen=True):
     """`mantissa` × 10^`exponent` of a unit of UN/CEFACT Recommendation 20; "" counts pieces.
 
-    The mantissa has no trailing zero unless the exponent is 0 or more: one value, one spelling.
+    The mantissa has no trailing zero unless the exponent is 0: one value, one spelling.
     """
 
     mantissa: Annotated[int, Meta(ge=1, le=10**15)]
-    exponent: Annotated[int, Meta(ge=EXPONENT_MIN, le=6)]
+    exponent: Annotated[int, Meta(ge=EXPONENT_MIN, le=0)]
     unit: Annotated[str, Meta(max_length=3, pattern=r"^[A-Z0-9]*\Z")]
 
 
@@ -111,8 +115,10 @@ Status = Literal[
     "exported",
     "decommissioned",
     "consumed",
+    "undone",
 ]
-"""What became of an item. All but the first are final; `consumed` went into a transformation."""
+"""What became of an item. All but the first are final; `consumed` went into a transformation, the
+commissioning of what is `undone` was an error, so that it is not there."""
 
 Hold = Literal["quarantined", "excursion", "suspect", "expired", "recalled"]
 """Why an item may not go on, from the least to the worst."""
