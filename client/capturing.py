@@ -14,6 +14,9 @@ from chain.codec import Record
 from chain.types import Hash
 from client.builder import BuiltTransaction, TransactionBuilder
 from client.category import CategoryKey
+from client.epcis.event_hash import event_hash_id
+from client.epcis.events import Event
+from client.fhir_json import canonical
 from client.wallet import Wallet
 from ledger.ids import event_category, organization_owner
 from ledger.supply.actions import EventContent, SupplyCapture
@@ -52,6 +55,15 @@ class CaptureSubmission:
     transaction: BuiltTransaction
     events: tuple[CapturedEvent, ...]
     wallet: Wallet
+
+
+def standalone(event: Event) -> tuple[str, bytes]:
+    """The id of an event, and its document: as it came, in canonical JSON, with the contexts that
+    it was read under. One without an eventID goes by the hash of what it says (CBV 2.0 §8.9), so
+    that whoever sends it again sends the same."""
+    event_id = event.event_id or event_hash_id(event)
+    alone = {**event.raw, "@context": list(event.context), "eventID": event_id}
+    return event_id, canonical(alone)
 
 
 def readers_category(visibility: Visibility, readers: Sequence[str]) -> bytes:

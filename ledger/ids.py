@@ -72,7 +72,8 @@ def event_category(parties: Iterable[bytes] = ()) -> bytes:
     those for `parties` (owner ids). The seals of its key name them openly, so its id may too; it
     begins with a word, by which a wallet tells it from what it keeps for records."""
     named = b"".join(sorted(set(parties)))
-    return EVENT_CATEGORY + sha256(EVENT_CATEGORY + named).digest()[: OWNER_BYTES - len(EVENT_CATEGORY)]
+    digest = sha256(EVENT_CATEGORY + named).digest()
+    return EVENT_CATEGORY + digest[: OWNER_BYTES - len(EVENT_CATEGORY)]
 
 
 def event_record(organization: bytes, event: bytes) -> bytes:

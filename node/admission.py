@@ -18,6 +18,7 @@ from ledger.execute import admissible, check
 from ledger.prepare import Prepared, prepare
 from ledger.request import BlockContext
 from ledger.state import DecodedState, decoded
+from ledger.supply.attempts import ATTEMPTS
 from node.backend import Busy
 from node.mempool import COMMITTED_ALREADY
 from storage.attachments import AttachmentStore
@@ -92,8 +93,8 @@ class Admission:
         its time, whatever this node's clock says. Else it is the present time that counts.
 
         `strict` is for a sender who listens: every attachment must be there, and what the ledger
-        would reject at the tip is refused now. Gossip is lenient: order on the way is nobody's
-        fault.
+        would reject at the tip is refused now, but for what has to stand on the chain as evidence
+        (`ledger.supply.attempts`). Gossip is lenient: order on the way is nobody's fault.
         """
         context = self._context(block_ms)
         # One memory of decoded entries for the batch: most senders come more than once.
@@ -133,7 +134,7 @@ class Admission:
             raise
         key = self._authenticate(prepared, keys)
         if strict:
-            check(state, context, prepared)
+            _check(state, context, prepared)
         refs = prepared.transaction.attachments
         came = _named(refs, offered.attachments, parameters)
         # Of what came along, the store finds out soon what is not new.
@@ -224,6 +225,15 @@ class Admission:
             return Busy("attachment.sender_share", SHARE_IS_FULL)
         except QuotaExceeded:
             return Busy("attachment.quota", "the room for attachments in waiting is full")
+
+
+def _check(state: DecodedState, context: BlockContext, prepared: Prepared) -> None:
+    """`check`, which lets through what is refused and kept."""
+    try:
+        check(state, context, prepared)
+    except Rejected as refusal:
+        if refusal.code not in ATTEMPTS:
+            raise
 
 
 def _owners(batch: Sequence[_Believed]) -> dict[bytes, bytes]:

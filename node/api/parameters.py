@@ -101,6 +101,14 @@ def block(name: str) -> Parameter:
     )
 
 
+def named(
+    name: str, parse: Callable[[str], str], description: str, place: Literal["path", "query"]
+) -> Parameter:
+    """A name of something, in any form that `parse` takes to its one spelling."""
+    schema = {"type": "string", "minLength": 1, "maxLength": QUERY_TEXT_MAX}
+    return Parameter(name, place, parse, schema, description, "" if place == "query" else None)
+
+
 _DECIMAL: Final = "(0|[1-9][0-9]{0,18})"
 
 

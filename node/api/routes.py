@@ -40,6 +40,7 @@ from node.api.limits import (
 from node.api.parameters import block, choice, identifier, number, state_key
 from node.api.patient_routes import PATIENT_ROUTES
 from node.api.routing import Answer, Media, Route, answers
+from node.api.supply_routes import SUPPLY_ROUTES
 from node.gateway.rest.routes import FHIR_ROUTES
 
 _READ: Final = scoped(Scope.LEDGER_READ)
@@ -213,6 +214,7 @@ _NODE_ROUTES: Final = (
         problems=(404,),
     ),
     *PATIENT_ROUTES,
+    *SUPPLY_ROUTES,
     Route(
         "GET",
         "/v1/members",

@@ -20,6 +20,7 @@ from node.cli.demo import tell_story
 from node.cli.output import Bar, json_option, print_document, say, table, wants_json
 from node.cli.putting import put_bundle
 from node.cli.reach import Asked, resolve
+from node.cli.supply_story import tell_supply_story
 from node.cli.telling import Told
 from node.errors import Exit, OperatorError
 from node.testnet import processes
@@ -46,6 +47,10 @@ from node.testnet.state import (
 SAMPLES: Final = Path(node_package.__file__).parent.parent / "configs" / "samples"
 STORY: Final = SAMPLES / "story"
 """What `demo` puts; a network that comes up does not load it."""
+STORIES: Final = {
+    "patient": (tell_story, STORY),
+    "supply": (tell_supply_story, SAMPLES / "supply"),
+}
 SAMPLE_AUTHOR: Final = "hospital-a"
 FOLLOW_POLL_S: Final = 0.2
 R = TypeVar("R")
@@ -227,12 +232,17 @@ def down(path: Path, forget: bool) -> None:  # noqa: FBT001 - click's
 
 
 @testnet.command()
+@click.argument("story", type=click.Choice(tuple(STORIES)), default="patient")
 @_DIR
 @json_option
-def demo(path: Path) -> None:
-    """Tell the story of a patient on the running network, step by step; exit 1 where it breaks."""
+def demo(story: str, path: Path) -> None:
+    """Tell a story on the running network, step by step; exit 1 where it breaks.
+
+    `patient` is about a patient and her records, `supply` about goods on their way to one.
+    """
     network = load_testnet(path)
-    told = tell_story(network, STORY, (lambda _: None) if wants_json() else _tell_step)
+    tell, samples = STORIES[story]
+    told = tell(network, samples, (lambda _: None) if wants_json() else _tell_step)
     is_held = all(each.as_expected for each in told)
     verdict = "held" if is_held else "broken"
     document = {"steps": [each.document() for each in told], "verdict": verdict}

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast, get_args
 
 import click
+import msgspec
 
 from chain.document import to_document
 from chain.keys import Suite
@@ -23,10 +24,12 @@ from client.wallet import (
     show_document,
     update_wallet,
 )
+from ledger.ids import device_of
 from ledger.proxies import PROXY_KINDS
 from node.cli.arguments import identifier
 from node.cli.output import json_option, print_document, say
 from node.cli.reach import Asked, find_testnet, hold
+from node.cli.supply_words import as_item
 from node.directory import unusable
 from node.errors import OperatorError
 from node.keys import RANDOM_PASSPHRASE
@@ -82,16 +85,20 @@ def wallet() -> None:
     show_default=True,
     help="2 is ML-KEM-768 + X25519; 1 is X25519 alone, for browsers.",
 )
+@click.option(
+    "--asset", help="The asset identifier (GIAI, GRAI) on a measuring device, which is its name."
+)
 @_DIR
 @_PASSPHRASE_FD
 @json_option
-def new(
+def new(  # noqa: PLR0913 - one a flag, called by click
     *,
     file: Path,
     kind: str,
     org: str | None,
     demo: bool,
     suite: str,
+    asset: str | None,
     directory: Path | None,
     passphrase_fd: int | None,
 ) -> None:
@@ -102,6 +109,9 @@ def new(
     """
     if (kind in PROXY_KINDS) != (org is None):
         raise OperatorError("E070", "patients and proxies have no --org, everyone else has one")
+    if asset is not None and kind != "device":
+        raise OperatorError("E070", "--asset is on a measuring device", fix="give --kind device")
+    named = None if asset is None else device_of(as_item(asset))
     network = _testnet(directory) if demo else None
     if network is not None:
         file = network.wallets / f"{file.name}.wallet"
@@ -114,6 +124,8 @@ def new(
             "New passphrase", os.environ, descriptor=passphrase_fd, confirm=True
         )
     made = new_wallet(cast("PrincipalKind", kind), org, os.urandom, suite=Suite(int(suite)))
+    if named is not None:
+        made = msgspec.structs.replace(made, principal=named)
     limits = MODERATE if network is None else RANDOM_PASSPHRASE
     save_wallet(file, made, passphrase, os.urandom, limits)
     print_document({"file": str(file), "card": to_document(card(made))})

@@ -1,0 +1,95 @@
+"""Opens the documents of events: from what the chain says of one to the JSON that was captured.
+
+Trusts the node for nothing: a document must have the chain's hash, open in its place, and say what
+the chain says. What it says is computed again, and a difference is told, not hidden: rules saw the
+chain's facts only.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Final
+
+from client.capturing import event_key
+from client.category import CategoryKey, CategoryName
+from client.content import open_content, place_of
+from client.epcis.document import parse_document
+from client.epcis.events import Event
+from client.epcis.facts import capture_of
+from client.errors import Tampered
+from ledger.ids import event_record, organization_owner
+from ledger.supply.actions import SupplyCapture
+from ledger.supply.entries import EventEntry
+from ledger.supply.facts import facts_of
+
+_TOLD: Final = (
+    "kind",
+    "action",
+    "step",
+    "disposition",
+    "event_time_ms",
+    "parent",
+    "receiver",
+    "binding",
+    "tag",
+)
+"""What the chain's history says by itself; of the rest it has a hash."""
+REST: Final = "items, quantities, lot or readings"
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedEvent:
+    """`document` is what its organisation sealed, byte for byte; `differs` names what it says
+    otherwise than the chain, and is empty where the two agree."""
+
+    event: Event
+    document: bytes
+    differs: tuple[str, ...]
+
+
+def document_name(entry: EventEntry) -> CategoryName:
+    """Under which category key an event's document is sealed."""
+    owner = organization_owner(entry.organization)
+    return CategoryName(owner, entry.content.category, owner, entry.content.epoch)
+
+
+def open_document(attachment: bytes, entry: EventEntry, key: CategoryKey, chain_id: str) -> bytes:
+    """What is sealed in `attachment`, which must be the one that the chain names."""
+    if sha256(attachment).digest() != entry.content.ciphertext:
+        raise Tampered(
+            "attachment.other_bytes",
+            "these are other bytes than those that the chain names",
+            "fetch it again from another node",
+        )
+    record = event_record(key.name.author, entry.event)
+    place = place_of(key, chain_id, record, 1)
+    return open_content(attachment, place, key, entry.content.key_commitment)
+
+
+def compare(
+    document: bytes, entry: EventEntry, key: CategoryKey, parties: Mapping[str, str]
+) -> OpenedEvent:
+    """The event in `document`, and where it says something else than the chain.
+
+    Raises `InvalidMessage` where it is no event at all.
+    """
+    (event,) = parse_document(document).events
+    facts = capture_of(
+        event, entry.event, entry.content, parties, binding=entry.binding, tag=entry.tag
+    )
+    return OpenedEvent(event, document, tuple(_differences(event, facts, entry, key)))
+
+
+def _differences(
+    event: Event, facts: SupplyCapture, entry: EventEntry, key: CategoryKey
+) -> list[str]:
+    found = [name for name in _TOLD if getattr(facts, name) != getattr(entry, name)]
+    lows = [each.min_mc for each in facts.readings]
+    highs = [each.max_mc for each in facts.readings]
+    if (min(lows, default=None), max(highs, default=None)) != (entry.min_mc, entry.max_mc):
+        found.append("temperature")
+    if event_key(event.event_id, key) != entry.event:
+        found.append("eventID")
+    if facts_of(facts) != entry.facts and not found:
+        found.append(REST)
+    return found

@@ -1,0 +1,229 @@
+"""The shapes of what this API tells about goods: items, lots, products, shipments, recalls."""
+
+from chain.codec import Record
+from chain.types import Hash, Height, MemberId, Milliseconds, PrincipalId, TransactionId, Unsigned
+from ledger.supply.attempts import AttemptKind
+from ledger.supply.entries import (
+    AcknowledgementEntry,
+    Content,
+    EventEntry,
+    EventNumber,
+    ExcursionEntry,
+    LotEntry,
+    ProductEntry,
+    RecallEntry,
+    ShipmentEntry,
+    SuspectEntry,
+    VerificationEntry,
+)
+from ledger.supply.fields import (
+    Amount,
+    Gln,
+    Gtin,
+    Hold,
+    Item,
+    ItemClass,
+    QuarantineReason,
+    Status,
+    SupplyId,
+)
+from ledger.supply.trace import Trace
+
+
+class EventDocument(Record, frozen=True):
+    """An event under its number."""
+
+    number: EventNumber
+    event: EventEntry
+
+
+class ShipmentDocument(Record, frozen=True):
+    """A shipment under its number, which is that of the event that shipped it."""
+
+    number: EventNumber
+    shipment: ShipmentEntry
+
+
+class ReasonDocument(Record, frozen=True):
+    """Why something is held: by what stands on `subject`, which is the item itself, a container
+    around it, its lot or its product. The others are null where they mean nothing here."""
+
+    hold: Hold
+    subject: str
+    organization: MemberId | None
+    since_ms: Milliseconds | None
+    reason: QuarantineReason | None
+    recall: SupplyId | None
+
+
+class ItemDocument(Record, frozen=True):
+    """Where an item is, who holds it, and what may happen to it, after block `height`.
+
+    `status` is what became of it; `holds` is why it may not go on, the worst first, and `reasons`
+    say what stands behind each. `custodian` is null while it is in transit, in `shipment`.
+    `containers` are those around it, the innermost first; `contents` what lies in it, by lot.
+    `events` are the latest that touched it, the newest first.
+    """
+
+    id: Item
+    product: Gtin | None
+    lot: ItemClass | None
+    expires_ms: Milliseconds | None
+    status: Status
+    holds: tuple[Hold, ...]
+    reasons: tuple[ReasonDocument, ...]
+    custodian: MemberId | None
+    shipment: ShipmentDocument | None
+    containers: tuple[Item, ...]
+    contents: tuple[Content, ...]
+    devices: tuple[PrincipalId, ...]
+    exposure_ms: Milliseconds
+    events: tuple[EventDocument, ...]
+    height: Height
+    timestamp_ms: Milliseconds
+
+
+class TraceDocument(Record, frozen=True):
+    """The way of an item or a lot; each step's transaction has a receipt at /v1/receipts/{id}."""
+
+    id: str
+    trace: Trace
+    height: Height
+
+
+class HolderDocument(Record, frozen=True):
+    """How much of a lot is at `organization`, or on its way from there to `receiver`, or (`fate`)
+    was dispensed, destroyed or otherwise used up there."""
+
+    organization: MemberId
+    receiver: MemberId | None
+    fate: str | None
+    pieces: Unsigned
+    amount: Amount | None
+
+
+class HoldersDocument(Record, frozen=True):
+    """A lot and who holds what of it; `next` is what to pass as `after`, null on the last page."""
+
+    id: ItemClass
+    lot: LotEntry
+    holds: tuple[Hold, ...]
+    holders: tuple[HolderDocument, ...]
+    next: str | None
+    height: Height
+
+
+class ProductDocument(Record, frozen=True):
+    """A product under its GTIN."""
+
+    id: Gtin
+    product: ProductEntry
+
+
+class PartyDocument(Record, frozen=True):
+    """Whose a Global Location Number is."""
+
+    id: Gln
+    organization: MemberId
+
+
+class ShipmentPage(Record, frozen=True):
+    """Shipments that are not received, those that are due first first; `next` is what to pass as
+    `after`, null on the last page."""
+
+    shipments: tuple[ShipmentDocument, ...]
+    next: str | None
+
+
+class RecallDocument(Record, frozen=True):
+    """A recall under its id."""
+
+    id: SupplyId
+    recall: RecallEntry
+
+
+class RecallPage(Record, frozen=True):
+    """`next` is the id to pass as `after`, null on the last page."""
+
+    recalls: tuple[RecallDocument, ...]
+    next: str | None
+
+
+class RecallProgress(Record, frozen=True):
+    """An organisation that has or had some of what is recalled: pieces in its hands or on their way
+    to it, pieces that it dispensed, and what it has said of them (null: nothing yet)."""
+
+    organization: MemberId
+    held: Unsigned
+    dispensed: Unsigned
+    acknowledgement: AcknowledgementEntry | None
+
+
+class RecallProgressDocument(Record, frozen=True):
+    """A recall and how far it is. `cut` where not all lots of its scope could be looked at."""
+
+    id: SupplyId
+    recall: RecallEntry
+    progress: tuple[RecallProgress, ...]
+    cut: bool
+
+
+class VerificationDocument(Record, frozen=True):
+    """A question to a manufacturer under its id."""
+
+    id: SupplyId
+    verification: VerificationEntry
+
+
+class VerificationPage(Record, frozen=True):
+    """`next` is the id to pass as `after`, null on the last page."""
+
+    verifications: tuple[VerificationDocument, ...]
+    next: str | None
+
+
+class AttemptDocument(Record, frozen=True):
+    """What an organisation asked of the ledger and was refused, kept on the chain: it broke rule
+    `code` with `items`, of which the first few are named."""
+
+    transaction: TransactionId
+    height: Height
+    index: Unsigned
+    timestamp_ms: Milliseconds
+    organization: MemberId | None
+    sender: PrincipalId
+    code: str
+    field: str
+    kind: AttemptKind
+    step: str | None
+    event: Hash | None
+    items: tuple[str, ...]
+
+
+class ExcursionDocument(Record, frozen=True):
+    """An excursion under its item."""
+
+    id: Item
+    excursion: ExcursionEntry
+
+
+class SuspectDocument(Record, frozen=True):
+    """A report under its id."""
+
+    id: SupplyId
+    report: SuspectEntry
+
+
+class AlertsDocument(Record, frozen=True):
+    """What somebody should see to: `attempts` from block `from_height` on, the oldest first, and
+    what is open now. `next` is the height at which to go on, null where the tip is reached; `cut`
+    where more is open than is listed."""
+
+    attempts: tuple[AttemptDocument, ...]
+    overdue: tuple[ShipmentDocument, ...]
+    excursions: tuple[ExcursionDocument, ...]
+    suspects: tuple[SuspectDocument, ...]
+    recalls: tuple[RecallDocument, ...]
+    from_height: Height
+    next: Height | None
+    cut: bool

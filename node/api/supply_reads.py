@@ -1,0 +1,287 @@
+"""Reading where goods are, whence they came, what is wrong with them.
+
+All of it is what every member's node holds, so staff of all members may ask (`node.api.access`);
+documents of events stay sealed.
+"""
+
+from collections.abc import Callable
+from functools import lru_cache
+from itertools import islice
+from typing import Any, Final
+
+from aiohttp import web
+
+from chain.errors import InvalidMessage
+from chain.transaction import BODY, SIGNED
+from ledger.actions import decode_action
+from ledger.keyspace import party_key
+from ledger.state import decoded
+from ledger.supply import quality_queries, reading
+from ledger.supply.actions import SupplyCapture
+from ledger.supply.entries import PARTY
+from ledger.supply.standing import holds_of_class
+from ledger.supply.trace import ActionAt, trace
+from ledger.supply.whereabouts import whereabouts
+from node.api.calls import Call
+from node.api.ledger_reads import ask
+from node.api.problems import not_found
+from node.api.supply_alerts import attempts_in
+from node.api.supply_documents import (
+    AlertsDocument,
+    EventDocument,
+    ExcursionDocument,
+    HolderDocument,
+    HoldersDocument,
+    ItemDocument,
+    PartyDocument,
+    ProductDocument,
+    ReasonDocument,
+    RecallDocument,
+    RecallPage,
+    RecallProgress,
+    RecallProgressDocument,
+    ShipmentDocument,
+    ShipmentPage,
+    SuspectDocument,
+    TraceDocument,
+    VerificationDocument,
+    VerificationPage,
+)
+from storage.protocols import StateSnapshot, Store
+
+ALERTS_LISTED_MAX: Final = 100
+"""Of each kind that is open now."""
+ALERTS_LOOKED_AT_MAX: Final = 1_000
+"""Excursions and reports, decided about or not."""
+BLOCKS_MAX: Final = 1_000
+"""Blocks in which one answer looks for attempts."""
+ATTEMPTS_MAX: Final = 200
+"""Attempts of one answer, but for those of the block in which they become so many."""
+_BLOCKS_REMEMBERED: Final = 64
+
+
+async def item(call: Call) -> web.Response:
+    """Where an item is, who has it, and why it may not go on."""
+    name: str = call.arguments["epc"]
+
+    def read(state: StateSnapshot) -> ItemDocument | None:
+        now_ms = _now_ms(call, state)
+        found = reading.where_is(state, name, now_ms)
+        return None if found is None else _item(name, found, state)
+
+    found = await _at_one_height(call, read)
+    if found is None:
+        raise not_found("item", "path.epc")
+    return call.reply(found)
+
+
+async def item_trace(call: Call) -> web.Response:
+    """The way of an item or a lot through handovers, packing and transformation."""
+    name: str = call.arguments["epc"]
+    after: int = call.arguments["after"]
+
+    def read(state: StateSnapshot) -> TraceDocument | None:
+        found = trace(state, name, actions_of(call.backend.store), after)
+        return None if found is None else TraceDocument(name, found, state.header.height)
+
+    found = await _at_one_height(call, read)
+    if found is None:
+        raise not_found("item", "path.epc")
+    return call.reply(found)
+
+
+async def holders(call: Call) -> web.Response:
+    """Who holds what of a lot."""
+    name: str = call.arguments["class"]
+    limit: int = call.arguments["limit"]
+    after: str = call.arguments["after"]
+
+    def read(state: StateSnapshot) -> HoldersDocument | None:
+        entry = reading.lot(state, name)
+        if entry is None:
+            return None
+        found = list(islice(whereabouts(state, name, after), limit + 1))
+        return HoldersDocument(
+            name,
+            entry,
+            holds_of_class(decoded(state), name, _now_ms(call, state)),
+            tuple(
+                HolderDocument(each.member, each.receiver, each.state, each.pieces, each.amount)
+                for each in found[:limit]
+            ),
+            found[limit - 1].place if len(found) > limit else None,
+            state.header.height,
+        )
+
+    found = await _at_one_height(call, read)
+    if found is None:
+        raise not_found("lot", "path.class")
+    return call.reply(found)
+
+
+async def product(call: Call) -> web.Response:
+    """A product: its manufacturer, limits and recalls."""
+    gtin: str = call.arguments["gtin"]
+    found = await ask(call, lambda state: reading.product(state, gtin))
+    if found is None:
+        raise not_found("product", "path.gtin")
+    return call.reply(ProductDocument(gtin, found))
+
+
+async def party(call: Call) -> web.Response:
+    """Whose a Global Location Number is."""
+    gln: str = call.arguments["gln"]
+    found = await ask(call, lambda state: decoded(state).read(party_key(gln), PARTY))
+    if found is None:
+        raise not_found("party", "path.gln")
+    return call.reply(PartyDocument(gln, found.organization))
+
+
+async def shipments(call: Call) -> web.Response:
+    """Shipments that are not received, or are overdue."""
+    limit: int = call.arguments["limit"]
+    after: bytes = call.arguments["after"]
+    overdue = call.arguments["state"] == "overdue"
+
+    def read(state: StateSnapshot) -> ShipmentPage:
+        before_ms = _now_ms(call, state) if overdue else None
+        found = reading.open_shipments(state, before_ms, limit + 1, after)
+        page = tuple(ShipmentDocument(number, entry) for _, number, entry in found[:limit])
+        return ShipmentPage(page, found[limit - 1][0].hex() if len(found) > limit else None)
+
+    return call.reply(await _at_one_height(call, read))
+
+
+async def recalls(call: Call) -> web.Response:
+    """All recalls, by id."""
+    limit: int = call.arguments["limit"]
+    after: bytes = call.arguments["after"]
+    found = await ask(call, lambda state: quality_queries.recalls(state, limit + 1, after))
+    page = tuple(RecallDocument(*each) for each in found[:limit])
+    return call.reply(RecallPage(page, page[-1].id.hex() if len(found) > limit else None))
+
+
+async def recall(call: Call) -> web.Response:
+    """A recall, and how far it is."""
+    wanted: bytes = call.arguments["id"]
+
+    def read(state: StateSnapshot) -> RecallProgressDocument | None:
+        entry = quality_queries.recall(state, wanted)
+        if entry is None:
+            return None
+        progress, cut = reading.progress_of(state, wanted)
+        told = tuple(RecallProgress(*each) for each in progress)
+        return RecallProgressDocument(wanted, entry, told, cut)
+
+    found = await _at_one_height(call, read)
+    if found is None:
+        raise not_found("recall", "path.id")
+    return call.reply(found)
+
+
+async def verifications(call: Call) -> web.Response:
+    """What manufacturers were asked, and what they answered."""
+    limit: int = call.arguments["limit"]
+    after: bytes = call.arguments["after"]
+    found = await ask(call, lambda state: reading.verifications(state, limit + 1, after))
+    page = tuple(VerificationDocument(*each) for each in found[:limit])
+    return call.reply(VerificationPage(page, page[-1].id.hex() if len(found) > limit else None))
+
+
+async def alerts(call: Call) -> web.Response:
+    """What somebody should see to."""
+    first: int = call.arguments["from"]
+    store = call.backend.store
+
+    def read(state: StateSnapshot) -> AlertsDocument:
+        now_ms = _now_ms(call, state)
+        overdue = reading.open_shipments(state, now_ms, ALERTS_LISTED_MAX + 1)
+        excursions = quality_queries.excursions(state, ALERTS_LOOKED_AT_MAX)
+        open_excursions = [each for each in excursions if each[1].disposal is None]
+        suspects = quality_queries.suspects(state, ALERTS_LOOKED_AT_MAX)
+        open_suspects = [each for each in suspects if each.open]
+        recalled = quality_queries.recalls(state, ALERTS_LOOKED_AT_MAX)
+        open_recalls = [each for each in recalled if each[1].closed_ms is None]
+        attempts, following = attempts_in(
+            store, state, first, min(first + BLOCKS_MAX, state.header.height + 1), ATTEMPTS_MAX
+        )
+        kinds = (overdue, open_excursions, open_suspects, open_recalls)
+        read_all = (excursions, suspects, recalled)
+        return AlertsDocument(
+            attempts,
+            tuple(ShipmentDocument(each[1], each[2]) for each in overdue[:ALERTS_LISTED_MAX]),
+            tuple(ExcursionDocument(*each) for each in open_excursions[:ALERTS_LISTED_MAX]),
+            tuple(
+                SuspectDocument(each.report, each.entry)
+                for each in open_suspects[:ALERTS_LISTED_MAX]
+            ),
+            tuple(RecallDocument(*each) for each in open_recalls[:ALERTS_LISTED_MAX]),
+            first,
+            following,
+            any(len(each) > ALERTS_LISTED_MAX for each in kinds)
+            or any(len(each) == ALERTS_LOOKED_AT_MAX for each in read_all),
+        )
+
+    return call.reply(await _at_one_height(call, read))
+
+
+def actions_of(store: Store) -> ActionAt:
+    """Captures by their place on the chain; remembers the blocks that it has read last, as one
+    answer asks for many of one block."""
+
+    @lru_cache(maxsize=_BLOCKS_REMEMBERED)
+    def transactions_at(height: int) -> tuple[bytes, ...]:
+        block = store.block(height)
+        return () if block is None else tuple(block.transactions)
+
+    def action_at(transaction: bytes, index: int) -> SupplyCapture | None:
+        place = store.find_transaction(transaction)
+        if place is None:
+            return None
+        raw = transactions_at(place[0])[place[1]]
+        actions = BODY.decode(SIGNED.decode(raw).body).actions
+        try:
+            action = decode_action(actions[index], f"actions[{index}]")
+        except InvalidMessage:
+            return None
+        return action if isinstance(action, SupplyCapture) else None
+
+    return action_at
+
+
+def _item(name: str, found: reading.Where, state: StateSnapshot) -> ItemDocument:
+    stands, container = found.stands, found.container
+    return ItemDocument(
+        name,
+        found.product,
+        stands.entry.lot or None,
+        None if found.lot is None else found.lot.expires_ms,
+        stands.status,
+        found.holds,
+        tuple(ReasonDocument(*each) for each in found.reasons),
+        None if found.shipment is not None else stands.custodian,
+        None if found.shipment is None else ShipmentDocument(*found.shipment),
+        stands.containers,
+        () if container is None else container.contents,
+        () if container is None else container.devices,
+        stands.exposure_ms,
+        tuple(EventDocument(*each) for each in found.events),
+        state.header.height,
+        state.header.timestamp_ms,
+    )
+
+
+def _now_ms(call: Call, state: StateSnapshot) -> int:
+    """What block time would be now: what expires between blocks is expired."""
+    return max(int(call.api.clock() * 1_000), state.header.timestamp_ms + 1)
+
+
+async def _at_one_height(call: Call, read: Callable[[StateSnapshot], Any]) -> Any:
+    """`ask`, for what needs to know the height too."""
+    store = call.backend.store
+
+    def answer() -> Any:
+        with store.snapshot() as state:
+            return read(state)
+
+    return await call.backend.in_thread(answer)

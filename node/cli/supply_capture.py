@@ -1,0 +1,256 @@
+"""`medlock supply capture`: events of EPCIS, sealed and put on the chain in one transaction.
+
+As with bundles (`node.cli.putting`), what is sent is on disk before, and a capture that was left
+open is finished first: the same file captured again goes on with the same transaction.
+"""
+
+import asyncio
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Final, get_args
+
+import click
+
+from client.api import Api
+from client.builder import Network, TransactionBuilder
+from client.capturing import (
+    EVENTS_MAX,
+    CapturedEvent,
+    CaptureSubmission,
+    EventToCapture,
+    Visibility,
+    add_event,
+    readers_category,
+    standalone,
+)
+from client.category import CategoryKey
+from client.dispensing import tag_keys, tag_of
+from client.epcis.document import DOCUMENT_BYTES_MAX, parse_document
+from client.epcis.events import Event
+from client.epcis.facts import capture_of, parties_named, products_named
+from client.epcis.faults import InvalidDocument
+from client.errors import ApiError
+from client.files import read_bounded
+from client.intent import IntentFile, capture_intent
+from client.reading import Reader
+from client.supply_api import SupplyApi
+from client.wallet import Wallet, load_wallet
+from client.writing import event_place
+from ledger.entries import OrganizationEntry
+from ledger.supply.actions import EventContent, SupplyCapture
+from node.cli.output import json_option, print_document, table
+from node.cli.putting import EPOCH_CODES, VALIDITY_MS, Desk, now_ms
+from node.cli.reach import Asked, Reach, reach_options, resolve
+from node.errors import OperatorError
+
+_FAULTS_SHOWN: Final = 8
+_NOBODY: Final = frozenset({"party.unknown", "product.unknown"})
+
+
+@dataclass(frozen=True, slots=True)
+class How:
+    """`binding` events move custody; others only say something. `patient` is the site's own name
+    for him to whom the packs are dispensed."""
+
+    binding: bool = True
+    visibility: Visibility = "consortium"
+    patient: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What has to be known of the consortium to build captures: whose GLNs are, who makes what."""
+
+    parties: dict[str, str]
+    makers: dict[str, str]
+    members: tuple[OrganizationEntry, ...]
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option(
+    "--recording", is_flag=True, help="Keep what the events say; custody and status do not move."
+)
+@click.option(
+    "--visibility",
+    type=click.Choice(get_args(Visibility)),
+    default="consortium",
+    show_default=True,
+    help="Who can open the documents: all members, or sender, receiver and manufacturer.",
+)
+@click.option(
+    "--patient", help="Your own name for the patient to whom packs are dispensed; it stays here."
+)
+@reach_options
+@json_option
+def capture(
+    *, asked: Asked, file: Path, recording: bool, visibility: Visibility, patient: str | None
+) -> None:
+    """Capture an EPCIS 2.0 document, or one event, in one transaction: all of it or nothing."""
+    if asked.wallet is None:
+        raise OperatorError("E070", "as whom?", fix="give --as WALLET, a file or a demo wallet")
+    raw = read_bounded(file, DOCUMENT_BYTES_MAX)
+    how = How(not recording, visibility, patient)
+    done = asyncio.run(capture_file(resolve(asked), raw, how))
+    rows = [(each["id"],) for each in done["events"]]
+    text = f"transaction {done['transaction']} at height {done['height']}\n"
+    print_document(done, text + table(("event",), rows))
+
+
+async def capture_file(reach: Reach, raw: bytes, how: How) -> dict[str, Any]:
+    """Captures the document `raw` and waits for the commit; what `supply capture` prints."""
+    events = read_events(raw)
+    async with reach.connect() as (api, _):
+        desk = await Desk.open(reach, api)
+        digest = _digest(events, how)
+        done = await desk.finish_earlier(digest)
+        if done is not None:
+            return done
+        for last in (False, True):
+            try:
+                return await _capture(desk, events, how, digest)
+            except OperatorError as error:
+                # A colleague may have opened the category meanwhile, or its next epoch.
+                if last or not any(each in error.cause for each in (EPOCH_CODES, _OPENED)):
+                    raise
+    raise AssertionError("the second attempt returns or raises")
+
+
+_OPENED: Final = "category.already_open"
+
+
+def read_events(raw: bytes) -> tuple[Event, ...]:
+    """The events of a document; E018 names the faults, each with its place."""
+    try:
+        events = parse_document(raw).events
+    except InvalidDocument as refusal:
+        told = [f"{each.pointer or '/'}: {each.code}: {each.cause}" for each in refusal.faults]
+        more = len(told) - _FAULTS_SHOWN
+        if more > 0:
+            told[_FAULTS_SHOWN:] = [f"and {more} more"]
+        raise OperatorError(
+            "E018", "; ".join(told), why="EPCIS 2.0 asks otherwise at the places that are named"
+        ) from None
+    if not 1 <= len(events) <= EVENTS_MAX:
+        raise OperatorError(
+            "E018", f"1 to {EVENTS_MAX} events a transaction", fix="split the document"
+        )
+    return events
+
+
+async def _capture(desk: Desk, events: Sequence[Event], how: How, digest: bytes) -> dict[str, Any]:
+    wallet = load_wallet(desk.path, desk.reach.held.passphrase)
+    around = await look_around(desk.api, events)
+    builder = TransactionBuilder(desk.network, wallet, os.urandom)
+    keys = EventKeys(desk.api, wallet, desk.network, how.visibility, around)
+    captured = []
+    for event in events:
+        key = await keys.key_for(builder, event)
+        captured.append(add_capture(builder, event, key, how, around))
+    built = builder.sign(now_ms() + VALIDITY_MS)
+    submission = CaptureSubmission(built, tuple(captured), keys.wallet)
+    file = IntentFile.beside(desk.path, desk.reach.held.passphrase, built.id)
+    intent = capture_intent(submission, digest, wallet)
+    file.save(intent, os.urandom)
+    return await desk.finish(file, intent, sent_before=False)
+
+
+def add_capture(
+    builder: TransactionBuilder, event: Event, key: CategoryKey, how: How, around: Surroundings
+) -> CapturedEvent:
+    """Asks for one event to be captured, in the transaction of `builder`."""
+    event_id, document = standalone(event)
+    tag = None
+    if how.patient is not None:
+        secrets = tag_keys(builder.sender)
+        if not secrets:
+            raise OperatorError(
+                "E070", "--patient needs a wallet that speaks for its organisation (a service's)"
+            )
+        tag = tag_of(secrets[0], how.patient, event_id)
+
+    def facts(named: bytes, content: EventContent) -> SupplyCapture:
+        return capture_of(event, named, content, around.parties, binding=how.binding, tag=tag)
+
+    return add_event(builder, EventToCapture(event_id, document, facts), key)
+
+
+class EventKeys:
+    """The keys under which a wallet seals events; one for each set of readers, found once."""
+
+    def __init__(
+        self,
+        api: Api,
+        wallet: Wallet,
+        network: Network,
+        visibility: Visibility,
+        around: Surroundings,
+    ) -> None:
+        self._reader = Reader(api, wallet, network.chain_id)
+        self._api = api
+        self._visibility = visibility
+        self._around = around
+        self._keys: dict[bytes, CategoryKey] = {}
+
+    @property
+    def wallet(self) -> Wallet:
+        """The wallet, with every key that was found or made."""
+        found = self._reader.wallet
+        for key in self._keys.values():
+            found = found.with_category_key(key)
+        return found
+
+    async def key_for(self, builder: TransactionBuilder, event: Event) -> CategoryKey:
+        """The key for an event; opens its category in the transaction of `builder` where that is
+        new, or not sealed to all who should read."""
+        readers = self._readers(event)
+        category = readers_category(self._visibility, [each.id for each in readers])
+        if category not in self._keys:
+            place = await event_place(self._api, self._reader, category, readers)
+            self._keys[category] = place.key_in(builder)
+        return self._keys[category]
+
+    async def shared_key(self, builder: TransactionBuilder) -> tuple[CategoryKey, bool]:
+        """The key of the consortium's category; True where `builder` has to open it."""
+        category = readers_category("consortium", ())
+        place = await event_place(self._api, self._reader, category, self._around.members)
+        return place.key_in(builder), place.key is None
+
+    def _readers(self, event: Event) -> tuple[OrganizationEntry, ...]:
+        if self._visibility == "consortium":
+            return self._around.members
+        wanted = {self._reader.wallet.organization}
+        wanted |= {self._around.parties.get(each) for each in parties_named(event)}
+        wanted |= {self._around.makers.get(each) for each in products_named(event)}
+        return tuple(each for each in self._around.members if each.id in wanted)
+
+
+async def look_around(api: Api, events: Sequence[Event]) -> Surroundings:
+    """What `events` name, as far as the ledger knows it."""
+    supply = SupplyApi(api)
+    parties: dict[str, str] = {}
+    makers: dict[str, str] = {}
+    for gln in sorted({each for event in events for each in parties_named(event)}):
+        try:
+            parties[gln] = await supply.party(gln)
+        except ApiError as error:
+            if error.code not in _NOBODY:
+                raise
+    for gtin in sorted({each for event in events for each in products_named(event)}):
+        try:
+            makers[gtin] = str((await supply.product(gtin))["product"]["manufacturer"])
+        except ApiError as error:
+            if error.code not in _NOBODY:
+                raise
+    return Surroundings(parties, makers, await api.members())
+
+
+def _digest(events: Sequence[Event], how: How) -> bytes:
+    """Names what is captured, and how: whoever captures the same again means the same."""
+    seen = sha256(f"{how.binding} {how.visibility} {how.patient}".encode())
+    for event in events:
+        seen.update(sha256(standalone(event)[1]).digest())
+    return seen.digest()

@@ -1,0 +1,272 @@
+"""`medlock supply locate|trace|verify|alerts`: where goods are, whence they came, what is wrong."""
+
+import sys
+from collections.abc import Iterator
+from typing import Any, Final
+
+import click
+
+from client.errors import ApiError
+from node.cli.errand import Errand, Visit, member_command
+from node.cli.output import print_document, table
+from node.cli.supply_documents import opened_steps
+from node.cli.supply_words import Pack, as_pack, scanned
+from node.cli.words import moment
+from node.errors import Exit
+
+HOLDS: Final = {
+    "recalled": "it is recalled",
+    "expired": "it is expired",
+    "suspect": "somebody doubts that it is genuine",
+    "excursion": "it was out of its temperatures, and its manufacturer has not released it",
+    "quarantined": "it is in quarantine",
+}
+"""Why something may not go on, for people."""
+MILLI: Final = 1_000
+NOT_THERE: Final = "item.unknown"
+
+
+@click.command()
+@click.argument("item_or_lot")
+@member_command
+def locate(errand: Errand, item_or_lot: str) -> None:
+    """Who has an item, in what it lies, whether it may go on; or who holds what of a lot."""
+    found = scanned(item_or_lot, "ITEM_OR_LOT")
+
+    async def act(visit: Visit) -> dict[str, Any]:
+        if found.identifier.is_class:
+            return await visit.supply.lot(found.name)
+        return await visit.supply.item(found.name)
+
+    told = errand.run(act)
+    print_document(told, _lot_text(told) if found.identifier.is_class else _item_text(told))
+
+
+@click.command()
+@click.argument("item_or_lot")
+@click.option("--documents", is_flag=True, help="Open the events' documents, where you may.")
+@click.option("--after", type=click.IntRange(min=0), default=0, help="Go on after this event.")
+@member_command
+def trace(errand: Errand, item_or_lot: str, documents: bool, after: int) -> None:  # noqa: FBT001 - click's
+    """The way of an item or a lot: handovers, packing, transformation, temperatures.
+
+    Every step names its transaction: medlock receipt get fetches its proof.
+    """
+    name = scanned(item_or_lot, "ITEM_OR_LOT").name
+
+    async def act(visit: Visit) -> dict[str, Any]:
+        found = await visit.supply.trace(name, after)
+        if documents:
+            await opened_steps(visit, found["trace"])
+        return found
+
+    told = errand.run(act)
+    print_document(told, "\n".join(_trace_lines(told["trace"], "")))
+
+
+@click.command()
+@click.argument("item")
+@member_command
+def verify(errand: Errand, item: str) -> None:
+    """Check a pack as its barcode says it, before it is dispensed; exit 1 where it must not be."""
+    pack = as_pack(item)
+
+    async def act(visit: Visit) -> dict[str, Any]:
+        try:
+            found = await visit.supply.item(pack.item)
+        except ApiError as error:
+            if error.code != NOT_THERE:
+                raise
+            found = None
+        findings = list(_findings(pack, found, visit.wallet.organization))
+        return {
+            "item": pack.item,
+            "dispensable": not findings,
+            "findings": [{"code": code, "says": says} for code, says in findings],
+            "found": found,
+        }
+
+    told = errand.run(act)
+    lines = [f"{told['item']} {'may' if told['dispensable'] else 'must NOT'} be dispensed"]
+    lines += [f"  {each['says']} ({each['code']})" for each in told["findings"]]
+    print_document(told, "\n".join(lines))
+    if not told["dispensable"]:
+        sys.exit(Exit.CHECK_FAILED)
+
+
+@click.command()
+@click.option("--since", type=click.IntRange(min=0), help="Look for attempts from this height on.")
+@member_command
+def alerts(errand: Errand, since: int | None) -> None:
+    """What somebody should see to: attempts against the rules, overdue shipments, excursions,
+    suspect goods, open recalls."""
+
+    async def act(visit: Visit) -> dict[str, Any]:
+        return await visit.supply.alerts(since)
+
+    told = errand.run(act)
+    rows = list(_alert_rows(told))
+    text = table(("alert", "what", "who", "when", "subject"), rows) if rows else "nothing"
+    print_document(told, text + ("\nmore is open than is listed" if told["cut"] else ""))
+
+
+def _findings(
+    pack: Pack, found: dict[str, Any] | None, organization: str | None
+) -> Iterator[tuple[str, str]]:
+    """Why a pack must not be dispensed by `organization`: code and words."""
+    if found is None:
+        yield "unknown", "the ledger knows no such pack: nobody who makes it has commissioned it"
+        return
+    lot = (found["lot"] or "").partition("/10/")[2]
+    if pack.lot is not None and pack.lot != lot:
+        yield "lot_differs", f"its label says another lot than the ledger, which says {lot or '-'}"
+    if pack.expires_ms is not None and pack.expires_ms != found["expires_ms"]:
+        known = moment(found["expires_ms"])
+        yield "expiry_differs", f"its label says another expiry than the ledger: {known}"
+    if found["status"] != "active":
+        yield found["status"], f"it was {found['status']} already"
+    for hold in found["holds"]:
+        yield hold, HOLDS[hold]
+    if found["shipment"] is not None:
+        yield "in_transit", "it is in transit, and was not received"
+    elif found["custodian"] != organization:
+        yield "not_custodian", f"{found['custodian']} has it in custody, and you have not"
+    if found["containers"]:
+        yield "packed", f"it lies in {found['containers'][0]}, out of which nobody has taken it"
+
+
+def _item_text(found: dict[str, Any]) -> str:
+    rows = [("item", found["id"])]
+    if found["lot"]:
+        expiry = moment(found["expires_ms"])
+        rows.append(("lot", f"{found['lot']}, expires {expiry}"))
+    if found["shipment"] is None:
+        rows.append(("custodian", found["custodian"]))
+    else:
+        sent = found["shipment"]["shipment"]
+        rows.append(
+            (
+                "in transit",
+                f"{sent['sender']} to {sent['receiver']}, due {moment(sent['due_ms'])}",
+            )
+        )
+    rows += [("inside of", each) for each in found["containers"]]
+    rows.append(("status", found["status"]))
+    rows += [("held", _reason_words(each)) for each in found["reasons"]]
+    rows += [
+        ("contains", f"{each['pieces']} of {each['item_class']}") for each in found["contents"]
+    ]
+    rows += [("event", _event_words(each)) for each in found["events"]]
+    return "\n".join(f"{name:<10}  {value}" for name, value in rows)
+
+
+def _reason_words(reason: dict[str, Any]) -> str:
+    words = f"{HOLDS[reason['hold']]}: {reason['subject']}"
+    if reason["organization"]:
+        words += f", by {reason['organization']}"
+    if reason["since_ms"] is not None:
+        words += f", since {moment(reason['since_ms'])}"
+    return words + (f", recall {reason['recall']}" if reason["recall"] else "")
+
+
+def _event_words(each: dict[str, Any]) -> str:
+    event = each["event"]
+    to = f" to {event['receiver']}" if event["receiver"] else ""
+    return f"{moment(event['event_time_ms'])}  {_step_word(event)} by {event['organization']}{to}"
+
+
+def _step_word(event: dict[str, Any]) -> str:
+    words = event["step"] if event["step"] != "other" else event["kind"]
+    if event["declares_error"]:
+        words += " taken back"
+    elif event["error"] is not None:
+        words += " (taken back later)"
+    return str(words if event["binding"] else f"{words} (recorded only)")
+
+
+def _lot_text(found: dict[str, Any]) -> str:
+    lot = found["lot"]
+    head = f"{found['id']}: GTIN {lot['gtin']}, expires {moment(lot['expires_ms'])}"
+    if found["holds"]:
+        head += "\nmay not go on: " + ", ".join(HOLDS[each] for each in found["holds"])
+    rows = [
+        (
+            f"{each['organization']} to {each['receiver']}"
+            if each["receiver"]
+            else each["organization"],
+            each["fate"] or "in hand",
+            each["pieces"],
+            amount_words(each["amount"]),
+        )
+        for each in found["holders"]
+    ]
+    return f"{head}\n{table(('who', 'state', 'pieces', 'amount'), rows)}"
+
+
+def amount_words(amount: dict[str, Any] | None) -> str:
+    """An amount for people: exact, with its unit."""
+    if amount is None:
+        return "-"
+    digits = str(amount["mantissa"])
+    places = -int(amount["exponent"])
+    if places > 0:
+        digits = digits.rjust(places + 1, "0")
+        digits = f"{digits[:-places]}.{digits[-places:]}"
+    return f"{digits} {amount['unit']}".strip()
+
+
+def _trace_lines(found: dict[str, Any], indent: str) -> Iterator[str]:
+    yield f"{indent}{found['thing']}"
+    if found["origins"]:
+        yield f"{indent}├ made of"
+        for each in found["origins"]:
+            yield from _trace_lines(each, f"{indent}│   ")
+    for step in found["steps"]:
+        yield from _step_lines(step, indent)
+    if found["outcomes"]:
+        yield f"{indent}├ went into"
+        for each in found["outcomes"]:
+            yield from _trace_lines(each, f"{indent}│   ")
+    if found["cut"]:
+        more = found["after"]
+        yield f"{indent}└ cut here" + ("" if more is None else f"; go on with --after {more}")
+
+
+def _step_lines(step: dict[str, Any], indent: str) -> Iterator[str]:
+    event = step["event"]
+    inside = "" if step["level"] == 0 else f"  [{step['thing']}]"
+    yield f"{indent}├ {step['number']:>4}  {_event_words(step)}{_measured(event)}{inside}"
+    yield f"{indent}│       receipt {event['transaction']}"
+    opened = step.get("document")
+    if opened is not None:
+        for line in opened["lines"]:
+            yield f"{indent}│       {line}"
+
+
+def _measured(event: dict[str, Any]) -> str:
+    if event["min_mc"] is None:
+        return ""
+    return f", {event['min_mc'] / MILLI:.1f} to {event['max_mc'] / MILLI:.1f} °C"
+
+
+def _alert_rows(told: dict[str, Any]) -> Iterator[tuple[object, ...]]:
+    for each in told["attempts"]:
+        what = f"{each['code']} ({each['step'] or '-'})"
+        subject = ", ".join(each["items"][:2]) or "-"
+        yield each["kind"], what, each["organization"], moment(each["timestamp_ms"]), subject
+    for each in told["overdue"]:
+        sent = each["shipment"]
+        who = f"{sent['sender']} to {sent['receiver']}"
+        yield "overdue", "not received", who, moment(sent["due_ms"]), f"shipment {each['number']}"
+    for each in told["excursions"]:
+        entry = each["excursion"]
+        what = "not measured" if entry["unmeasured"] else "out of its temperatures"
+        yield "excursion", what, entry["custodian"], moment(entry["since_ms"]), each["id"]
+    for each in told["suspects"]:
+        entry = each["report"]
+        who, when = entry["organization"], moment(entry["reported_ms"])
+        yield "suspect", entry["reason"], who, when, entry["item"]
+    for each in told["recalls"]:
+        entry = each["recall"]
+        who, when = entry["organization"], moment(entry["opened_ms"])
+        yield "recall", f"class {entry['recall_class']}", who, when, ", ".join(entry["scope"])
