@@ -6,10 +6,11 @@ an attachment, named by the hash of its ciphertext.
 
 To add a group of actions: its shapes in a module of their own and in `Action`, their attachments
 here, their weight in `ledger.weights`, their lane in `ledger.lanes`, their rules in a module of
-their own, one case each in `ledger.execute`.
+their own, one case each in `ledger.execute`. The supply chain has its own union, attachments and
+cases (`ledger.supply.actions`, `ledger.supply.apply`).
 """
 
-from typing import Final, Literal, TypeAlias, assert_never, get_args
+from typing import Final, Literal, TypeAlias, get_args
 
 from msgspec import msgpack
 
@@ -54,6 +55,7 @@ from ledger.consent_actions import (
     ProxyRevoke,
 )
 from ledger.fields import KeyCommitment, Version
+from ledger.supply.actions import SupplyAction, supply_attachments
 
 StaffKind = Literal["administrator", "clinician", "device", "service", "auditor"]
 """Kinds that an administrator enrols. Patients are registered; proxies are appointed by them."""
@@ -167,6 +169,7 @@ Action: TypeAlias = (
     | ErasureAttest
     | HoldPlace
     | HoldRelease
+    | SupplyAction
 )
 
 ACTION: Final = Codec[Action](Action, name="action", bytes_max=ACTION_BYTES_MAX)
@@ -200,7 +203,7 @@ def _pointer(raw: bytes, path: str, field: str) -> str:
     return f"{field}.type" if path == "[0]" else field + path
 
 
-def attachments_of(action: Action) -> tuple[tuple[str, bytes], ...]:
+def attachments_of(action: Action) -> tuple[tuple[str, bytes], ...]:  # noqa: PLR0911 - one match
     """The attachments that `action` names: the field that does so, and the hash."""
     match action:
         case RecordPut() | RecordAmend():
@@ -244,4 +247,4 @@ def attachments_of(action: Action) -> tuple[tuple[str, bytes], ...]:
         ):
             return ()
         case _:
-            assert_never(action)
+            return supply_attachments(action)

@@ -6,7 +6,6 @@ rule's code and changes nothing. One that no block may hold (`admissible`) is no
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import assert_never
 
 from chain.block import OK, Result
 from chain.errors import InvalidMessage, Rejected
@@ -69,6 +68,7 @@ from ledger.prepare import Prepared, check_limits
 from ledger.queries import parameters, sender_keys
 from ledger.request import BlockContext, Request
 from ledger.state import DecodedState, Overlay, StateReader, decoded
+from ledger.supply import apply
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +183,7 @@ def _check_erased(overlay: Overlay, attachments: Sequence[AttachmentRef]) -> Non
 
 def _apply_all(request: Request, actions: Sequence[Action]) -> None:
     for index, action in enumerate(actions):
+        request.action_index = index
         try:
             _apply(request, action)
         except Rejected as refusal:
@@ -252,4 +253,4 @@ def _apply(request: Request, action: Action) -> None:  # noqa: C901, PLR0912, PL
         case HoldRelease():
             holds.release(request, action)
         case _:
-            assert_never(action)
+            apply.apply(request, action)

@@ -47,7 +47,8 @@
 | `holding/` class, 0, place | `HoldingEntry`: all places of a lot are one range |
 | `shipment/` number | `ShipmentEntry` |
 | `shipment-due/` time, number | `NumberEntry`: shipments that are not received, most urgent first |
-| `shipment-from/` member, 0, number; `shipment-to/` likewise | `NumberEntry` (when it is due): a member's shipments that are not received |
+| `shipment-from/` sender, 0, number | `NumberEntry` (when it is due): not received |
+| `shipment-to/` receiver, 0, number | `NumberEntry` (when it is due): not received |
 | `shipment-loose/` receiver, 0, class, 0, number | `LooseEntry` |
 | `event/` number | `EventEntry` |
 | `event-number/` event key | `NumberEntry` |

@@ -26,6 +26,7 @@ class Request:
     __slots__ = (
         "_approvals",
         "_proven",
+        "action_index",
         "author",
         "block",
         "organization",
@@ -52,6 +53,8 @@ class Request:
         self.transaction_id = transaction_id
         self.sender = sender
         self.principal = principal
+        self.action_index = 0
+        """Which of the transaction's actions is at work."""
         self._approvals = approvals
         self._proven: set[bytes] = set()
         patient = principal.kind == "patient"

@@ -44,6 +44,7 @@ from ledger.consent_actions import (
     ProxyAppoint,
     ProxyRevoke,
 )
+from ledger.supply.actions import PartyRegister, ProductRegister, ProductShare, SupplyCapture
 
 WEIGHTS: Final[Mapping[type[Action], int]] = MappingProxyType(
     {
@@ -77,6 +78,10 @@ WEIGHTS: Final[Mapping[type[Action], int]] = MappingProxyType(
         ErasureAttest: 1,
         HoldPlace: 3,
         HoldRelease: 2,
+        PartyRegister: 1,
+        ProductRegister: 1,
+        ProductShare: 1,
+        SupplyCapture: 20,
     }
 )
 """What an action of each kind costs at least."""
@@ -92,5 +97,21 @@ def weight_of(action: Action) -> int:
             return weight + 2 * len(action.records)
         case ConsentGrant():
             return weight + len(action.standing)
+        case SupplyCapture():
+            return weight + _capture_weight(action)
         case _:
             return weight
+
+
+def _capture_weight(action: SupplyCapture) -> int:
+    """Each thing is a write, each amount one in its lot, in two places and in its shipment.
+
+    Beside them come the event, what it is about, and two places for each lot: a few lots are in the
+    kind's own weight. `ledger.supply.fields.EVENT_LOTS_MAX` bounds the rest, as which lots there
+    are is not known before. Of sixteen touches of a thing, one also turns a page of its history.
+    """
+    if not action.binding:
+        return 0
+    names = sum([len(group.names) for group in action.items + action.outputs])
+    amounts = len(action.quantities) + len(action.output_quantities)
+    return names + 4 * amounts + 3 * (len(action.readings) + len(action.devices))

@@ -4,7 +4,7 @@
 document from which readers compute it again (`client.epcis.facts`).
 """
 
-from typing import Annotated
+from typing import Annotated, TypeAlias, assert_never
 
 from msgspec import Meta
 
@@ -194,3 +194,22 @@ class VerificationRespond(Record, frozen=True, tag="verification.respond"):
     verification: SupplyId
     verdict: Verdict
     note: Hash | None
+
+
+SupplyAction: TypeAlias = SupplyCapture | PartyRegister | ProductRegister | ProductShare
+"""What `ledger.supply.apply` has rules for."""
+
+
+def supply_attachments(action: SupplyAction) -> tuple[tuple[str, bytes], ...]:
+    """The attachments that `action` names: the field that does so, and the hash."""
+    match action:
+        case SupplyCapture():
+            return (("content.ciphertext", action.content.ciphertext),)
+        case ProductRegister():
+            return () if action.seals is None else (("seals", action.seals),)
+        case ProductShare():
+            return (("sealed", action.sealed),)
+        case PartyRegister():
+            return ()
+        case _:
+            assert_never(action)

@@ -128,7 +128,8 @@ class ContainerEntry(Record, frozen=True):
     """What lies in a container, at any depth, by lot and in their order; its devices.
 
     `filling` counts how often it was emptied at once; `levels` bounds how deep its packing goes.
-    `held` are things inside that are held for their own sake. Nothing inside was out of its
+    `loose` are the amounts that lie in no container inside. `held` are things inside that are held
+    for their own sake. Nothing inside was out of its
     temperatures for longer than the container itself and `worst_ms` together. `reported_ms` is up
     to when devices have measured, `outside` the latest times in which they found it outside.
     """
@@ -138,6 +139,7 @@ class ContainerEntry(Record, frozen=True):
     levels: Unsigned
     held: Unsigned
     contents: tuple[Content, ...]
+    loose: tuple[Content, ...]
     worst_ms: int
     devices: tuple[PrincipalId, ...]
     reported_ms: Milliseconds | None
@@ -164,7 +166,8 @@ class HoldingEntry(Record, frozen=True):
 
 class ShipmentEntry(Record, frozen=True):
     """A shipment, numbered as the event that shipped it. `open` is what has not been received,
-    `items` of it outermost things that have a name. Neither received nor under way where `void`."""
+    `items` of it outermost things that have a name; `received` are the latest events that received
+    of it. What was not received is back with the sender where it is `void`."""
 
     sender: MemberId
     receiver: MemberId
