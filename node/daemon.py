@@ -228,7 +228,13 @@ def _attend(
         wallets = config.gateway_patient_wallets
         try:
             gateway = Gateway.open(
-                directory.path, passphrase, desk, clock, os.urandom, patient_wallets=wallets
+                directory.path,
+                passphrase,
+                desk,
+                clock,
+                os.urandom,
+                wallets,
+                binding=config.gateway_epcis_policy == "binding",
             )
         except StoreProblem as problem:
             raise _explained(problem) from problem

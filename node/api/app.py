@@ -45,7 +45,8 @@ def make_app(
     served = [
         route
         for route in routes
-        if (development or not route.development) and (gateway is not None or route.interface is None)
+        if (development or not route.development)
+        and (gateway is not None or route.interface is None)
     ]
     check_table(served)
     api = Api(backend, development, clock, ApiMetrics(backend.registry), gateway=gateway)

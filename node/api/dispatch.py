@@ -34,7 +34,9 @@ def endpoint(route: Route) -> Callable[[web.Request], Awaitable[web.StreamRespon
         api = request.app[API]
         caller = await callers.caller_of(api, request, access)
         with api.requests.taken(*_client(request, caller)):
-            arguments = parameters.read(route.parameters, request, whole_query=route.interface is None)
+            arguments = parameters.read(
+                route.parameters, request, whole_query=route.interface is None
+            )
             if route.method in BODILESS and not route.body:
                 _refuse_body(request)
 

@@ -79,7 +79,10 @@ def _operation(route: Route) -> dict[str, Any]:
         "summary": route.summary,
         "security": [{_SECURITY: [scope]} for scope in sorted(route.access.spellings())],
         "responses": {str(each.status): _answer(each) for each in route.answers}
-        | {str(status): _problem(status, fhir=route.interface == "fhir") for status in _problems_of(route)},
+        | {
+            str(status): _problem(status, fhir=route.interface == "fhir")
+            for status in _problems_of(route)
+        },
     }
     if route.parameters:
         operation["parameters"] = [_parameter(each) for each in route.parameters]

@@ -25,6 +25,8 @@ from node.gateway.local_log import LocalLog, LocalLogBroken
 from node.gateway.office import Office
 from node.gateway.reading import Reading
 from node.gateway.sealed_file import FileKeys
+from node.gateway.supply.supply import FOLDER as EPCIS_FOLDER
+from node.gateway.supply.supply import Supply
 from node.gateway.vault import GATEWAY_FOLDER, Vault, open_vault
 from node.gateway.writing import WALLETS_FOLDER, PatientWallets, Writing
 from node.keys import SERVICE_WALLET, load_service_wallet
@@ -43,7 +45,11 @@ class Gateway:
         vault: Vault,
         local_log: LocalLog,
         wallets: PatientWallets,
+        epcis_folder: Path,
+        *,
+        binding: bool = True,
     ) -> None:
+        """`binding`: captured events move custody, or only say something."""
         self.office = office
         self.vault = vault
         self.local_log = local_log
@@ -63,6 +69,15 @@ class Gateway:
         """Who follows the chain; others may be added before `run`."""
         self.cataloguing = Cataloguing(self.catalogue)
         """Follows it by itself, so that nobody waits for the index."""
+        self.supply = Supply(
+            office,
+            vault,
+            self.keyring,
+            self.writing,
+            folder=epcis_folder,
+            disk=RealDisk(),
+            binding=binding,
+        )
         self._followers: list[Follower] = []
 
     @staticmethod
@@ -73,11 +88,13 @@ class Gateway:
         clock: Clock,
         random: Random,
         patient_wallets: Path | None = None,
+        *,
+        binding: bool = True,
     ) -> "Gateway | None":
         """The gateway of the node in `directory`; None where it holds no service wallet.
 
         `passphrase` opens DIR/keys; `patient_wallets` is where wallets of new patients are left
-        (DIR/patients where None). Blocks. Raises `OperatorError` and `StoreProblem`.
+        (DIR/patients where None); `binding` as above. Blocks. Raises `OperatorError` and `StoreProblem`.
         """
         wallet = service_wallet(directory, passphrase)
         if wallet is None:
@@ -90,7 +107,14 @@ class Gateway:
             opened.callback(local_log.close)
             vault.keep_wallet(wallet)
             folder = patient_wallets or directory / WALLETS_FOLDER
-            gateway = Gateway(office, vault, local_log, PatientWallets(folder, passphrase, office))
+            gateway = Gateway(
+                office,
+                vault,
+                local_log,
+                PatientWallets(folder, passphrase, office),
+                directory / GATEWAY_FOLDER / EPCIS_FOLDER,
+                binding=binding,
+            )
             if gateway.catalogue.load():
                 vault.rewind(Cataloguing.name)
             opened.pop_all()
@@ -101,13 +125,14 @@ class Gateway:
         backend = self.office.backend
         self._followers = [
             Follower(backend, self.vault, self.attendants),
-            Follower(backend, self.vault, [self.cataloguing], LAG_S),
+            Follower(backend, self.vault, [self.cataloguing, self.supply.indexing], LAG_S),
         ]
         async with asyncio.TaskGroup() as tasks:
             for follower in self._followers:
                 tasks.create_task(follower.run())
             tasks.create_task(self.rotations.begin())
             tasks.create_task(self.deferred.run())
+            tasks.create_task(self.supply.run())
 
     def document(self) -> dict[str, Any]:
         """For `status`: how far the attendants are, and what is the matter."""
@@ -119,6 +144,7 @@ class Gateway:
                 for name, height in follower.heights().items()
             },
             "deferred": self.deferred.document(),
+            "epcis": self.supply.document(),
             "local_log": None if problem is None else str(problem),
         }
 

@@ -4,16 +4,16 @@ One table of what there is. Values come from a URL, where "|" separates them, or
 where they are JSON.
 """
 
+import dataclasses
 import re
 from collections.abc import Iterable, Mapping, Sequence
-import dataclasses
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Final, Literal, NamedTuple, cast, get_args
 
-from client.epcis.identifiers import parse_identifier
 from chain.errors import InvalidMessage
+from client.epcis.identifiers import parse_identifier
 from client.fhir_json import Number, Value
 from node.gateway.epcis import names
 from node.gateway.epcis.criteria import (
@@ -353,7 +353,7 @@ class _Reading:
             return text
         if not re.search(r"[:#]", text):
             raise _wrong_value("eventTime, recordTime or a field with its prefix", field)
-        return extension("", False, names.field(text, self._asker.prefixes))  # noqa: FBT003
+        return extension("", False, names.field(text, self._asker.prefixes))
 
     def _direction(self) -> Order:
         text, field = self._controls.get("orderDirection", ("DESC", ""))

@@ -9,10 +9,12 @@ import asyncio
 import logging
 import re
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from chain.errors import InvalidMessage, Rejected
-from client.fhir_json import canonical
+from client.epcis.document import parse_document
+from client.epcis.event_hash import event_hash_id
+from client.fhir_json import Value, canonical
 from ledger.codes import REJECTIONS
 from ledger.ids import event_category
 from node.backend import Busy
@@ -89,9 +91,7 @@ class Captures:
         self._begun.put_nowait(job)
         return job
 
-    def _read(
-        self, raw: bytes, behaviour: Behaviour, patient: str | None
-    ) -> tuple[EventToDo, ...]:
+    def _read(self, raw: bytes, behaviour: Behaviour, patient: str | None) -> tuple[EventToDo, ...]:
         events = self._composer.read(raw, patient=patient)
         if behaviour == "rollback":
             self._composer.check_fits(events)
@@ -174,7 +174,7 @@ class Captures:
         transaction."""
         fresh = await self._fresh(events)
         if not fresh:
-            return
+            return None
         place = Place(self._office.owner, event_category())
         try:
             written = await self._writing.write(
@@ -195,12 +195,34 @@ class Captures:
         found = []
         for each in events:
             there = await self._events.documents_of(each.id)
-            if any(_same(each.document, document) for document in there):
+            ours, *others = await self._backend.in_thread(
+                lambda each=each, there=there: [said(each.document), *map(said, there)]  # type: ignore[misc]
+            )
+            if ours in others:
                 continue
-            if any(_is_declaration(each.document) == _is_declaration(other) for other in there):
+            if any(other.declares_error == ours.declares_error for other in others):
                 raise Rejected(EXISTS, f"/epcisBody/eventList/{each.index}/eventID")
             found.append(each)
         return found
+
+
+class Said(NamedTuple):
+    """What makes two documents one event: what CBV's hash covers, however it is spelled, and what
+    it leaves out that is not ours to say."""
+
+    event: str
+    declares_error: bool
+    rest: bytes
+
+
+def said(document: bytes) -> Said:
+    """What a document says; a document that is no event says nothing."""
+    try:
+        (event,) = parse_document(document).events
+    except (InvalidMessage, ValueError):
+        return Said("", declares_error=False, rest=document)
+    rest: Value = {name: event.raw.get(name) for name in ("errorDeclaration", "certificationInfo")}
+    return Said(event_hash_id(event), event.error_declaration is not None, canonical(rest))
 
 
 def error_of(

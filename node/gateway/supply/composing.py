@@ -91,9 +91,7 @@ class Composer:
         captured = []
         for index, each in enumerate(events):
 
-            def facts(
-                named: bytes, content: EventContent, each: EventToDo = each
-            ) -> SupplyCapture:
+            def facts(named: bytes, content: EventContent, each: EventToDo = each) -> SupplyCapture:
                 return self.facts(each, named, content)
 
             try:
@@ -109,9 +107,7 @@ class Composer:
         """What the ledger is told of `event`."""
         (parsed,) = _parsed(event.document)
         parties = parties_of(self._office.backend.store.state, parsed)
-        return capture_of(
-            parsed, named, content, parties, binding=self._binding, tag=event.tag
-        )
+        return capture_of(parsed, named, content, parties, binding=self._binding, tag=event.tag)
 
     def _tag(self, patient: str, event_id: str) -> bytes:
         return tag_of(tag_keys(self._office.wallet)[0], patient, event_id)

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from hashlib import sha256
 from pathlib import Path
 from threading import Lock
 from typing import Annotated, Final, NamedTuple
@@ -28,6 +29,7 @@ from ledger.state import DecodedState, decoded
 from ledger.supply.entries import EVENT, NUMBER, EventEntry
 from node.backend import Busy
 from node.gateway.contents import Contents
+from node.gateway.epcis.criteria import OneOf
 from node.gateway.epcis.documents import Shown
 from node.gateway.epcis.facets import ANY_EPC, Facets, epcs_of, facets_of, listed_of
 from node.gateway.epcis.index import (
@@ -39,6 +41,7 @@ from node.gateway.epcis.index import (
     Position,
     columns_of,
 )
+from node.gateway.epcis.names import thing
 from node.gateway.epcis.postings import term
 from node.gateway.epcis.problem import EpcisProblem
 from node.gateway.epcis.query import Query
@@ -214,7 +217,9 @@ class Events:
         self, entries: Mapping[int, EventEntry], keys: Mapping[CategoryName, CategoryKey]
     ) -> None:
         opened = list(self._opened(entries, keys, missing=_later))
-        listings = [_listing(each, self._judge(each.document, each.entry, each.key)) for each in opened]
+        listings = [
+            _listing(each, self._judge(each.document, each.entry, each.key)) for each in opened
+        ]
         for each in listings:
             if each.differs:
                 _LOG.warning("event %d says something else than the ledger", each.number)
@@ -247,6 +252,19 @@ class Events:
         """True where some event has this value in one of `facets`."""
         with self._lock:
             return any(self._index.knows(facet, name) for facet in facets)
+
+    async def documents_of(self, event_id: str) -> list[bytes]:
+        """What stands on the chain by that eventID and can be opened: events, declarations that
+        they were wrong. What the whole consortium may read is found even where the index is
+        behind."""
+
+        def look() -> list[int]:
+            wanted = Query((OneOf(("eventID",), frozenset({thing(event_id)})),))
+            found = [each.position.number for each in self._find(wanted, None, None)]
+            return found + self._numbers([sha256(event_id.encode()).digest()])
+
+        numbers = await self._backend.in_thread(look)
+        return [each.document for each in await self._open(list(dict.fromkeys(numbers)))]
 
     def bound(self) -> int:
         """See `Index.bound`."""

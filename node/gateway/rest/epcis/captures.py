@@ -12,8 +12,8 @@ from node.api.problems import Problem
 from node.gateway.epcis.problem import EpcisProblem, no_such
 from node.gateway.rest.epcis import tokens
 from node.gateway.rest.epcis.exchange import JSON_TYPES, Exchange, answer
-from node.gateway.rest.epcis.lists import per_page
 from node.gateway.rest.epcis.limits import DOCUMENT_BYTES_MAX
+from node.gateway.rest.epcis.lists import per_page
 from node.gateway.supply.jobs import JOB_ID_BYTES
 
 LIMIT_HEADERS: Final = {

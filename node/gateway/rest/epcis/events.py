@@ -1,6 +1,5 @@
 """Events over HTTP: searched, below the lists of the top level, and one by one (EPCIS 2.0 §12.4)."""
 
-
 from aiohttp import web
 
 from node.gateway.epcis.criteria import OneOf
@@ -30,8 +29,11 @@ def below(top: TopLevel) -> Work:
             isinstance(each, OneOf) and each.facets == top.facets for each in query.criteria
         ):
             raise EpcisProblem(
-                412, "QueryParameterException", "epcis.event_type_twice",
-                "the path names the type of event already", field="query",
+                412,
+                "QueryParameterException",
+                "epcis.event_type_twice",
+                "the path names the type of event already",
+                field="query",
             )
         return await found(exchange, query.narrowed(await known(exchange, top)))
 

@@ -94,7 +94,10 @@ class Exchange:
         value = await self.in_thread(lambda: parse(raw))
         if not isinstance(value, dict):
             raise EpcisProblem(
-                400, "ValidationException", "epcis.not_an_object", "a JSON object expected",
+                400,
+                "ValidationException",
+                "epcis.not_an_object",
+                "a JSON object expected",
                 field="body",
             )
         return value
@@ -123,8 +126,12 @@ def served(
         request = call.request
         if not accepts(request, _ACCEPTED):
             raise EpcisProblem(
-                406, "ImplementationException", "http.not_acceptable", "JSON only",
-                field="header.accept", fix=f"accept {' or '.join(JSON_TYPES)}",
+                406,
+                "ImplementationException",
+                "http.not_acceptable",
+                "JSON only",
+                field="header.accept",
+                fix=f"accept {' or '.join(JSON_TYPES)}",
             )
         _check_versions(request)
         gateway = call.api.gateway
@@ -169,8 +176,12 @@ def _check_versions(request: web.Request) -> None:
             text = request.headers.get(header)
             if text is not None and not fits(_version(header, text)):
                 raise EpcisProblem(
-                    406, "ImplementationException", "epcis.version", f"{VERSION} is spoken here",
-                    field=f"header.{header.lower()}", headers=VERSION_HEADERS,
+                    406,
+                    "ImplementationException",
+                    "epcis.version",
+                    f"{VERSION} is spoken here",
+                    field=f"header.{header.lower()}",
+                    headers=VERSION_HEADERS,
                 )
 
 
@@ -209,6 +220,9 @@ def _extensions(request: web.Request) -> dict[str, str]:
 
 def _wrong_header(header: str, expected: str) -> EpcisProblem:
     return EpcisProblem(
-        400, "ValidationException", "epcis.wrong_header", f"expected: {expected}",
+        400,
+        "ValidationException",
+        "epcis.wrong_header",
+        f"expected: {expected}",
         field=f"header.{header.lower()}",
     )

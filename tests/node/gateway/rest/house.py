@@ -250,7 +250,9 @@ async def _house(
         assert isinstance(outcome, asyncio.CancelledError), outcome
 
 
-def open_gateway(hospitals: Hospitals, path: Path, backend: Solo, member: str) -> Gateway:
+def open_gateway(
+    hospitals: Hospitals, path: Path, backend: Solo, member: str, *, binding: bool = True
+) -> Gateway:
     """The gateway on what the one before it left on its disk."""
     wallet = hospitals.staff[member]["service"]
     office = Office(backend, wallet, hospitals.random, WallClock(backend.clock))
@@ -258,7 +260,7 @@ def open_gateway(hospitals: Hospitals, path: Path, backend: Solo, member: str) -
     vault = Vault(folder, b"vault key of".ljust(32, b"."), office.owner, office.random)
     log = LocalLog(folder, vault.derive(b"local log"))
     wallets = PatientWallets(path / member / "patients", SECRET, office)
-    gateway = Gateway(office, vault, log, wallets)
+    gateway = Gateway(office, vault, log, wallets, folder / "epcis", binding=binding)
     gateway.catalogue.load()
     return gateway
 
