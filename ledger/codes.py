@@ -5,17 +5,12 @@ Results on the chain carry the code and the field only; these sentences are for 
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final, NamedTuple
+from typing import Final
 
+from ledger.explanation import Explanation
+from ledger.supply.codes import QUALITY
 
-class Explanation(NamedTuple):
-    """`rule` says what was broken, `fix` how to go on."""
-
-    rule: str
-    fix: str
-
-
-REJECTIONS: Final[Mapping[str, Explanation]] = MappingProxyType(
+_REJECTIONS: Final[Mapping[str, Explanation]] = MappingProxyType(
     {
         "access.basis_not_in_force": Explanation(
             "The basis that an access cites does not let its reader see this, now.",
@@ -401,6 +396,9 @@ REJECTIONS: Final[Mapping[str, Explanation]] = MappingProxyType(
         ),
     }
 )
+REJECTIONS: Final[Mapping[str, Explanation]] = MappingProxyType(
+    dict(sorted({**_REJECTIONS, **QUALITY}.items()))
+)
 """Rules that need the state. A transaction that breaks one is committed with this result."""
 
 INVALID: Final[Mapping[str, Explanation]] = MappingProxyType(
@@ -474,6 +472,10 @@ INVALID: Final[Mapping[str, Explanation]] = MappingProxyType(
             "An encryption key has not the length of its suite.",
             "Send the raw public key of that suite.",
         ),
+        "recall.unclear_counts": Explanation(
+            "More patients were told than could be told who they are.",
+            "Count as notified only who is among the resolved.",
+        ),
         "transaction.attachment_too_large": Explanation(
             "An attachment is larger than the parameter attachment_bytes_max.",
             "Split the content.",
@@ -529,6 +531,10 @@ INVALID: Final[Mapping[str, Explanation]] = MappingProxyType(
         "transaction.wrong_approval": Explanation(
             "An approval's signature does not verify under the key it names.",
             "Co-sign the same sender, nonce and actions, for this network.",
+        ),
+        "verification.no_serial": Explanation(
+            "A lot or a product is many things; a verification is about one.",
+            "Name the pack with its serial number.",
         ),
     }
 )

@@ -56,10 +56,12 @@
 | `device/` device | `AttachedEntry`: to what it is attached |
 | `recall/` recall | `RecallEntry` |
 | `recall-acknowledgement/` recall, organisation's owner id | `AcknowledgementEntry` |
-| `quarantine/` subject | `QuarantineEntry` |
+| `quarantine/` subject, 0, organisation's owner id | `QuarantineEntry` |
 | `excursion/` item | `ExcursionEntry` |
 | `suspect/` report | `SuspectEntry` |
+| `suspicion/` item | `SuspicionEntry` |
 | `verification/` verification | `VerificationEntry` |
+| `verification-open/` manufacturer's owner id, time, verification | `NumberEntry` (0) |
 
 Parts of a key have fixed lengths, or the variable one ends the key or stands before a zero byte,
 which is in no name: no two entries share one. Ids of consents, accesses and cases begin with their
@@ -125,7 +127,9 @@ RECALL_ACKNOWLEDGEMENT_PREFIX: Final = b"recall-acknowledgement/"
 QUARANTINE_PREFIX: Final = b"quarantine/"
 EXCURSION_PREFIX: Final = b"excursion/"
 SUSPECT_PREFIX: Final = b"suspect/"
+SUSPICION_PREFIX: Final = b"suspicion/"
 VERIFICATION_PREFIX: Final = b"verification/"
+VERIFICATION_OPEN_PREFIX: Final = b"verification-open/"
 _VERSION_BYTES: Final = 4
 _TIME_BYTES: Final = 8
 
@@ -419,9 +423,14 @@ def recall_acknowledgement_key(recall: bytes, organization: bytes) -> bytes:
     return b"".join((RECALL_ACKNOWLEDGEMENT_PREFIX, recall, organization))
 
 
-def quarantine_key(subject: str) -> bytes:
-    """Where a quarantine stands."""
-    return QUARANTINE_PREFIX + subject.encode("ascii")
+def quarantines_prefix(subject: str) -> bytes:
+    """What the keys of all quarantines of a subject begin with."""
+    return b"".join((QUARANTINE_PREFIX, subject.encode("ascii"), b"\0"))
+
+
+def quarantine_key(subject: str, organization: bytes) -> bytes:
+    """Where the quarantine stands that an organisation (its owner id) placed."""
+    return quarantines_prefix(subject) + organization
 
 
 def excursion_key(item: str) -> bytes:
@@ -437,3 +446,19 @@ def suspect_key(report: bytes) -> bytes:
 def verification_key(verification: bytes) -> bytes:
     """Where a question to a manufacturer stands."""
     return VERIFICATION_PREFIX + verification
+
+
+def suspicion_key(item: str) -> bytes:
+    """Where it stands how often an item was cleared of suspicion."""
+    return SUSPICION_PREFIX + item.encode("ascii")
+
+
+def verifications_open_prefix(manufacturer: bytes) -> bytes:
+    """What the keys of all questions begin with that wait for a manufacturer (its owner id)."""
+    return VERIFICATION_OPEN_PREFIX + manufacturer
+
+
+def verification_open_key(manufacturer: bytes, requested_ms: int, verification: bytes) -> bytes:
+    """Where a question to a manufacturer waits: the oldest first."""
+    time = requested_ms.to_bytes(_TIME_BYTES, "big")
+    return b"".join((verifications_open_prefix(manufacturer), time, verification))

@@ -7,6 +7,7 @@ from typing import Final
 
 from ledger.actions import Action
 from ledger.care_actions import EmergencyClose, EmergencyOpen, ErasureApprove, ErasureAttest
+from ledger.supply.actions import QuarantinePlace, RecallClose, RecallOpen, SuspectReport
 
 
 class Lane(IntEnum):
@@ -21,6 +22,10 @@ LANES: Final[Mapping[type[Action], Lane]] = MappingProxyType(
     {
         EmergencyOpen: Lane.URGENT,
         EmergencyClose: Lane.URGENT,
+        RecallOpen: Lane.URGENT,
+        RecallClose: Lane.URGENT,
+        QuarantinePlace: Lane.URGENT,
+        SuspectReport: Lane.URGENT,
         ErasureApprove: Lane.BULK,
         ErasureAttest: Lane.BULK,
     }

@@ -44,7 +44,21 @@ from ledger.consent_actions import (
     ProxyAppoint,
     ProxyRevoke,
 )
-from ledger.supply.actions import PartyRegister, ProductRegister, ProductShare, SupplyCapture
+from ledger.supply.actions import (
+    ExcursionDispose,
+    PartyRegister,
+    ProductRegister,
+    ProductShare,
+    QuarantinePlace,
+    QuarantineRelease,
+    RecallAcknowledge,
+    RecallClose,
+    RecallOpen,
+    SupplyCapture,
+    SuspectReport,
+    VerificationRequest,
+    VerificationRespond,
+)
 
 WEIGHTS: Final[Mapping[type[Action], int]] = MappingProxyType(
     {
@@ -82,6 +96,15 @@ WEIGHTS: Final[Mapping[type[Action], int]] = MappingProxyType(
         ProductRegister: 1,
         ProductShare: 1,
         SupplyCapture: 20,
+        RecallOpen: 1,
+        RecallAcknowledge: 1,
+        RecallClose: 128,
+        QuarantinePlace: 12,
+        QuarantineRelease: 12,
+        ExcursionDispose: 12,
+        SuspectReport: 12,
+        VerificationRequest: 3,
+        VerificationRespond: 14,
     }
 )
 """What an action of each kind costs at least."""
@@ -99,6 +122,8 @@ def weight_of(action: Action) -> int:
             return weight + len(action.standing)
         case SupplyCapture():
             return weight + _capture_weight(action)
+        case RecallOpen():
+            return weight + 2 * len(action.scope)
         case _:
             return weight
 

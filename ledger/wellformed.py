@@ -23,6 +23,8 @@ from ledger.consent_actions import (
 )
 from ledger.fields import BasisKind
 from ledger.ids import owner_of
+from ledger.supply.actions import RecallAcknowledge, RecallOpen, VerificationRequest
+from ledger.supply.naming import is_class
 
 Ordered = TypeVar("Ordered", bytes, str)
 
@@ -30,7 +32,7 @@ CITING: Final[tuple[BasisKind, ...]] = ("consent", "emergency")
 """The bases that name something."""
 
 
-def check_action(action: Action, field: str) -> None:
+def check_action(action: Action, field: str) -> None:  # noqa: C901 - one visible match
     """Raises `InvalidMessage` with a pointer below `field` where `action` says nothing sensible."""
     match action:
         case RecordPut() | RecordAmend():
@@ -53,6 +55,8 @@ def check_action(action: Action, field: str) -> None:
             check_ordered(action.categories, f"{field}.categories")
         case ErasureRequest():
             _check_erasure(action, field)
+        case RecallOpen() | RecallAcknowledge() | VerificationRequest():
+            _check_quality(action, field)
         case _:
             pass
 
@@ -106,3 +110,21 @@ def _check_erasure(action: ErasureRequest, field: str) -> None:
         raise InvalidMessage(
             "erasure.unclear_scope", f"{field}.record", "one category, or one record of the patient"
         )
+
+
+def _check_quality(
+    action: RecallOpen | RecallAcknowledge | VerificationRequest, field: str
+) -> None:
+    match action:
+        case RecallOpen():
+            check_ordered(action.scope, f"{field}.scope")
+        case RecallAcknowledge(resolved=resolved, notified=notified) if notified > resolved:
+            raise InvalidMessage(
+                "recall.unclear_counts", f"{field}.notified", "only who was resolved is notified"
+            )
+        case VerificationRequest(item=item) if is_class(item):
+            raise InvalidMessage(
+                "verification.no_serial", f"{field}.item", "one thing, with its serial number"
+            )
+        case _:
+            pass

@@ -1,7 +1,8 @@
 """What a transaction asks of the supply chain: products, events of EPCIS, quality.
 
 `supply.capture` carries what the rules need of one event of EPCIS 2.0, and names the sealed
-document from which readers compute it again (`client.epcis.facts`).
+document from which readers compute it again (`client.epcis.facts`). A `note` is sealed as one about
+the organisation that wrote it (`client.note`, under its owner id), to those whom it concerns.
 """
 
 from typing import Annotated, TypeAlias, assert_never
@@ -149,7 +150,10 @@ class RecallClose(Record, frozen=True, tag="recall.close"):
 
 
 class QuarantinePlace(Record, frozen=True, tag="quarantine.place"):
-    """The custodian holds an item; a manufacturer or regulator an item, a lot or a product."""
+    """The custodian holds an item; a manufacturer or regulator an item, a lot or a product.
+
+    Each organisation places one of its own, and a subject is held while there is any.
+    """
 
     subject: Item
     reason: QuarantineReason
@@ -157,9 +161,10 @@ class QuarantinePlace(Record, frozen=True, tag="quarantine.place"):
 
 
 class QuarantineRelease(Record, frozen=True, tag="quarantine.release"):
-    """Lifts a quarantine, by the organisation that placed it or a regulator."""
+    """Lifts the quarantine that `organization` placed: its own people do that, or a regulator."""
 
     subject: Item
+    organization: MemberId
 
 
 class ExcursionDispose(Record, frozen=True, tag="excursion.dispose"):
@@ -196,7 +201,20 @@ class VerificationRespond(Record, frozen=True, tag="verification.respond"):
     note: Hash | None
 
 
-SupplyAction: TypeAlias = SupplyCapture | PartyRegister | ProductRegister | ProductShare
+QualityAction: TypeAlias = (
+    RecallOpen
+    | RecallAcknowledge
+    | RecallClose
+    | QuarantinePlace
+    | QuarantineRelease
+    | ExcursionDispose
+    | SuspectReport
+    | VerificationRequest
+    | VerificationRespond
+)
+SupplyAction: TypeAlias = (
+    SupplyCapture | PartyRegister | ProductRegister | ProductShare | QualityAction
+)
 """What `ledger.supply.apply` has rules for."""
 
 
@@ -209,7 +227,21 @@ def supply_attachments(action: SupplyAction) -> tuple[tuple[str, bytes], ...]:
             return () if action.seals is None else (("seals", action.seals),)
         case ProductShare():
             return (("sealed", action.sealed),)
-        case PartyRegister():
+        case (
+            RecallOpen()
+            | QuarantinePlace()
+            | ExcursionDispose()
+            | SuspectReport()
+            | VerificationRespond()
+        ):
+            return () if action.note is None else (("note", action.note),)
+        case (
+            PartyRegister()
+            | RecallAcknowledge()
+            | RecallClose()
+            | QuarantineRelease()
+            | VerificationRequest()
+        ):
             return ()
         case _:
             assert_never(action)

@@ -21,6 +21,7 @@ from ledger.supply.fields import (
     MilliCelsiusRange,
     QuarantineReason,
     RecallClass,
+    Right,
     Status,
     SupplyId,
     SuspectReason,
@@ -30,10 +31,14 @@ from ledger.supply.fields import (
 EVENTS_AT_HAND_MAX: Final = 16
 """Events that an item, container or lot names itself; earlier ones are in pages of this size."""
 
-HELD_QUARANTINED: Final = 1
+HELD_BY_CUSTODIAN: Final = 1
 HELD_EXCURSION: Final = 2
 HELD_SUSPECT: Final = 4
-"""Bits of `holds`. Expiry and recalls stand on lots and products, and are looked up."""
+HELD_BY_MAKER: Final = 8
+HELD_BY_REGULATOR: Final = 16
+HELD_QUARANTINED: Final = HELD_BY_CUSTODIAN | HELD_BY_MAKER | HELD_BY_REGULATOR
+"""Bits of `holds`; three of them quarantine, by whose right, which goes with what comes out of a
+container. Expiry and recalls stand on lots and products, and are looked up."""
 
 _ENTRY_BYTES_MAX: Final = 65_536
 
@@ -260,35 +265,46 @@ class AcknowledgementEntry(Record, frozen=True):
 
 
 class QuarantineEntry(Record, frozen=True):
-    """A quarantine that is in force."""
+    """A quarantine that is in force, of one organisation, by the right that it had then."""
 
     organization: MemberId
+    right: Right
     reason: QuarantineReason
     placed_ms: Milliseconds
     note: Hash | None
 
 
 class ExcursionEntry(Record, frozen=True):
-    """An item that was too long outside of its temperatures, or unmeasured for too long."""
+    """An item that was too long outside of its temperatures, or unmeasured for too long, and what
+    its manufacturer decided. Without a `device` it brought the hold from a container."""
 
     custodian: MemberId
-    device: PrincipalId
+    device: PrincipalId | None
     since_ms: Milliseconds
     exposure_ms: Milliseconds
     unmeasured: bool
     disposal: Disposal | None
     disposed_ms: Milliseconds | None
+    note: Hash | None = None
 
 
 class SuspectEntry(Record, frozen=True):
-    """A report that an item is not what it claims to be."""
+    """A report that an item is not what it claims to be. It is open until the item is found
+    genuine once more: while its `suspicion/` says `cleared` no other number."""
 
     organization: MemberId
     item: Item
     reason: SuspectReason
     reported_ms: Milliseconds
-    resolved_ms: Milliseconds | None
+    cleared: Unsigned
     note: Hash | None
+
+
+class SuspicionEntry(Record, frozen=True):
+    """How often an item was found genuine after it had been reported, and when that was last."""
+
+    cleared: Unsigned
+    cleared_ms: Milliseconds
 
 
 class VerificationEntry(Record, frozen=True):
@@ -335,6 +351,9 @@ EXCURSION: Final = Codec[ExcursionEntry](
     ExcursionEntry, name="excursion", bytes_max=_ENTRY_BYTES_MAX
 )
 SUSPECT: Final = Codec[SuspectEntry](SuspectEntry, name="suspect", bytes_max=_ENTRY_BYTES_MAX)
+SUSPICION: Final = Codec[SuspicionEntry](
+    SuspicionEntry, name="suspicion", bytes_max=_ENTRY_BYTES_MAX
+)
 VERIFICATION: Final = Codec[VerificationEntry](
     VerificationEntry, name="verification", bytes_max=_ENTRY_BYTES_MAX
 )

@@ -123,6 +123,8 @@ commissioning of what is `undone` was an error, so that it is not there."""
 Hold = Literal["quarantined", "excursion", "suspect", "expired", "recalled"]
 """Why an item may not go on, from the least to the worst."""
 
+Right = Literal["custodian", "manufacturer", "regulator"]
+"""As what an organisation holds something."""
 QuarantineReason = Literal["damage", "documents", "quality", "temperature", "other"]
 SuspectReason = Literal["counterfeit", "diverted", "stolen", "tampered", "other"]
 RecallClass = Literal["I", "II", "III"]
