@@ -6,13 +6,16 @@ which knows the chain's transactions. Must not know where they are kept.
 """
 
 from bisect import bisect_left
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from typing import Final
+from typing import Annotated, Final, Literal
+
+from msgspec import Meta
 
 from chain.codec import Record
-from chain.types import Hash
+from chain.types import Hash, Unsigned
 from ledger.keyspace import container_key, event_key, history_key, item_key, lot_key
 from ledger.state import StateReader, decoded
 from ledger.supply.actions import SupplyCapture
@@ -29,11 +32,11 @@ from ledger.supply.entries import (
 from ledger.supply.fields import NESTED_LEVELS_MAX, ItemGroup
 
 STEPS_MAX: Final = 512
-"""Steps of one trace, those of its origins and outcomes included."""
+"""Steps of one trace, all its legs together."""
 TRANSFORMATIONS_MAX: Final = 8
 """Transformations in a row, in either direction."""
-BRANCHES_MAX: Final = 64
-"""Things that are followed beyond one transformation."""
+LEGS_MAX: Final = 128
+"""Things that are followed through transformations."""
 LOOK_BACK_MAX: Final = 256
 """Events of a container that are read to find what it itself lay in before."""
 _FOREVER: Final = 1 << 62
@@ -52,15 +55,27 @@ class Step(Record, frozen=True):
     event: EventEntry
 
 
-class Trace(Record, frozen=True):
-    """`steps` in the order of the chain. `origins` went into a transformation out of which `thing`
-    came, `outcomes` came out of one that it went into. `cut` where something was left out; `after`
-    is then the last number that is certain to be there with all before it, None for a branch."""
+Way = Literal["itself", "origin", "outcome"]
+"""What is traced, what went into it, what came out of it."""
+
+
+class Leg(Record, frozen=True):
+    """The `steps` of one thing, in the order of the chain. The first leg is what is traced; another
+    hangs on leg number `of`, whose `thing` came out of it in a transformation (an origin), or went
+    into it (an outcome). `cut` where some of it was left out."""
 
     thing: str
+    way: Way
+    of: Unsigned
     steps: tuple[Step, ...]
-    origins: "tuple[Trace, ...]"
-    outcomes: "tuple[Trace, ...]"
+    cut: bool
+
+
+class Trace(Record, frozen=True):
+    """`cut` where something was left out. Where that is of the first leg, `after` is the number of
+    its last step: a trace after it goes on."""
+
+    legs: Annotated[tuple[Leg, ...], Meta(min_length=1, max_length=LEGS_MAX)]
     cut: bool
     after: EventNumber | None
 
@@ -76,45 +91,63 @@ class _Packing:
     emptied: bool
 
 
+@dataclass(frozen=True, slots=True)
+class _Branch:
+    """Something that is still to be followed."""
+
+    thing: str
+    way: Way
+    of: int
+    depth: int
+
+
 @dataclass(slots=True)
 class _Tracer:
     state: StateReader
     action_at: ActionAt
-    left: int
+    left: int = STEPS_MAX
+    legs: list[Leg] = field(default_factory=list)
+    cut: bool = False
     _seen: set[str] = field(default_factory=set)
 
-    def trace(self, thing: str, after: int, direction: int, depth: int) -> Trace:
-        """`direction` is -1 for origins only, 1 for outcomes only, 0 for both."""
+    def trace(self, thing: str, after: int) -> Trace:
+        """Follows what branches off in the order in which it was found."""
         self._seen.add(thing)
+        waiting = deque([_Branch(thing, "itself", 0, 0)])
+        while waiting:
+            branch = waiting.popleft()
+            waiting += self._leg(branch, after if not self.legs else 0)
+        first = self.legs[0]
+        last = first.steps[-1].number if first.cut and first.steps else None
+        return Trace(tuple(self.legs), self.cut, last)
+
+    def _leg(self, branch: _Branch, after: int) -> list[_Branch]:
+        """The steps of one thing; what branches off."""
         steps: dict[int, Step] = {}
-        whole = _Packing("", after + 1, _FOREVER, emptied=False)
-        self._follow(thing, 0, whole, steps)
-        ordered = [steps[number] for number in sorted(steps)]
-        kept = ordered[: self.left]
-        cut = len(kept) < len(ordered)
+        self._follow(branch.thing, 0, _Packing("", after + 1, _FOREVER, emptied=False), steps)
+        kept = tuple([steps[number] for number in sorted(steps)][: self.left])
         self.left -= len(kept)
-        origins: list[Trace] = []
-        outcomes: list[Trace] = []
-        for step in kept:
-            if step.event.kind != "transformation" or step.level > 0:
-                continue
-            for found, way in self._beyond(thing, step, direction):
-                branches = origins if way < 0 else outcomes
-                if found in self._seen:
-                    continue
-                if depth >= TRANSFORMATIONS_MAX or self.left <= 0 or len(branches) >= BRANCHES_MAX:
-                    cut = True
-                    break
-                branches.append(self.trace(found, 0, way, depth + 1))
-        last = kept[-1].number if kept else None
-        return Trace(
-            thing,
-            tuple(kept),
-            tuple(origins),
-            tuple(outcomes),
-            cut,
-            last if cut and depth == 0 else None,
-        )
+        here = len(self.legs)
+        found = self._branches(branch, kept, here)
+        cut = len(kept) < len(steps) or (bool(found) and branch.depth >= TRANSFORMATIONS_MAX)
+        if branch.depth >= TRANSFORMATIONS_MAX:
+            found = []
+        room = LEGS_MAX - 1 - len(self._seen)
+        if len(found) > room or (found and not self.left):
+            cut, found = True, found[: max(room, 0) if self.left else 0]
+        self._seen.update(each.thing for each in found)
+        self.cut = self.cut or cut
+        self.legs.append(Leg(branch.thing, branch.way, branch.of, kept, cut))
+        return found
+
+    def _branches(self, branch: _Branch, steps: tuple[Step, ...], here: int) -> list[_Branch]:
+        found: dict[str, _Branch] = {}
+        for step in steps:
+            if step.event.kind == "transformation" and step.level == 0:
+                for thing, way in self._beyond(branch.thing, step, branch.way):
+                    if thing not in self._seen:
+                        found.setdefault(thing, _Branch(thing, way, here, branch.depth + 1))
+        return list(found.values())
 
     def _follow(self, thing: str, level: int, span: _Packing, steps: dict[int, Step]) -> None:
         """The events of `thing` during `span`, and of what it lay in meanwhile."""
@@ -187,20 +220,20 @@ class _Tracer:
             if event is not None:
                 yield number, event
 
-    def _beyond(self, thing: str, step: Step, direction: int) -> Iterator[tuple[str, int]]:
-        """What a transformation made of `thing`, and what it made `thing` of."""
+    def _beyond(self, thing: str, step: Step, way: Way) -> Iterator[tuple[str, Way]]:
+        """What a transformation made of `thing`, and what it made `thing` of; beside an origin or
+        an outcome only what lies further on the same way."""
         event = step.event
         action = self.action_at(event.transaction, event.action_index)
         if action is None:
             return
-        outputs = list(
-            _named(action.outputs, (each.item_class for each in action.output_quantities))
-        )
-        inputs = list(_named(action.items, (each.item_class for each in action.quantities)))
-        if thing in outputs and direction <= 0:
-            yield from ((each, -1) for each in inputs)
-        if thing in inputs and direction >= 0:
-            yield from ((each, 1) for each in outputs)
+        made = (each.item_class for each in action.output_quantities)
+        used = (each.item_class for each in action.quantities)
+        outputs, inputs = list(_named(action.outputs, made)), list(_named(action.items, used))
+        if thing in outputs and way != "outcome":
+            yield from ((each, "origin") for each in inputs)
+        if thing in inputs and way != "origin":
+            yield from ((each, "outcome") for each in outputs)
 
 
 def trace(state: StateReader, thing: str, action_at: ActionAt, after: int = 0) -> Trace | None:
@@ -209,7 +242,7 @@ def trace(state: StateReader, thing: str, action_at: ActionAt, after: int = 0) -
     base = decoded(state)
     if history_of(base, thing) is None:
         return None
-    return _Tracer(base, action_at, STEPS_MAX).trace(thing, after, 0, 0)
+    return _Tracer(base, action_at).trace(thing, after)
 
 
 def history_of(state: StateReader, thing: str) -> History | None:

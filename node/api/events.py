@@ -5,7 +5,7 @@ an id of their own), and then one for its block (id "height"). A client that com
 Last-Event-ID goes on right after it, without a gap: the events are read from the chain, nothing is
 kept for anybody. Whoever was cut off between an alert and its transaction hears the alert again.
 
-A patient hears alerts that concern him, and heights.
+A patient hears alerts that concern him, and heights; what concerns goods is for staff.
 """
 
 import asyncio
@@ -22,6 +22,7 @@ from node.api.alerts import Alert, alerts_of
 from node.api.calls import Call
 from node.api.limits import CHUNK_S_MAX, EVENT_BEAT_S, EVENT_STREAMS_CALLER_MAX
 from node.api.problems import Problem
+from node.api.supply_alerts import supply_alerts_of
 from storage.protocols import Store
 
 EVENT_STREAM: Final = "text/event-stream"
@@ -159,6 +160,11 @@ def _events_of(store: Store, height: int, first: int, only: bytes | None) -> lis
             if only in {None, each.patient}
         ]
         if only is None:
+            when = (ids[index], height, index, header.timestamp_ms)
+            lines += [
+                _event("alert", None, {**each, "transaction": place})
+                for each in supply_alerts_of(raw, result, store.state, when)
+            ]
             told = {**place, "result": {"code": result.code, "field": result.field}}
             lines.append(_event("transaction", f"{height}.{index}", told))
     document: dict[str, Any] = {"height": height}

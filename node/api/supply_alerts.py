@@ -4,21 +4,28 @@ Read from committed blocks, so nothing is kept for anybody. What an attempt name
 """
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
 from chain.block import Result
+from chain.document import to_document
 from chain.errors import InvalidMessage
 from chain.transaction import BODY, SIGNED
 from ledger import queries
-from ledger.actions import decode_action
+from ledger.actions import decode_action, kind_of
 from ledger.state import StateReader
-from ledger.supply.actions import SupplyCapture
+from ledger.supply.actions import (
+    RecallOpen,
+    SupplyCapture,
+    SuspectReport,
+    VerificationRespond,
+)
 from ledger.supply.attempts import ATTEMPTS
 from ledger.supply.fields import ItemGroup
 from node.api.supply_documents import AttemptDocument
 from storage.protocols import Store
 
 ITEMS_NAMED_MAX: Final = 8
+_ALERTING: Final = (RecallOpen, SuspectReport, VerificationRespond)
 
 
 def attempts_in(
@@ -77,6 +84,51 @@ def attempt(
         None if blamed is None else blamed.event,
         () if blamed is None else _named(blamed),
     )
+
+
+def supply_alerts_of(
+    raw: bytes, result: Result, state: StateReader, place: tuple[bytes, int, int, int]
+) -> Iterator[dict[str, Any]]:
+    """What members should hear of at once: an attempt, or what was said to be wrong with goods."""
+    if result.code in ATTEMPTS:
+        yield {"kind": "supply.attempt", **_told(attempt(raw, result, state, place))}
+    if not result.ok:
+        return
+    for index, encoded in enumerate(BODY.decode(SIGNED.decode(raw).body).actions):
+        if kind_of(encoded) not in _ALERTING:
+            continue
+        match decode_action(encoded, f"actions[{index}]"):
+            case RecallOpen(recall=recall, scope=scope, recall_class=found):
+                yield {
+                    "kind": "recall.open",
+                    "subject": recall.hex(),
+                    "items": list(scope),
+                    "recall_class": found,
+                }
+            case SuspectReport(report=report, item=item, reason=reason):
+                yield {
+                    "kind": "suspect.report",
+                    "subject": report.hex(),
+                    "items": [item],
+                    "reason": reason,
+                }
+            case VerificationRespond(verification=verification, verdict=verdict):
+                yield {
+                    "kind": "verification.respond",
+                    "subject": verification.hex(),
+                    "verdict": verdict,
+                }
+            case _:
+                raise AssertionError("only alerting kinds come here")
+
+
+def _told(found: AttemptDocument) -> dict[str, Any]:
+    document = to_document(found)
+    return {
+        "subject": document["event"],
+        "attempt": document["kind"],
+        **{name: document[name] for name in ("organization", "sender", "code", "field", "items")},
+    }
 
 
 def _captures(actions: tuple[bytes, ...]) -> Iterator[tuple[int, SupplyCapture]]:

@@ -21,7 +21,7 @@ async def opened_steps(visit: Visit, trace: dict[str, Any]) -> None:
     """Puts beside every step of a trace what its document says, where this wallet may open it:
     `document`, null where it may not."""
     reader, parties = visit.reader(), Parties(visit)
-    for step in _steps(trace):
+    for step in (each for leg in trace["legs"] for each in leg["steps"]):
         entry: EventEntry = from_document(EventEntry, step["event"], "event")
         step["document"] = await _opened(visit, reader, parties, entry)
 
@@ -93,10 +93,3 @@ def _lines(opened: OpenedEvent) -> list[str]:
 
 def _text(found: Any) -> str | None:
     return None if found is None else found.text
-
-
-def _steps(trace: dict[str, Any]) -> list[dict[str, Any]]:
-    found = list(trace["steps"])
-    for each in (*trace["origins"], *trace["outcomes"]):
-        found += _steps(each)
-    return found

@@ -61,7 +61,7 @@ def trace(errand: Errand, item_or_lot: str, documents: bool, after: int) -> None
         return found
 
     told = errand.run(act)
-    print_document(told, "\n".join(_trace_lines(told["trace"], "")))
+    print_document(told, "\n".join(_trace_lines(told["trace"], 0, "")))
 
 
 @click.command()
@@ -215,21 +215,26 @@ def amount_words(amount: dict[str, Any] | None) -> str:
     return f"{digits} {amount['unit']}".strip()
 
 
-def _trace_lines(found: dict[str, Any], indent: str) -> Iterator[str]:
-    yield f"{indent}{found['thing']}"
-    if found["origins"]:
-        yield f"{indent}├ made of"
-        for each in found["origins"]:
-            yield from _trace_lines(each, f"{indent}│   ")
-    for step in found["steps"]:
+def _trace_lines(found: dict[str, Any], number: int, indent: str) -> Iterator[str]:
+    """A leg, what it is made of before it, what it went into after it."""
+    leg = found["legs"][number]
+    yield f"{indent}{leg['thing']}"
+    yield from _hanging(found, number, "origin", f"{indent}├ made of", indent)
+    for step in leg["steps"]:
         yield from _step_lines(step, indent)
-    if found["outcomes"]:
-        yield f"{indent}├ went into"
-        for each in found["outcomes"]:
-            yield from _trace_lines(each, f"{indent}│   ")
-    if found["cut"]:
-        more = found["after"]
+    yield from _hanging(found, number, "outcome", f"{indent}├ went into", indent)
+    if leg["cut"]:
+        more = found["after"] if number == 0 else None
         yield f"{indent}└ cut here" + ("" if more is None else f"; go on with --after {more}")
+
+
+def _hanging(
+    found: dict[str, Any], number: int, way: str, title: str, indent: str
+) -> Iterator[str]:
+    for index, leg in enumerate(found["legs"]):
+        if index > 0 and (leg["of"], leg["way"]) == (number, way):
+            yield title
+            yield from _trace_lines(found, index, f"{indent}│   ")
 
 
 def _step_lines(step: dict[str, Any], indent: str) -> Iterator[str]:

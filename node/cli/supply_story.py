@@ -433,10 +433,10 @@ class _Story:
             "The way of the dispensed pack, from the line to the patient.",
             *("supply", "trace", goods.barcode(1), "--documents", "--as", "regulator"),
             outcome=lambda found: " → ".join(
-                each["event"]["step"] for each in found["trace"]["steps"]
+                each["event"]["step"] for each in found["trace"]["legs"][0]["steps"]
             ),
         )
-        transaction = traced["trace"]["steps"][-1]["event"]["transaction"]
+        transaction = traced["trace"]["legs"][0]["steps"][-1]["event"]["transaction"]
         receipt = str(self.teller.folder / "receipt")
         self.teller.do(
             "Each step has a receipt,",

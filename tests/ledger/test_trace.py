@@ -22,7 +22,7 @@ from ledger.supply.entries import (
     PageEntry,
 )
 from ledger.supply.fields import ItemGroup
-from ledger.supply.trace import STEPS_MAX, Trace, trace
+from ledger.supply.trace import LEGS_MAX, STEPS_MAX, Trace, trace
 
 CONTENT = EventContent(bytes(16), 0, bytes(32), bytes(32))
 
@@ -147,11 +147,12 @@ class Tale:
 
 
 def numbers(found: Trace) -> list[int]:
-    return [each.number for each in found.steps]
+    return [each.number for each in found.legs[0].steps]
 
 
-def levels(found: Trace) -> list[int]:
-    return [each.level for each in found.steps]
+def tree(found: Trace) -> dict[str, tuple[str, str]]:
+    """Of each leg but the first: which way, on what it hangs."""
+    return {each.thing: (each.way, found.legs[each.of].thing) for each in found.legs[1:]}
 
 
 def test_nothing_is_told_of_what_nobody_knows() -> None:
@@ -168,8 +169,8 @@ def test_a_pack_moves_with_the_pallet_that_its_case_is_on() -> None:
     tale.tell("shipping", "other pallet")
     found = tale.trace("pack")
     assert numbers(found) == [made, boxed, stacked, *moved]
-    assert levels(found) == [0, 0, 1, 2, 2]
-    assert [each.thing for each in found.steps] == ["pack", "pack", "case", "pallet", "pallet"]
+    steps = [(each.level, each.thing) for each in found.legs[0].steps]
+    assert steps == [(0, "pack"), (0, "pack"), (1, "case"), (2, "pallet"), (2, "pallet")]
 
 
 def test_what_a_container_went_through_before_and_after_is_no_step_of_its_content() -> None:
@@ -191,7 +192,7 @@ def test_what_came_out_when_all_came_out_is_not_followed_any_more() -> None:
     tale.tell("inspecting", "case")
     found = tale.trace("pack")
     assert numbers(found) == [boxed, emptied]
-    assert tale.trace("pack").steps[-1].thing == "case"
+    assert tale.trace("pack").legs[0].steps[-1].thing == "case"
     again = tale.pack("box", "pack")
     moved = tale.tell("shipping", "box")
     assert numbers(tale.trace("pack")) == [boxed, emptied, again, moved]
@@ -243,17 +244,24 @@ def test_a_transformation_leads_back_to_what_went_in_and_on_to_what_came_out() -
     tale.transform(("powder", "water"), ("syrup",))
     tale.transform(("syrup",), ("bottle-1", "bottle-2"))
     tale.tell("shipping", "bottle-1")
-    back = tale.trace("bottle-1")
-    (syrup,) = back.origins
-    assert (syrup.thing, [each.thing for each in syrup.origins]) == ("syrup", ["powder", "water"])
-    assert back.outcomes == syrup.outcomes == (), "what came out beside it is not its way"
-    on = tale.trace("powder")
-    (made,) = on.outcomes
-    assert (made.thing, made.origins) == ("syrup", ())
-    assert [each.thing for each in made.outcomes] == ["bottle-1", "bottle-2"]
-    middle = tale.trace("syrup")
-    assert [each.thing for each in middle.origins] == ["powder", "water"]
-    assert [each.thing for each in middle.outcomes] == ["bottle-1", "bottle-2"]
+    assert tree(tale.trace("bottle-1")) == {
+        "syrup": ("origin", "bottle-1"),
+        "powder": ("origin", "syrup"),
+        "water": ("origin", "syrup"),
+    }, "what came out beside it is not its way"
+    assert tree(tale.trace("powder")) == {
+        "syrup": ("outcome", "powder"),
+        "bottle-1": ("outcome", "syrup"),
+        "bottle-2": ("outcome", "syrup"),
+    }
+    assert tree(tale.trace("syrup")) == {
+        "powder": ("origin", "syrup"),
+        "water": ("origin", "syrup"),
+        "bottle-1": ("outcome", "syrup"),
+        "bottle-2": ("outcome", "syrup"),
+    }
+    (bottle,) = (each for each in tale.trace("syrup").legs if each.thing == "bottle-1")
+    assert [each.number for each in bottle.steps] == [3, 4]
 
 
 def test_a_lot_is_traced_like_a_thing() -> None:
@@ -268,20 +276,23 @@ def test_a_chain_of_transformations_is_cut_where_it_goes_too_far() -> None:
     for number in range(20):
         tale.transform((f"thing-{number}",), (f"thing-{number + 1}",))
     found = tale.trace("thing-0")
-    depth = 0
-    while found.outcomes:
-        assert not found.cut
-        (found,) = found.outcomes
-        depth += 1
-    assert (depth, found.cut) == (8, True)
+    assert [each.thing for each in found.legs] == [f"thing-{number}" for number in range(9)]
+    assert found.cut
+    assert [each.cut for each in found.legs] == [False] * 8 + [True]
+
+
+def test_what_has_very_many_ingredients_is_cut_with_a_mark() -> None:
+    tale = Tale()
+    tale.transform(tuple(f"part-{number:03}" for number in range(300)), ("machine",))
+    found = tale.trace("machine")
+    assert (len(found.legs), found.cut, found.legs[0].cut) == (LEGS_MAX, True, True)
 
 
 def test_a_ring_of_transformations_ends() -> None:
     tale = Tale()
     tale.transform(("a",), ("b",))
     tale.transform(("b",), ("a",))
-    found = tale.trace("a")
-    assert [each.thing for each in (*found.origins, *found.outcomes)] == ["b"]
+    assert list(tree(tale.trace("a"))) == ["b"]
 
 
 def test_a_long_way_is_cut_with_a_mark_and_goes_on_from_there() -> None:
@@ -289,7 +300,7 @@ def test_a_long_way_is_cut_with_a_mark_and_goes_on_from_there() -> None:
     for _ in range(STEPS_MAX + 100):
         tale.tell("inspecting", "pump")
     found = tale.trace("pump")
-    assert (len(found.steps), found.cut, found.after) == (STEPS_MAX, True, STEPS_MAX)
+    assert (len(found.legs[0].steps), found.cut, found.after) == (STEPS_MAX, True, STEPS_MAX)
     rest = tale.trace("pump", STEPS_MAX)
     assert (numbers(rest), rest.cut) == (list(range(STEPS_MAX + 1, STEPS_MAX + 101)), False)
 

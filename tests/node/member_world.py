@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from chain.genesis import Genesis, Member, NodeEntry, Parameters
 from chain.keys import Suite
@@ -58,11 +58,13 @@ class WallClock(Clock):
 class Town(Consortium):
     """`wallets` are those of the members' staff: hospital-a, hospital-a-doctor, …"""
 
+    members: ClassVar[tuple[tuple[str, Any], ...]] = MEMBERS
+
     def _genesis(self) -> Genesis:
         self.wallets: dict[str, Wallet] = {}
         node = NodeEntry(self.validator.public, b"certificate", ("127.0.0.1:1",))
         members = []
-        for name, role in MEMBERS:
+        for name, role in self.members:
             key = new_private_key(Suite.X25519, self.random)
             staff = []
             for suffix, kind in STAFF:
@@ -184,7 +186,7 @@ def served(town: Town, path: Path) -> Iterator[tuple[Ward, str]]:
     try:
         assert started.wait(10), "the node does not start"
         node = TestnetNode(ME, ME, "hospital", address, "")
-        names = tuple(name for name, _ in MEMBERS)
+        names = tuple(name for name, _ in town.members)
         save_testnet(
             Testnet(path, town.genesis.chain_id, town.genesis.hash.hex(), None, 0, names, (node,))
         )

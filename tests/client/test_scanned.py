@@ -1,0 +1,63 @@
+"""Whatever a scanner or a person gives names a thing in one spelling."""
+
+import pytest
+
+from chain.errors import InvalidMessage
+from client.scanned import scan
+
+PACK = "01/09521141012345/21/2017"
+JUNE_30_2027_ENDS_MS = 1_814_400_000_000
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        PACK,
+        "https://id.gs1.org/01/09521141012345/21/2017",
+        "https://example.com/x/01/09521141012345/21/2017?17=270630",
+        "urn:epc:id:sgtin:9521141.001234.2017",
+        "(01)09521141012345(21)2017",
+        "0109521141012345212017",
+        "]d20109521141012345212017",
+        " (01)09521141012345(21)2017 ",
+    ],
+)
+def test_all_spellings_name_one_pack(text: str) -> None:
+    assert scan(text, 2026).name == PACK
+
+
+def test_a_barcode_says_lot_and_expiry_too() -> None:
+    found = scan("(01)09521141012345(21)2017(17)270630(10)L7", 2026)
+    assert (found.name, found.lot, found.expires_ms) == (PACK, "L7", JUNE_30_2027_ENDS_MS)
+
+
+def test_what_says_no_expiry_has_none() -> None:
+    found = scan("0109521141012345212017\x1d10L7", 2026)
+    assert (found.lot, found.expires_ms) == ("L7", None)
+
+
+def test_a_lot_and_a_product_are_classes() -> None:
+    lot = scan("(01)09521141012345(10)L7", 2026)
+    assert (lot.name, lot.identifier.is_class) == ("01/09521141012345/10/L7", True)
+    assert scan("01/09521141012345", 2026).identifier.is_class
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("", "identifier.not_a_uri"),
+        ("pack", "identifier.not_a_uri"),
+        ("(01)09521141012346(21)2017", "barcode.check_digit"),
+        ("01/09521141012346/21/2017", "identifier.check_digit"),
+        ("(99999)1", "barcode.unknown_ai"),
+        ("(01)09521141012345(17)279930", "barcode.date"),
+        ("urn:epc:id:nothing:1.2.3", "identifier.unknown_scheme"),
+        ("(01)" + "9" * 600, "barcode.too_long"),
+        ("x:" + "y" * 600, "identifier.too_long"),
+    ],
+)
+def test_what_names_nothing_is_refused_with_its_code(text: str, code: str) -> None:
+    with pytest.raises(InvalidMessage) as refusal:
+        scan(text, 2026, "path.epc")
+    assert refusal.value.code == code
+    assert refusal.value.field.startswith("path.epc")
