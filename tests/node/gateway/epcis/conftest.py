@@ -19,5 +19,5 @@ def hospitals() -> Hospitals:
 
 @pytest.fixture
 async def world(hospitals: Hospitals, tmp_path: Path) -> AsyncIterator[World]:
-    async with served(hospitals, tmp_path) as world:
+    async with served(hospitals, tmp_path, binding=False) as world:
         yield world

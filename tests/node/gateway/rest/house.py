@@ -215,7 +215,7 @@ class World:
 
 
 @asynccontextmanager
-async def served(hospitals: Hospitals, path: Path) -> AsyncIterator[World]:
+async def served(hospitals: Hospitals, path: Path, *, binding: bool = True) -> AsyncIterator[World]:
     solo = Solo(hospitals, path, Clock())  # type: ignore[arg-type]
     solo.autocommit = True
     async with AsyncExitStack() as opened:
@@ -223,7 +223,9 @@ async def served(hospitals: Hospitals, path: Path) -> AsyncIterator[World]:
         patience = aiohttp.ClientTimeout(total=20)
         session = await opened.enter_async_context(aiohttp.ClientSession(timeout=patience))
         houses = [
-            await opened.enter_async_context(_house(hospitals, path, solo, member, session))
+            await opened.enter_async_context(
+                _house(hospitals, path, solo, member, session, binding)
+            )
             for member in ("hospital-a", "hospital-b")
         ]
         yield World(hospitals, solo, *houses)
@@ -231,13 +233,18 @@ async def served(hospitals: Hospitals, path: Path) -> AsyncIterator[World]:
 
 @asynccontextmanager
 async def _house(
-    hospitals: Hospitals, path: Path, solo: Solo, member: str, session: aiohttp.ClientSession
+    hospitals: Hospitals,
+    path: Path,
+    solo: Solo,
+    member: str,
+    session: aiohttp.ClientSession,
+    binding: bool,
 ) -> AsyncIterator[House]:
     """As if each had a node of its own that had caught up with every block."""
     backend = copy.copy(solo)
     backend.me, backend.registry = member, CollectorRegistry()
     staff = hospitals.staff[member]
-    gateway = open_gateway(hospitals, path, backend, member)
+    gateway = open_gateway(hospitals, path, backend, member, binding=binding)
     app = make_app(backend, development=False, clock=solo.clock, gateway=gateway)
     attending = asyncio.create_task(gateway.run())
     try:
