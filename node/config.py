@@ -203,6 +203,14 @@ class NodeConfig:
             "whether events that are captured move custody, or only say something",
         ),
     ] = "binding"
+    gateway_epcis_private_targets: Annotated[
+        bool,
+        Setting(
+            "gateway.epcis_private_targets",
+            _boolean,
+            "subscriptions may send to addresses of the inside, and without TLS",
+        ),
+    ] = False
     keys_passphrase_file: Annotated[
         Path | None,
         Setting("keys.passphrase_file", _path, "opens keys/, so that the node restarts unattended"),

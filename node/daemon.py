@@ -30,6 +30,7 @@ from node.desk import Desk
 from node.directory import Directory
 from node.errors import OperatorError
 from node.gateway.gateway import ErasingOnly, Gateway
+from node.gateway.supply.supply import EpcisSettings
 from node.keys import NodeKeys, find_passphrase, load_node_keys
 from node.member import MemberNode, Parts, PeerEvents
 from node.mempool import Mempool, MempoolLimits
@@ -234,7 +235,9 @@ def _attend(
                 clock,
                 os.urandom,
                 wallets,
-                binding=config.gateway_epcis_policy == "binding",
+                EpcisSettings(
+                    config.gateway_epcis_policy == "binding", config.gateway_epcis_private_targets
+                ),
             )
         except StoreProblem as problem:
             raise _explained(problem) from problem

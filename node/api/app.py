@@ -39,8 +39,8 @@ def make_app(
 ) -> web.Application:
     """The application over `backend`. `clock` is the wall's, in seconds since 1970-01-01 UTC.
 
-    Fault injection exists only where `development`, FHIR and EPCIS only where there is a `gateway`. Raises
-    `UndeclaredRoute` where a route does not say who may call it.
+    Fault injection exists only where `development`, FHIR and EPCIS only where there is a
+    `gateway`. Raises `UndeclaredRoute` where a route does not say who may call it.
     """
     served = [
         route

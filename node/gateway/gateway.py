@@ -25,8 +25,8 @@ from node.gateway.local_log import LocalLog, LocalLogBroken
 from node.gateway.office import Office
 from node.gateway.reading import Reading
 from node.gateway.sealed_file import FileKeys
+from node.gateway.supply.supply import DEFAULTS, EpcisSettings, Supply
 from node.gateway.supply.supply import FOLDER as EPCIS_FOLDER
-from node.gateway.supply.supply import Supply
 from node.gateway.vault import GATEWAY_FOLDER, Vault, open_vault
 from node.gateway.writing import WALLETS_FOLDER, PatientWallets, Writing
 from node.keys import SERVICE_WALLET, load_service_wallet
@@ -46,10 +46,8 @@ class Gateway:
         local_log: LocalLog,
         wallets: PatientWallets,
         epcis_folder: Path,
-        *,
-        binding: bool = True,
+        epcis: EpcisSettings = DEFAULTS,
     ) -> None:
-        """`binding`: captured events move custody, or only say something."""
         self.office = office
         self.vault = vault
         self.local_log = local_log
@@ -76,7 +74,7 @@ class Gateway:
             self.writing,
             folder=epcis_folder,
             disk=RealDisk(),
-            binding=binding,
+            settings=epcis,
         )
         self._followers: list[Follower] = []
 
@@ -88,13 +86,12 @@ class Gateway:
         clock: Clock,
         random: Random,
         patient_wallets: Path | None = None,
-        *,
-        binding: bool = True,
+        epcis: EpcisSettings = DEFAULTS,
     ) -> "Gateway | None":
         """The gateway of the node in `directory`; None where it holds no service wallet.
 
         `passphrase` opens DIR/keys; `patient_wallets` is where wallets of new patients are left
-        (DIR/patients where None); `binding` as above. Blocks. Raises `OperatorError` and `StoreProblem`.
+        (DIR/patients where None). Blocks. Raises `OperatorError` and `StoreProblem`.
         """
         wallet = service_wallet(directory, passphrase)
         if wallet is None:
@@ -113,7 +110,7 @@ class Gateway:
                 local_log,
                 PatientWallets(folder, passphrase, office),
                 directory / GATEWAY_FOLDER / EPCIS_FOLDER,
-                binding=binding,
+                epcis,
             )
             if gateway.catalogue.load():
                 vault.rewind(Cataloguing.name)

@@ -154,9 +154,13 @@ class Index:
         start = next((slot for slot in slots if self._numbers[slot] == after), None)
         return [] if start is None else self._numbers[start + 1 :].tolist()
 
-    def bound(self) -> int:
-        """The highest number that is here: what comes later is not part of pages begun now."""
-        return max(self._numbers, default=0)
+    def bound(self, recorded_ms: int | None = None) -> int:
+        """The highest number that is here, of what was recorded until then: what comes later is
+        not part of pages begun now."""
+        if recorded_ms is None:
+            return max(self._numbers, default=0)
+        pairs = zip(self._numbers, self._recorded_ms, strict=True)
+        return max((number for number, at_ms in pairs if at_ms <= recorded_ms), default=0)
 
     def find(
         self, query: Query, position: Position | None = None, bound: int | None = None

@@ -86,9 +86,8 @@ def prefixes_of(context: object) -> dict[str, str]:
     for each in context if isinstance(context, list) else [context]:
         if not isinstance(each, dict):
             continue
-        for name, stands_for in each.items():
-            if isinstance(stands_for, dict):
-                stands_for = stands_for.get("@id")
+        for name, said in each.items():
+            stands_for = said.get("@id") if isinstance(said, dict) else said
             if isinstance(stands_for, str) and not name.startswith("@"):
                 declared[name] = stands_for
     return declared

@@ -1,4 +1,4 @@
-"""A query of EPCIS 2.0: what its parameters say, checked and understood (§8.2.7.1, SimpleEventQuery).
+"""A query of EPCIS 2.0, its parameters checked and understood (§8.2.7.1, SimpleEventQuery).
 
 One table of what there is. Values come from a URL, where "|" separates them, or from a named query,
 where they are JSON.
@@ -154,6 +154,9 @@ class Times(NamedTuple):
         )
 
 
+ANY_TIME: Final = Times()
+
+
 @dataclass(frozen=True, slots=True)
 class Query:
     """What is asked. All of `criteria` must be met; `order_by` is None for the order of the chain,
@@ -161,8 +164,8 @@ class Query:
     `refuse_above` how many there may be."""
 
     criteria: tuple[Criterion, ...] = ()
-    event_times: Times = Times()
-    record_times: Times = Times()
+    event_times: Times = ANY_TIME
+    record_times: Times = ANY_TIME
     order_by: str | None = None
     descending: bool = True
     limit: int | None = None
@@ -364,12 +367,8 @@ class _Reading:
     def _criterion(self, name: str, values: list[str], field: str) -> Criterion:
         if name in _WORDS:
             return self._word(name, values, field)
-        if name in _THINGS:
-            return OneOf((_THINGS[name],), frozenset(map(self._thing, values)))
-        if name in _MATCHES:
-            return self._match(_MATCHES[name], values, field)
-        if name in _WITHIN:
-            return Within(_WITHIN[name], frozenset(map(self._thing, values)))
+        if name in {**_THINGS, **_MATCHES, **_WITHIN}:
+            return self._of_things(name, values, field)
         if name in _TEXTS:
             return OneOf((_TEXTS[name],), _plain(name, values, field))
         if name in _EXISTS:
@@ -379,6 +378,14 @@ class _Reading:
             bound = _time(_single(values, field), field)
             return Compared(_TIMES[name], comparison, (bound,), timed=True)
         return self._composed(name, values, field)
+
+    def _of_things(self, name: str, values: list[str], field: str) -> Criterion:
+        if name in _MATCHES:
+            return self._match(_MATCHES[name], values, field)
+        wanted = frozenset(map(self._thing, values))
+        if name in _WITHIN:
+            return Within(_WITHIN[name], wanted)
+        return OneOf((_THINGS[name],), wanted)
 
     def _composed(self, name: str, values: list[str], field: str) -> Criterion:
         """A parameter with a type, a unit or a field in its name."""

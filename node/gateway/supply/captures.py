@@ -173,20 +173,22 @@ class Captures:
         """All of `events` stand on the chain then, those that were not there yet by one
         transaction."""
         fresh = await self._fresh(events)
-        if not fresh:
-            return None
-        place = Place(self._office.owner, event_category())
-        try:
-            written = await self._writing.write(
-                [place], lambda draft: self._composer.add(draft.builder, fresh, draft.key(place))
-            )
-        except Rejected as refusal:
-            # Another attempt, perhaps our own before a restart, was faster: is it the same event?
-            if refusal.code != EXISTS or await self._fresh(events) == fresh:
+        while fresh:
+            try:
+                return await self._write(fresh)
+            except Rejected as refusal:
+                # Another attempt, perhaps our own before a restart, may have been faster.
+                before, fresh = fresh, await self._fresh(events)
+                if refusal.code != EXISTS or fresh == before:
+                    raise _renumbered(refusal, before) from None
+            except InvalidMessage as refusal:
                 raise _renumbered(refusal, fresh) from None
-            return await self._captured(events)
-        except InvalidMessage as refusal:
-            raise _renumbered(refusal, fresh) from None
+
+    async def _write(self, events: Sequence[EventToDo]) -> None:
+        place = Place(self._office.owner, event_category())
+        written = await self._writing.write(
+            [place], lambda draft: self._composer.add(draft.builder, events, draft.key(place))
+        )
         await self._events.take_in([each.key for each in written.outcome])
 
     async def _fresh(self, events: Sequence[EventToDo]) -> list[EventToDo]:

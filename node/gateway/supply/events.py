@@ -136,6 +136,7 @@ class Events:
         """Around the index, for as long as a search takes at most."""
         self._changing = Lock()
         """Around what changes index and file, which nothing may come in between."""
+        self._settled = 0
         self._arrived = asyncio.Condition()
         disk.make_directory(folder)
 
@@ -174,13 +175,37 @@ class Events:
 
     # What comes in.
 
-    async def take_in(self, keys: Sequence[bytes]) -> None:
+    async def take_in(self, keys: Sequence[bytes]) -> int:
         """Opens and takes in those of the events, named by their keys, that are ours to read and
-        are not here yet.
+        are not here yet; the highest of their numbers.
 
         Raises `Busy` where a document is not on this node yet.
         """
-        await self._take_in(await self._backend.in_thread(lambda: self._numbers(keys)))
+        numbers = await self._backend.in_thread(lambda: self._numbers(keys))
+        await self._take_in(numbers)
+        return max(numbers, default=0)
+
+    async def settle(self, number: int) -> None:
+        """Whatever the chain has up to the event `number` is here, as far as it ever will be."""
+        self._settled = max(self._settled, number)
+        async with self._arrived:
+            self._arrived.notify_all()
+
+    def settle_until(self, recorded_ms: int) -> None:
+        """The same for what was recorded until then; before anything runs."""
+        with self._lock:
+            self._settled = self._index.bound(recorded_ms)
+
+    def settled(self) -> int:
+        """The number of the last event before which nothing will come in any more: who is told of
+        events in the order of the chain is told up to here."""
+        return self._settled
+
+    async def settled_beyond(self, number: int) -> int:
+        """`settled`, once it is above `number`."""
+        async with self._arrived:
+            await self._arrived.wait_for(lambda: self._settled > number)
+        return self._settled
 
     async def rebuild(self) -> int:
         """Makes the index anew from the chain; how many events are in it then."""
@@ -209,8 +234,6 @@ class Events:
         if fresh:
             keys = await self._keys_of(fresh.values())
             await self._backend.in_thread(lambda: self._learn(fresh, keys))
-            async with self._arrived:
-                self._arrived.notify_all()
         return bool(entries)
 
     def _learn(
@@ -270,11 +293,6 @@ class Events:
         """See `Index.bound`."""
         with self._lock:
             return self._index.bound()
-
-    async def more_than(self, number: int) -> None:
-        """Returns once there is an event with a higher number."""
-        async with self._arrived:
-            await self._arrived.wait_for(lambda: self.bound() > number)
 
     async def page(
         self, query: Query, position: Position | None, bound: int, events_max: int

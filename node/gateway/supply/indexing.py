@@ -22,7 +22,7 @@ class EventIndexing:
 
     async def attend(self, block: FollowedBlock) -> None:
         """Takes them in; comes again after `Busy`."""
-        await self._events.take_in(_keys(block))
+        await self._events.settle(await self._events.take_in(_keys(block)))
 
 
 def _keys(block: FollowedBlock) -> list[bytes]:

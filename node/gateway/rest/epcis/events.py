@@ -1,4 +1,6 @@
-"""Events over HTTP: searched, below the lists of the top level, and one by one (EPCIS 2.0 §12.4)."""
+"""Events over HTTP: searched, below lists of the top level, and one by one (EPCIS 2.0 §12.4)."""
+
+from dataclasses import replace
 
 from aiohttp import web
 
@@ -6,11 +8,11 @@ from node.gateway.epcis.criteria import OneOf
 from node.gateway.epcis.documents import Shown, query_document
 from node.gateway.epcis.index import Position
 from node.gateway.epcis.names import thing
-from node.gateway.epcis.problem import EpcisProblem, no_such, parameter_problem
+from node.gateway.epcis.problem import EpcisProblem, no_such
 from node.gateway.epcis.query import Query, from_url
 from node.gateway.rest.epcis import tokens
 from node.gateway.rest.epcis.exchange import Exchange, answer
-from node.gateway.rest.epcis.lists import TopLevel, Work, known
+from node.gateway.rest.epcis.lists import TopLevel, Work, check_nothing_asked, known, per_page
 from node.gateway.supply.events import LOOKED_AT_MAX
 
 
@@ -42,10 +44,7 @@ def below(top: TopLevel) -> Work:
 
 async def one(exchange: Exchange) -> web.Response:
     """`GET /events/{eventID}`: the event, and declarations that it was wrong."""
-    if exchange.query:
-        raise parameter_problem(
-            "epcis.unknown_parameter", "a parameter with no meaning here", "query[0]"
-        )
+    check_nothing_asked(exchange)
     name = thing(exchange.call.arguments["eventID"])
     query = Query((OneOf(("eventID",), frozenset({name})),))
     events = exchange.gateway.supply.events
@@ -54,6 +53,12 @@ async def one(exchange: Exchange) -> web.Response:
         raise no_such("event", "path.eventID")
     document = query_document(page.events, exchange.now_ms, exchange.epc_format)
     return answer(exchange, document)
+
+
+def paged(query: Query, exchange: Exchange) -> Query:
+    """A named query with the page that the URL asks for."""
+    token = dict(exchange.query).get("nextPageToken")
+    return replace(query, per_page=per_page(exchange), token=token)
 
 
 async def found(exchange: Exchange, query: Query, name: str | None = None) -> web.Response:

@@ -1,4 +1,4 @@
-"""The lists of the top level, and the one resource below each of their members (EPCIS 2.0 §12.3)."""
+"""The lists of the top level, and what there is below their members (EPCIS 2.0 §12.3)."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -95,7 +95,7 @@ def member(top: TopLevel) -> Work:
     """`GET /bizSteps/{bizStep}`: what there is below, where some event has this value."""
 
     async def respond(exchange: Exchange) -> web.Response:
-        _check_nothing_asked(exchange)
+        check_nothing_asked(exchange)
         await known(exchange, top)
         return answer(exchange, list[Value](["events"]))
 
@@ -143,7 +143,8 @@ def per_page(exchange: Exchange) -> int:
     return page
 
 
-def _check_nothing_asked(exchange: Exchange) -> None:
+def check_nothing_asked(exchange: Exchange) -> None:
+    """`EpcisProblem` (400) for any parameter."""
     if exchange.query:
         raise parameter_problem(
             "epcis.unknown_parameter", "a parameter with no meaning here", "query[0]"

@@ -8,7 +8,7 @@ from aiohttp import web
 from node.api.access import Access, Scope, scoped
 from node.api.parameters import Parameter
 from node.api.routing import Answer, Media, Route
-from node.gateway.rest.epcis import captures, discovery, events, lists
+from node.gateway.rest.epcis import captures, discovery, events, lists, queries
 from node.gateway.rest.epcis.exchange import BASE, JSON_TYPES, Exchange, served
 from node.gateway.rest.epcis.lists import TOP_LEVEL, TopLevel
 
@@ -166,6 +166,71 @@ _ASKED: Final = (
         _QUERY,
     ),
     *(route for top in TOP_LEVEL for route in _below(top)),
+    _route("GET", "/queries", "listQueries", "Named queries", queries.listed, _QUERY, _LIST),
+    _route(
+        "POST",
+        "/queries",
+        "createQuery",
+        "Name a query",
+        queries.create,
+        _QUERY,
+        _answers(201, "created"),
+        _BODY,
+    ),
+    _route("GET", "/queries/{queryName}", "getQuery", "What it asks", queries.one, _QUERY),
+    _route(
+        "DELETE",
+        "/queries/{queryName}",
+        "deleteQuery",
+        "Delete it, and every subscription to it",
+        queries.delete,
+        _QUERY,
+        _GONE,
+    ),
+    _route(
+        "GET",
+        "/queries/{queryName}/events",
+        "listQueryEvents",
+        "What it finds; over a WebSocket, what it finds from now on",
+        queries.found,
+        _QUERY,
+    ),
+    _route(
+        "GET",
+        "/queries/{queryName}/subscriptions",
+        "listSubscriptions",
+        "The webhooks that are told what it finds",
+        queries.subscriptions,
+        _QUERY,
+        _LIST,
+    ),
+    _route(
+        "POST",
+        "/queries/{queryName}/subscriptions",
+        "subscribe",
+        "Have a webhook told what it finds, at once or by a schedule",
+        queries.subscribe,
+        _QUERY,
+        _answers(201, "created"),
+        _BODY,
+    ),
+    _route(
+        "GET",
+        "/queries/{queryName}/subscriptions/{subscriptionID}",
+        "getSubscription",
+        "A subscription, and what is the matter with it",
+        queries.subscription,
+        _QUERY,
+    ),
+    _route(
+        "DELETE",
+        "/queries/{queryName}/subscriptions/{subscriptionID}",
+        "unsubscribe",
+        "End a subscription",
+        queries.unsubscribe,
+        _QUERY,
+        _GONE,
+    ),
 )
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from node.gateway.supply.supply import EpcisSettings
 from tests.node.gateway.epcis.warehouse import World, served
 from tests.node.gateway.gateway_world import Hospitals
 from tests.node.gateway.rest.conftest import nothing_unforeseen
@@ -19,5 +20,7 @@ def hospitals() -> Hospitals:
 
 @pytest.fixture
 async def world(hospitals: Hospitals, tmp_path: Path) -> AsyncIterator[World]:
-    async with served(hospitals, tmp_path, binding=False) as world:
+    async with served(
+        hospitals, tmp_path, epcis=EpcisSettings(binding=False, private_targets=True)
+    ) as world:
         yield world

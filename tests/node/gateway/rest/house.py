@@ -25,6 +25,7 @@ from node.api.app import Runner, make_app
 from node.gateway.gateway import Gateway
 from node.gateway.local_log import LocalLog
 from node.gateway.office import Office
+from node.gateway.supply.supply import DEFAULTS, EpcisSettings
 from node.gateway.vault import Vault
 from node.gateway.writing import PatientWallets
 from tests.network.world import FHIR
@@ -215,7 +216,9 @@ class World:
 
 
 @asynccontextmanager
-async def served(hospitals: Hospitals, path: Path, *, binding: bool = True) -> AsyncIterator[World]:
+async def served(
+    hospitals: Hospitals, path: Path, *, epcis: EpcisSettings = DEFAULTS
+) -> AsyncIterator[World]:
     solo = Solo(hospitals, path, Clock())  # type: ignore[arg-type]
     solo.autocommit = True
     async with AsyncExitStack() as opened:
@@ -223,9 +226,7 @@ async def served(hospitals: Hospitals, path: Path, *, binding: bool = True) -> A
         patience = aiohttp.ClientTimeout(total=20)
         session = await opened.enter_async_context(aiohttp.ClientSession(timeout=patience))
         houses = [
-            await opened.enter_async_context(
-                _house(hospitals, path, solo, member, session, binding)
-            )
+            await opened.enter_async_context(_house(hospitals, path, solo, member, session, epcis))
             for member in ("hospital-a", "hospital-b")
         ]
         yield World(hospitals, solo, *houses)
@@ -238,13 +239,13 @@ async def _house(
     solo: Solo,
     member: str,
     session: aiohttp.ClientSession,
-    binding: bool,
+    epcis: EpcisSettings,
 ) -> AsyncIterator[House]:
     """As if each had a node of its own that had caught up with every block."""
     backend = copy.copy(solo)
     backend.me, backend.registry = member, CollectorRegistry()
     staff = hospitals.staff[member]
-    gateway = open_gateway(hospitals, path, backend, member, binding=binding)
+    gateway = open_gateway(hospitals, path, backend, member, epcis=epcis)
     app = make_app(backend, development=False, clock=solo.clock, gateway=gateway)
     attending = asyncio.create_task(gateway.run())
     try:
@@ -258,7 +259,7 @@ async def _house(
 
 
 def open_gateway(
-    hospitals: Hospitals, path: Path, backend: Solo, member: str, *, binding: bool = True
+    hospitals: Hospitals, path: Path, backend: Solo, member: str, *, epcis: EpcisSettings = DEFAULTS
 ) -> Gateway:
     """The gateway on what the one before it left on its disk."""
     wallet = hospitals.staff[member]["service"]
@@ -267,7 +268,7 @@ def open_gateway(
     vault = Vault(folder, b"vault key of".ljust(32, b"."), office.owner, office.random)
     log = LocalLog(folder, vault.derive(b"local log"))
     wallets = PatientWallets(path / member / "patients", SECRET, office)
-    gateway = Gateway(office, vault, log, wallets, folder / "epcis", binding=binding)
+    gateway = Gateway(office, vault, log, wallets, folder / "epcis", epcis=epcis)
     gateway.catalogue.load()
     return gateway
 
