@@ -54,19 +54,24 @@ class Reader:
     def uri(self, value: Value, at: str) -> str:
         """A URI or a compact one."""
         text = self.text(value, at)
-        if text and (len(text) > URI_CHARS_MAX or not is_uri(text)):
+        if text.strip() and (len(text) > URI_CHARS_MAX or not is_uri(text)):
             self.faults.add("identifier.not_a_uri", at, "a URI")
         return text
 
     def identifier(self, value: Value, at: str) -> Identifier | None:
-        """Whatever `parse_identifier` takes."""
+        """A URI that `parse_identifier` takes; in EPCIS a canonical text alone is none."""
         text = self.text(value, at)
-        return self._attempt(lambda: parse_identifier(text, at)) if text else None
+        if not text.strip():
+            return None
+        if not is_uri(text):
+            self.faults.add("identifier.not_a_uri", at, "a URI")
+            return None
+        return self._attempt(lambda: parse_identifier(text, at))
 
     def word(self, vocabulary: Vocabulary, value: Value, at: str) -> str:
         """A word of `vocabulary`, bare, or the URI of a user's own."""
         text = self.text(value, at)
-        return (self._attempt(lambda: vocabulary.normalise(text, at)) or "") if text else ""
+        return (self._attempt(lambda: vocabulary.normalise(text, at)) or "") if text.strip() else ""
 
     def time(self, value: Value, at: str) -> int:
         """Milliseconds of the UNIX epoch."""
@@ -100,7 +105,7 @@ class Reader:
     def uom(self, value: Value, at: str) -> str:
         """A unit of UN/CEFACT Recommendation 20, by its shape."""
         text = self.text(value, at)
-        if text and not _UOM.match(text):
+        if text.strip() and not _UOM.match(text):
             self.faults.add("epcis.uom", at, "two or three capitals or digits of Recommendation 20")
         return text
 

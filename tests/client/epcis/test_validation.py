@@ -58,6 +58,11 @@ def test_every_kind_needs(event: dict[str, Any], name: str) -> None:
             [("epcis.repeated", "/epcList/1")],
         ),
         (OBJECT, {"epcList": [LOT]}, [("epcis.not_an_instance", "/epcList/0")]),
+        (
+            OBJECT,
+            {"epcList": ["01/09521141012345/21/1"]},
+            [("identifier.not_a_uri", "/epcList/0")],
+        ),
         (OBJECT, {"epcList": ["no uri"]}, [("identifier.not_a_uri", "/epcList/0")]),
         (
             OBJECT,
