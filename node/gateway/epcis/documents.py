@@ -115,7 +115,7 @@ class _Contexts:
         event: Document = {name: value for name, value in shown.event.items() if name != "@context"}
         event["recordTime"] = instant(shown.recorded_ms)
         own = shown.event.get("@context")
-        parts = own if isinstance(own, list) else [] if own is None else [own]
+        parts: list[Value] = own if isinstance(own, list) else [] if own is None else [own]
         terms = {
             name: value for each in parts if isinstance(each, dict) for name, value in each.items()
         }

@@ -222,8 +222,8 @@ class _Walk:
             for member in ("set", "unset"):
                 for each in _texts(persistent.get(member)):
                     self._word(f"persistentDisposition_{member}", each)
-        for member in ("readPoint", "bizLocation"):
-            self._place(member, event.get(member))
+        self._place("readPoint", event.get("readPoint"))
+        self._place("bizLocation", event.get("bizLocation"))
         for stem in ("bizTransaction", "source", "destination"):
             for element in _objects(event.get(f"{stem}List")):
                 self._typed(stem, element)

@@ -175,7 +175,8 @@ class Captures:
         fresh = await self._fresh(events)
         while fresh:
             try:
-                return await self._write(fresh)
+                await self._write(fresh)
+                return
             except Rejected as refusal:
                 # Another attempt, perhaps our own before a restart, may have been faster.
                 before, fresh = fresh, await self._fresh(events)

@@ -1,4 +1,4 @@
-"""Named queries and subscriptions to them, as they are kept and as they are shown (EPCIS 2.0 §12.7)."""
+"""Named queries and subscriptions, as they are kept and as they are shown (EPCIS 2.0 §12.7)."""
 
 from typing import Annotated, Final
 

@@ -4,6 +4,7 @@ EPCIS 2.0 §12.2 to §12.5: versions, extensions and forms are negotiated by `GS
 only, as `application/json` or `application/ld+json`.
 """
 
+import operator
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -41,6 +42,12 @@ PATIENT_CHARACTERS_MAX: Final = 256
 EXTENSIONS_MAX: Final = 64
 _ACCEPTED: Final = frozenset({*JSON_TYPES, "application/*", "*/*"})
 _EXTENSION: Final = re.compile(r"([A-Za-z_][A-Za-z0-9_.-]{0,63})=(\S{1,512})\Z")
+_SPOKEN: Final = (2, 0)
+_FITS: Final[Mapping[str, Callable[[tuple[int, int], tuple[int, int]], bool]]] = {
+    "Version": operator.eq,
+    "Min": operator.le,
+    "Max": operator.ge,
+}
 _VERSION: Final = re.compile(r"(\d{1,4})(?:\.(\d{1,4}))?(?:\.\d{1,4})?\Z")
 
 
@@ -167,14 +174,10 @@ def _media_type(request: web.Request) -> str:
 def _check_versions(request: web.Request) -> None:
     """2.0 is within what the client asks for."""
     for standard in ("EPCIS", "CBV"):
-        for suffix, fits in (
-            ("Version", lambda asked: asked == (2, 0)),
-            ("Min", lambda asked: asked <= (2, 0)),
-            ("Max", lambda asked: asked >= (2, 0)),
-        ):
+        for suffix, fits in _FITS.items():
             header = f"GS1-{standard}-{suffix}"
             text = request.headers.get(header)
-            if text is not None and not fits(_version(header, text)):
+            if text is not None and not fits(_version(header, text), _SPOKEN):
                 raise EpcisProblem(
                     406,
                     "ImplementationException",
