@@ -107,7 +107,7 @@ class Captures:
     def jobs(self, caller: bytes) -> list[Job]:
         """The caller's own, the newest first."""
         own = [each for each in self._jobs.values() if each.caller == caller]
-        return own[::-1]
+        return sorted(own, key=lambda each: (each.created_ms, each.id), reverse=True)
 
     async def run(self) -> None:
         """Does the jobs, until cancelled; one that is interrupted goes on at the next start."""
@@ -176,7 +176,6 @@ class Captures:
         while fresh:
             try:
                 await self._write(fresh)
-                return
             except Rejected as refusal:
                 # Another attempt, perhaps our own before a restart, may have been faster.
                 before, fresh = fresh, await self._fresh(events)
@@ -184,6 +183,8 @@ class Captures:
                     raise _renumbered(refusal, before) from None
             except InvalidMessage as refusal:
                 raise _renumbered(refusal, fresh) from None
+            else:
+                return
 
     async def _write(self, events: Sequence[EventToDo]) -> None:
         place = Place(self._office.owner, event_category())

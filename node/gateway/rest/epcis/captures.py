@@ -1,5 +1,6 @@
 """Capture over HTTP: documents as jobs, single events at once (EPCIS 2.0 §12.6)."""
 
+import struct
 from typing import Final
 from urllib.parse import quote
 
@@ -20,6 +21,9 @@ LIMIT_HEADERS: Final = {
     "GS1-EPCIS-Capture-Limit": str(TRANSACTION_EVENTS_MAX),
     "GS1-EPCIS-Capture-File-Size-Limit": str(DOCUMENT_BYTES_MAX),
 }
+
+_NAME: Final = struct.Struct(">QQ")
+"""A job's id, as the numbers that a token holds."""
 
 
 async def capture(exchange: Exchange) -> web.Response:
@@ -47,7 +51,7 @@ async def jobs(exchange: Exchange) -> web.Response:
     rest = [each for each in found if after is None or (each.created_ms, each.id) < after]
     more = rest[page - 1 : page + 1]
     last = more[0] if len(more) == 2 else None
-    place = None if last is None else (last.created_ms, int.from_bytes(last.id, "big"))
+    place = None if last is None else (last.created_ms, *_NAME.unpack(last.id))
     headers = tokens.next_link(exchange, place)
     documents: list[Value] = [each.document() for each in rest[:page]]
     return answer(exchange, documents, headers=headers)
@@ -90,5 +94,5 @@ def _after(exchange: Exchange) -> tuple[int, bytes] | None:
     text = dict(exchange.query).get("nextPageToken")
     if text is None:
         return None
-    created_ms, name = tokens.read(exchange, text, 2)
-    return created_ms, name.to_bytes(JOB_ID_BYTES, "big")
+    created_ms, *name = tokens.read(exchange, text, 3)
+    return created_ms, _NAME.pack(*name)

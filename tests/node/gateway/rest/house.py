@@ -87,6 +87,17 @@ class House:
     session: aiohttp.ClientSession
     staff: Mapping[str, Wallet]
     tokens: dict[tuple[bytes, str | None], str] = field(default_factory=dict)
+    attending: asyncio.Task[None] | None = None
+
+    async def stop(self) -> None:
+        """The gateway's part of the node ends; its files are free."""
+        if self.attending is None:
+            return
+        self.attending.cancel()
+        outcome = (await asyncio.gather(self.attending, return_exceptions=True))[0]
+        self.attending = None
+        self.gateway.close()
+        assert isinstance(outcome, asyncio.CancelledError), outcome
 
     @property
     def base(self) -> str:
@@ -226,14 +237,14 @@ async def served(
         patience = aiohttp.ClientTimeout(total=20)
         session = await opened.enter_async_context(aiohttp.ClientSession(timeout=patience))
         houses = [
-            await opened.enter_async_context(_house(hospitals, path, solo, member, session, epcis))
+            await opened.enter_async_context(house(hospitals, path, solo, member, session, epcis))
             for member in ("hospital-a", "hospital-b")
         ]
         yield World(hospitals, solo, *houses)
 
 
 @asynccontextmanager
-async def _house(
+async def house(
     hospitals: Hospitals,
     path: Path,
     solo: Solo,
@@ -247,15 +258,13 @@ async def _house(
     staff = hospitals.staff[member]
     gateway = open_gateway(hospitals, path, backend, member, epcis=epcis)
     app = make_app(backend, development=False, clock=solo.clock, gateway=gateway)
-    attending = asyncio.create_task(gateway.run())
-    try:
-        async with open_port(app) as runner:
-            yield House(member, backend, gateway, runner, session, staff)
-    finally:
-        attending.cancel()
-        outcome = (await asyncio.gather(attending, return_exceptions=True))[0]
-        gateway.close()
-        assert isinstance(outcome, asyncio.CancelledError), outcome
+    async with open_port(app) as runner:
+        there = House(member, backend, gateway, runner, session, staff)
+        there.attending = asyncio.create_task(gateway.run())
+        try:
+            yield there
+        finally:
+            await there.stop()
 
 
 def open_gateway(
