@@ -177,8 +177,8 @@ ACTION: Final = Codec[Action](Action, name="action", bytes_max=ACTION_BYTES_MAX)
 _KINDS: Final = tuple(
     (msgpack.encode(kind.__struct_config__.tag), kind) for kind in get_args(Action)
 )
-_TAG_OFFSET: Final = 2
-"""An encoding opens with the format version and the array's header; then comes the tag."""
+_LONG_ARRAY: Final = 0xDC
+"""The first byte of an array's header of three; an array of at most 15 parts has one of one."""
 
 
 def decode_action(raw: bytes, field: str) -> Action:
@@ -192,7 +192,8 @@ def decode_action(raw: bytes, field: str) -> Action:
 
 def kind_of(raw: bytes) -> type[Record] | None:
     """Which of `Action`'s kinds an encoded action is, undecoded; None where it is none of them."""
-    return next((kind for tag, kind in _KINDS if raw.startswith(tag, _TAG_OFFSET)), None)
+    offset = 4 if raw[1:2] == bytes([_LONG_ARRAY]) else 2  # the format version, the header
+    return next((kind for tag, kind in _KINDS if raw.startswith(tag, offset)), None)
 
 
 def _pointer(raw: bytes, path: str, field: str) -> str:

@@ -8,9 +8,10 @@ from types import MappingProxyType
 from typing import Final
 
 from ledger.explanation import Explanation
-from ledger.supply.codes import QUALITY
+from ledger.supply.codes import SUPPLY_REJECTIONS
+from ledger.supply.quality_codes import QUALITY_REJECTIONS
 
-_REJECTIONS: Final[Mapping[str, Explanation]] = MappingProxyType(
+_RECORDS_AND_CARE: Final[Mapping[str, Explanation]] = MappingProxyType(
     {
         "access.basis_not_in_force": Explanation(
             "The basis that an access cites does not let its reader see this, now.",
@@ -396,10 +397,11 @@ _REJECTIONS: Final[Mapping[str, Explanation]] = MappingProxyType(
         ),
     }
 )
-REJECTIONS: Final[Mapping[str, Explanation]] = MappingProxyType(
-    dict(sorted({**_REJECTIONS, **QUALITY}.items()))
-)
 """Rules that need the state. A transaction that breaks one is committed with this result."""
+
+REJECTIONS: Final[Mapping[str, Explanation]] = MappingProxyType(
+    dict(sorted({**_RECORDS_AND_CARE, **SUPPLY_REJECTIONS, **QUALITY_REJECTIONS}.items()))
+)
 
 INVALID: Final[Mapping[str, Explanation]] = MappingProxyType(
     {
@@ -416,12 +418,41 @@ INVALID: Final[Mapping[str, Explanation]] = MappingProxyType(
             "Name the one or the other.",
         ),
         "action.empty_period": Explanation(
-            "A period ends before it begins.",
-            "Correct the period.",
+            "A period, or a range, ends before it begins.",
+            "Correct it.",
         ),
         "action.not_in_order": Explanation(
             "A list that means a set names each value once, in ascending order.",
             "Sort the list and remove what repeats.",
+        ),
+        "capture.no_parent": Explanation(
+            "What is packed or attached names its parent.",
+            "Give the event its parentID.",
+        ),
+        "capture.not_canonical": Explanation(
+            "An amount has another spelling: a negative exponent, and a zero at its end.",
+            "Shorten the mantissa, and count the exponent up.",
+        ),
+        "capture.too_many_items": Explanation(
+            "An event names too many things one by one.",
+            "Split the event, or name their container.",
+        ),
+        "capture.unclear_action": Explanation(
+            "Every event but a transformation has an action, and a transformation has none.",
+            "Add the action, or leave it out.",
+        ),
+        "capture.unclear_declaration": Explanation(
+            "An error declaration has an id of its own.",
+            "Draw a new id for the declaration.",
+        ),
+        "capture.unclear_item": Explanation(
+            "A thing has one name: packs are 01/GTIN/21/serial, lots 01/GTIN/10/lot, and a stem "
+            "ends at its last slash.",
+            "Name things as the client library does.",
+        ),
+        "capture.unfit_field": Explanation(
+            "An event has a field that events of its kind have not.",
+            "Leave the field out, or use another kind of event.",
         ),
         "codec.malformed": Explanation(
             "The bytes are not MessagePack behind a format version.",

@@ -1,4 +1,4 @@
-"""What a code means to people: the shape of an entry in `ledger.codes`."""
+"""How a code explains itself to people."""
 
 from typing import NamedTuple
 

@@ -58,6 +58,7 @@
 | `recall-acknowledgement/` recall, organisation's owner id | `AcknowledgementEntry` |
 | `quarantine/` subject, 0, organisation's owner id | `QuarantineEntry` |
 | `excursion/` item | `ExcursionEntry` |
+| `event-excursion/` number, item | `NumberEntry` (0): the event with that number held the item |
 | `suspect/` report | `SuspectEntry` |
 | `suspicion/` item | `SuspicionEntry` |
 | `verification/` verification | `VerificationEntry` |
@@ -126,6 +127,7 @@ RECALL_PREFIX: Final = b"recall/"
 RECALL_ACKNOWLEDGEMENT_PREFIX: Final = b"recall-acknowledgement/"
 QUARANTINE_PREFIX: Final = b"quarantine/"
 EXCURSION_PREFIX: Final = b"excursion/"
+EVENT_EXCURSION_PREFIX: Final = b"event-excursion/"
 SUSPECT_PREFIX: Final = b"suspect/"
 SUSPICION_PREFIX: Final = b"suspicion/"
 VERIFICATION_PREFIX: Final = b"verification/"
@@ -436,6 +438,16 @@ def quarantine_key(subject: str, organization: bytes) -> bytes:
 def excursion_key(item: str) -> bytes:
     """Where an item's excursion stands."""
     return EXCURSION_PREFIX + item.encode("ascii")
+
+
+def event_excursions_prefix(number: int) -> bytes:
+    """What the keys of all excursions that an event found begin with."""
+    return EVENT_EXCURSION_PREFIX + number.to_bytes(_TIME_BYTES, "big")
+
+
+def event_excursion_key(number: int, item: str) -> bytes:
+    """Where it stands that an event found an item out of its temperatures."""
+    return event_excursions_prefix(number) + item.encode("ascii")
 
 
 def suspect_key(report: bytes) -> bytes:

@@ -23,8 +23,15 @@ from ledger.consent_actions import (
 )
 from ledger.fields import BasisKind
 from ledger.ids import owner_of
-from ledger.supply.actions import RecallAcknowledge, RecallOpen, VerificationRequest
+from ledger.supply.actions import (
+    ProductRegister,
+    RecallAcknowledge,
+    RecallOpen,
+    SupplyCapture,
+    VerificationRequest,
+)
 from ledger.supply.naming import is_class
+from ledger.supply.wellformed import check_capture, check_product
 
 Ordered = TypeVar("Ordered", bytes, str)
 
@@ -32,7 +39,7 @@ CITING: Final[tuple[BasisKind, ...]] = ("consent", "emergency")
 """The bases that name something."""
 
 
-def check_action(action: Action, field: str) -> None:  # noqa: C901 - one visible match
+def check_action(action: Action, field: str) -> None:  # noqa: C901, PLR0912 - one visible match
     """Raises `InvalidMessage` with a pointer below `field` where `action` says nothing sensible."""
     match action:
         case RecordPut() | RecordAmend():
@@ -57,6 +64,10 @@ def check_action(action: Action, field: str) -> None:  # noqa: C901 - one visibl
             _check_erasure(action, field)
         case RecallOpen() | RecallAcknowledge() | VerificationRequest():
             _check_quality(action, field)
+        case SupplyCapture():
+            check_capture(action, field)
+        case ProductRegister():
+            check_product(action, field)
         case _:
             pass
 

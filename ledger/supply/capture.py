@@ -4,7 +4,7 @@ An event that binds moves custody and has to fit it, or is refused; one that doe
 what somebody says. Either takes a number, and its id is taken for ever.
 """
 
-from typing import Final
+from typing import Final, assert_never
 
 from chain.errors import Rejected
 from chain.types import PrincipalKind
@@ -12,12 +12,18 @@ from ledger.entries import CATEGORY
 from ledger.keyspace import EVENTS_KEY, category_key, event_key, event_number_key
 from ledger.request import Request
 from ledger.supply import (
+    attaching,
     commissioning,
     finishing,
+    observing,
     packing,
+    receiving,
     shipping,
+    transforming,
+    undoing,
 )
 from ledger.supply.actions import SupplyCapture
+from ledger.supply.cold_chain import measure
 from ledger.supply.course import Course
 from ledger.supply.entries import EVENT, NUMBER, EventEntry, NumberEntry
 from ledger.supply.facts import facts_of
@@ -29,6 +35,9 @@ CAPTURER_KINDS: Final[tuple[PrincipalKind, ...]] = (
     "device",
     "service",
 )
+_BRINGING: Final = ("commission", "pack", "attach")
+"""Effects after which readings count, as they bring what is measured or what measures."""
+
 _NOTHING: Final = NumberEntry(0)
 
 
@@ -44,9 +53,7 @@ def capture(request: Request, action: SupplyCapture) -> None:
     _check_new(course)
     if action.event_time_ms > course.now_ms + course.policies.future_ms:
         raise Rejected("supply.future_event", "event_time_ms")
-    if action.binding:
-        _perform(course)
-    _record(course)
+    _record(course, _take(course))
 
 
 def _check_content(request: Request, action: SupplyCapture) -> None:
@@ -61,44 +68,74 @@ def _check_content(request: Request, action: SupplyCapture) -> None:
 
 
 def _check_new(course: Course) -> None:
-    key = event_number_key(course.action.event)
+    """An id names one event for ever, or one declaration that an event was an error."""
+    action = course.action
+    field = "event" if action.declaration is None else "declaration"
+    key = event_number_key(_own_key(action))
     if course.state.read(key, NUMBER) is not None:
-        raise Rejected("supply.event_exists", "event")
+        raise Rejected("supply.event_exists", field)
 
 
-def _perform(course: Course) -> None:
-    match course.rule.effect:
+def _own_key(action: SupplyCapture) -> bytes:
+    return action.event if action.declaration is None else action.declaration
+
+
+def _take(course: Course) -> int | None:
+    """Does what an event says; gives the number of the one that it takes back."""
+    if course.action.declares_error:
+        number = undoing.undo(course)
+        course.settle()
+        return number
+    if course.action.binding:
+        before = course.rule.effect not in _BRINGING
+        if before:
+            measure(course)
+        _perform(course)
+        course.settle()
+        if not before:
+            measure(course)
+    return None
+
+
+def _perform(course: Course) -> None:  # noqa: C901, PLR0912 - one visible match
+    effect = course.rule.effect
+    match effect:
         case "commission":
             commissioning.commission(course)
         case "pack":
             packing.pack(course)
         case "unpack":
             packing.unpack(course)
-        case "void":
-            shipping.void(course)
         case "ship":
             shipping.ship(course)
         case "receive":
-            shipping.receive(course)
+            receiving.receive(course)
+        case "accept":
+            receiving.accept(course)
+        case "void":
+            receiving.void(course)
         case "finish":
             finishing.finish(course)
+        case "transform":
+            transforming.transform(course)
+        case "attach":
+            attaching.attach(course)
+        case "detach":
+            attaching.detach(course)
+        case "observe":
+            observing.observe(course)
         case _:
-            pass
-    fields = {
-        each.item_class: f"quantities[{index}].amount"
-        for index, each in enumerate(course.action.quantities)
-    }
-    course.moves.write(course.state, fields)
+            assert_never(effect)
 
 
-def _record(course: Course) -> None:
+def _record(course: Course, error: int | None) -> None:
     action, request, state = course.action, course.request, course.state
     entry = EventEntry(
         transaction=request.transaction_id,
         action_index=request.action_index,
         organization=course.organization,
         recorded_ms=course.now_ms,
-        event=action.event,
+        event=_own_key(action),
         kind=action.kind,
         action=action.action,
         step=action.step,
@@ -112,12 +149,12 @@ def _record(course: Course) -> None:
         max_mc=max((each.max_mc for each in action.readings), default=None),
         tag=action.tag,
         declares_error=action.declares_error,
-        error=None,
+        error=error,
         facts=facts_of(action),
         before=course.before,
         content=action.content,
     )
     number = NumberEntry(course.number)
     state.write(event_key(course.number), EVENT, entry)
-    state.write(event_number_key(action.event), NUMBER, number)
+    state.write(event_number_key(_own_key(action)), NUMBER, number)
     state.write(EVENTS_KEY, NUMBER, number)

@@ -10,14 +10,16 @@ from typing import Final
 from msgspec.structs import replace
 
 from chain.errors import Rejected
-from ledger.keyspace import item_key, lot_expiry_key, lot_key
+from ledger.keyspace import holding_key, item_key, lot_expiry_key, lot_key
 from ledger.supply.amounts import amount_of, millionths
-from ledger.supply.course import Course
+from ledger.supply.course import Course, is_empty
 from ledger.supply.entries import (
+    HOLDING,
     ITEM,
     LOT,
     NUMBER,
     History,
+    HoldingEntry,
     ItemEntry,
     LotEntry,
     NumberEntry,
@@ -75,6 +77,63 @@ def label(course: Course, item: str) -> ItemEntry:
     else:
         raise Rejected("supply.already_commissioned")
     return ItemEntry("", course.organization, None, None, "active", 0, 0, contains, history)
+
+
+def unmake(
+    course: Course,
+    groups: ItemGroups,
+    quantities: ClassQuantities,
+    items_field: str,
+    quantities_field: str,
+) -> None:
+    """What an event commissioned by error is not there: it may be commissioned anew. A lot of
+    which nothing is left forgets when it expires."""
+    pieces, loose = Tally(), Tally()
+
+    def take_back(item: str) -> None:
+        entry = course.in_hand(item)
+        if entry.contains and not is_empty(course.container(item)):
+            raise Rejected("supply.not_empty")
+        if entry.lot:
+            pieces.count(entry.lot)
+        course.write(item, replace(entry, status="undone"))
+
+    course.each(groups, items_field, take_back)
+    for index, quantity in enumerate(quantities):
+        place = holding_key(quantity.item_class, course.organization)
+        holding = course.state.read(place, HOLDING)
+        loose.pour(quantity.item_class, quantity.amount)
+        if _loose_in(holding) < loose.amounts[quantity.item_class]:
+            raise Rejected("supply.not_enough", f"{quantities_field}[{index}].amount")
+    for item_class in dict.fromkeys([*pieces.pieces, *loose.amounts]):
+        _shrink(course, item_class, pieces, loose)
+    course.moves.carry(pieces, course.organization, NOWHERE)
+    course.moves.pour(loose, course.organization, NOWHERE)
+
+
+def _loose_in(holding: HoldingEntry | None) -> int:
+    if holding is None or holding.amount is None:
+        return 0
+    packed = 0 if holding.packed is None else millionths(holding.packed)
+    return millionths(holding.amount) - packed
+
+
+def _shrink(course: Course, item_class: str, pieces: Tally, loose: Tally) -> None:
+    lot = lot_of(course.state, item_class)
+    assert lot is not None, "what was commissioned has a lot"
+    count = 0 if lot.amount is None else millionths(lot.amount)
+    amount = amount_of(count - loose.amounts.get(item_class, 0), lot.unit or "")
+    shrunk = replace(
+        lot,
+        pieces=lot.pieces - pieces.pieces.get(item_class, 0),
+        amount=amount,
+        unit=lot.unit if amount is not None else None,
+        history=course.history(item_class, lot.history),
+    )
+    if lot.expires_ms is not None and not shrunk.pieces and amount is None:
+        course.state.write(lot_expiry_key(lot.expires_ms, item_class), NUMBER, None)
+        shrunk = replace(shrunk, expires_ms=None)
+    course.state.write(lot_key(item_class), LOT, shrunk)
 
 
 class _Maker:

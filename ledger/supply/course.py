@@ -24,7 +24,7 @@ from ledger.supply.standing import holds_of_class, loosened, lot_of
 from ledger.supply.steps import Rule
 from ledger.supply.tallies import Tally
 
-EMPTY: Final = ContainerEntry(0, 0, 0, 0, (), (), 0, (), None, ())
+EMPTY: Final = ContainerEntry(0, 0, 0, 0, (), (), 0, (), None, (), 0)
 
 
 class Course:
@@ -34,6 +34,7 @@ class Course:
         "_class_holds",
         "action",
         "before",
+        "guard",
         "moves",
         "now_ms",
         "number",
@@ -61,10 +62,13 @@ class Course:
         """The one shipment that the event is about."""
         self.before: Status | None = None
         """The status that everything had which the event finished."""
+        self.guard: Callable[[str], None] | None = None
+        """Asked about every thing before it is touched."""
         self._class_holds: dict[str, Hold | None] = {}
 
     def each(self, groups: ItemGroups, field: str, touch: Callable[[str], None]) -> None:
         """Calls `touch` with every thing; a refusal names its place below `field`."""
+        touch = self._guarded(touch)
         for index, group in enumerate(groups):
             stem = f"{group.stem}/" if group.stem else ""
             at = 0
@@ -77,10 +81,22 @@ class Course:
 
     def at(self, field: str, touch: Callable[[str], None], item: str) -> None:
         """Calls `touch` with the one thing that `field` names."""
+        touch = self._guarded(touch)
         try:
             touch(item)
         except Rejected as refusal:
             raise Rejected(refusal.code, refusal.field or field) from None
+
+    def _guarded(self, touch: Callable[[str], None]) -> Callable[[str], None]:
+        guard = self.guard
+        if guard is None:
+            return touch
+
+        def guarded(item: str) -> None:
+            guard(item)
+            touch(item)
+
+        return guarded
 
     def each_subject(self, touch: Callable[[str], None]) -> None:
         """Calls `touch` with what an event is about: the parent, where it names one, in which the
@@ -188,6 +204,15 @@ class Course:
         hold = self._class_holds[item_class]
         if hold is not None:
             refuse(hold, field)
+
+    def settle(self) -> None:
+        """Writes what was moved until now, or raises `Rejected` where it was not there."""
+        fields = {
+            each.item_class: f"quantities[{index}].amount"
+            for index, each in enumerate(self.action.quantities)
+        }
+        self.moves.write(self.state, fields)
+        self.moves = Moves()
 
     def check_lots(self, lots: int) -> None:
         """Bounds what one event writes beside its things."""

@@ -134,9 +134,10 @@ class ContainerEntry(Record, frozen=True):
 
     `filling` counts how often it was emptied at once; `levels` bounds how deep its packing goes.
     `loose` are the amounts that lie in no container inside. `held` are things inside that are held
-    for their own sake. Nothing inside was out of its
-    temperatures for longer than the container itself and `worst_ms` together. `reported_ms` is up
-    to when devices have measured, `outside` the latest times in which they found it outside.
+    for their own sake. Nothing inside was out of its temperatures for longer than the container
+    itself and `worst_ms` together. After `cleared_ms` of its own, it was last decided that what
+    lies in it may be used. `reported_ms` is up to when devices have measured, `outside` the latest
+    times in which they found it outside.
     """
 
     filling: Unsigned
@@ -149,6 +150,7 @@ class ContainerEntry(Record, frozen=True):
     devices: tuple[PrincipalId, ...]
     reported_ms: Milliseconds | None
     outside: tuple[Span, ...]
+    cleared_ms: Milliseconds
 
 
 class EmptiedEntry(Record, frozen=True):
@@ -157,6 +159,7 @@ class EmptiedEntry(Record, frozen=True):
     custodian: MemberId
     holds: Unsigned
     exposure_ms: Milliseconds
+    cleared_ms: Milliseconds
     event: EventNumber
 
 

@@ -7,25 +7,32 @@ as well, without an entry of its own until it is decided about.
 from msgspec.structs import replace
 
 from chain.errors import Rejected
-from ledger.keyspace import excursion_key
+from ledger.keyspace import container_key, excursion_key, item_key
 from ledger.request import Request
 from ledger.supply.actions import ExcursionDispose
-from ledger.supply.duties import QUALITY_KINDS, active, classes_in, maker_of_item, signs_for
-from ledger.supply.entries import EXCURSION, HELD_EXCURSION, ExcursionEntry
+from ledger.supply.course import is_empty
+from ledger.supply.duties import QUALITY_KINDS, active, maker_of_item, signs_for
+from ledger.supply.entries import (
+    CONTAINER,
+    EXCURSION,
+    HELD_EXCURSION,
+    ITEM,
+    ExcursionEntry,
+)
 from ledger.supply.holds import lift_hold
-from ledger.supply.standing import Standing
+from ledger.supply.standing import Standing, item_of
 
 
 def dispose(request: Request, action: ExcursionDispose) -> None:
-    """The quality unit of the manufacturer of an item and all inside of it decides; of a container
-    with nothing inside, its custodian's.
+    """The quality unit of the manufacturer of an item and all inside of it decides.
 
     `release` ends the hold and forgets the exposure; with `destroy` it stays held, so that it can
     be destroyed or sent back, and nothing else.
     """
     found = active(request.state, action.item, "item")
     organization = signs_for(request, QUALITY_KINDS)
-    if organization is None or organization != _decider(request, found):
+    maker = maker_of_item(request.state, action.item, found.entry)
+    if organization is None or organization != maker:
         raise Rejected("excursion.not_permitted", "item")
     if not found.entry.holds & HELD_EXCURSION:
         raise Rejected("excursion.unknown", "item")
@@ -43,22 +50,28 @@ def dispose(request: Request, action: ExcursionDispose) -> None:
     request.state.write(excursion_key(action.item), EXCURSION, decided)
     if action.disposal == "release":
         lift_hold(request.state, action.item, HELD_EXCURSION)
+        _forget(request, action.item)
 
 
-def _decider(request: Request, found: Standing) -> str | None:
-    if classes_in(request.state, found.item, found.entry):
-        return maker_of_item(request.state, found.item, found.entry)
-    return found.custodian
+def _forget(request: Request, item: str) -> None:
+    """The exposure of an item and of what lies in it is past. What others count from stays."""
+    entry = item_of(request.state, item)
+    assert entry is not None, "it was there a moment ago"
+    container = request.state.read(container_key(item), CONTAINER)
+    if container is None or is_empty(container):
+        request.state.write(item_key(item), ITEM, replace(entry, exposure_ms=0))
+        return
+    cleared = replace(container, worst_ms=-entry.exposure_ms, cleared_ms=entry.exposure_ms)
+    request.state.write(container_key(item), CONTAINER, cleared)
 
 
 def _brought(request: Request, found: Standing) -> ExcursionEntry:
     """The excursion of what came out of a held container."""
-    now_ms, exposure_ms = request.block.timestamp_ms, found.entry.exposure_ms
     return ExcursionEntry(
         found.custodian,
         device=None,
-        since_ms=now_ms,
-        exposure_ms=exposure_ms,
+        since_ms=request.block.timestamp_ms,
+        exposure_ms=max(found.entry.exposure_ms, 0),
         unmeasured=False,
         disposal=None,
         disposed_ms=None,

@@ -60,8 +60,25 @@ def finish_all(course: Course, status: Status, before: tuple[Status, ...]) -> No
     course.check_lots(sum(len(tally.classes()) for tally in tallies.values()))
     loose = course.amounts(check_held=not course.rule.held)
     course.moves.pour(loose, course.organization, end_place)
-    if len(found) == 1:
-        (course.before,) = found
+    if len(found) < 2:
+        course.before = next(iter(found), "active")
+
+
+def restore_all(course: Course, status: Status, before: Status) -> None:
+    """Everything that an event ended as `status` is again what it was `before`."""
+    tally = Tally()
+
+    def restore(item: str) -> None:
+        entry = course.known(item)
+        if entry.status != status or entry.custodian != course.organization:
+            raise Rejected("supply.not_undoable")
+        course.tally(item, entry, tally)
+        course.write(item, replace(entry, status=before))
+
+    course.each_subject(restore)
+    end_place = ended(course.organization, status)
+    course.moves.carry(tally, end_place, place_of(course.organization, before))
+    course.moves.pour(course.amounts(check_held=False), end_place, course.organization)
 
 
 def place_of(member: str, status: Status) -> str:

@@ -35,7 +35,31 @@ def latest(
         if page == 0:
             break
         page -= 1
-        entry = state.read(history_key(thing, page), PAGE)
-        assert entry is not None, "pages are full and never removed"
-        events = entry.events
+        events = _page(state, thing, page)
     return tuple(found)
+
+
+def earliest(
+    state: EntryReader, thing: str, history: History, limit: int, after: int = 0
+) -> tuple[EventNumber, ...]:
+    """Up to `limit` numbers of the events of `thing`, oldest first, above `after`."""
+    low, high = 0, history.pages
+    while low < high:  # the first page that ends above `after`
+        middle = (low + high) // 2
+        if _page(state, thing, middle)[-1] > after:
+            high = middle
+        else:
+            low = middle + 1
+    found: list[EventNumber] = []
+    for page in range(low, history.pages + 1):
+        events = history.events if page == history.pages else _page(state, thing, page)
+        found.extend(each for each in events if each > after)
+        if len(found) >= limit:
+            break
+    return tuple(found[:limit])
+
+
+def _page(state: EntryReader, thing: str, page: int) -> tuple[EventNumber, ...]:
+    entry = state.read(history_key(thing, page), PAGE)
+    assert entry is not None, "pages are full and never removed"
+    return entry.events

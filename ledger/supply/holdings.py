@@ -6,6 +6,7 @@ changes what all places of a lot hold together.
 """
 
 from collections.abc import Mapping
+from typing import Final, get_args
 
 from chain.errors import Rejected
 from ledger.keyspace import holding_key
@@ -15,7 +16,9 @@ from ledger.supply.entries import HOLDING, HoldingEntry
 from ledger.supply.fields import Status
 from ledger.supply.tallies import Tally
 
-NOWHERE = None
+_STATUSES: Final[dict[str, Status]] = {status: status for status in get_args(Status)}
+
+NOWHERE: Final = None
 """Where commissioned things come from."""
 
 Place = str | None
@@ -29,6 +32,15 @@ def under_way(sender: str, receiver: str) -> str:
 def ended(member: str, status: Status) -> str:
     """The place of what came to its end with a member."""
     return f"{member}!{status}"
+
+
+def parts_of(place: str) -> tuple[str, str | None, Status]:
+    """The member of a place, to whom it sends, and to what end things came there."""
+    member, _, receiver = place.partition(">")
+    if receiver:
+        return member, receiver, "active"
+    member, _, status = place.partition("!")
+    return member, None, _STATUSES.get(status, "active")
 
 
 class Moves:

@@ -9,9 +9,24 @@ from typing import NoReturn
 from msgspec.structs import replace
 
 from chain.errors import Rejected
-from ledger.keyspace import container_key, excursion_key, item_key
-from ledger.state import Overlay
-from ledger.supply.entries import CONTAINER, EXCURSION, HELD_EXCURSION, ITEM, ExcursionEntry
+from ledger.keyspace import (
+    EVENTS_KEY,
+    container_key,
+    event_excursion_key,
+    excursion_key,
+    item_key,
+)
+from ledger.state import EntryReader, Overlay
+from ledger.supply.entries import (
+    CONTAINER,
+    EXCURSION,
+    HELD_EXCURSION,
+    ITEM,
+    NUMBER,
+    EventNumber,
+    ExcursionEntry,
+    NumberEntry,
+)
 from ledger.supply.fields import Hold, Item
 from ledger.supply.standing import container_of, holds_in, item_of
 
@@ -68,10 +83,18 @@ def _set(state: Overlay, item: Item, holds: int) -> None:
         entry = outer
 
 
+def next_event(state: EntryReader) -> EventNumber:
+    """The number of the event that is at work: numbers are taken when all else is done."""
+    events = state.read(EVENTS_KEY, NUMBER)
+    return 1 if events is None else events.number + 1
+
+
 def place_excursion(state: Overlay, item: Item, excursion: ExcursionEntry) -> None:
     """Holds a thing that was out of its temperatures, or unmeasured, for too long. The first
     finding stays, until the manufacturer disposes of it."""
     known = state.read(excursion_key(item), EXCURSION)
     if known is None or known.disposal is not None:
         state.write(excursion_key(item), EXCURSION, excursion)
+        found = event_excursion_key(next_event(state), item)
+        state.write(found, NUMBER, NumberEntry(0))
     place_hold(state, item, HELD_EXCURSION)

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from chain.errors import Rejected
 from ledger.keyspace import container_key, emptied_key, excursion_key, item_key
+from ledger.supply.cold_chain import check_silence, worst_of
 from ledger.supply.commissioning import label
 from ledger.supply.course import Course, is_empty
 from ledger.supply.entries import (
@@ -24,13 +25,13 @@ from ledger.supply.entries import (
 )
 from ledger.supply.fields import MIXED_LOTS_MAX, NESTED_LEVELS_MAX
 from ledger.supply.holds import check_bits, place_excursion
-from ledger.supply.standing import gtin_of
+from ledger.supply.standing import exposure_inside, gtin_of
 from ledger.supply.tallies import Tally
 
 
 def pack(course: Course) -> None:
     """Things, and loose amounts, go into the parent; an unknown label is put on by that."""
-    filling = _Filling(course)
+    filling = Filling(course)
     course.each(course.action.items, "items", filling.add)
     filling.pour(course.amounts(check_held=False))
     filling.close()
@@ -38,13 +39,18 @@ def pack(course: Course) -> None:
 
 def unpack(course: Course) -> None:
     """What an event names comes out of the parent; everything, where it names nothing."""
-    emptying = _Emptying(course)
     if course.action.items or course.action.quantities:
-        course.each(course.action.items, "items", emptying.take)
-        emptying.pour(course.amounts(check_held=False))
-        emptying.close()
+        take_out(course)
     else:
-        emptying.empty()
+        Emptying(course).empty()
+
+
+def take_out(course: Course) -> None:
+    """What an event names comes out of the parent."""
+    emptying = Emptying(course)
+    course.each(course.action.items, "items", emptying.take)
+    emptying.pour(course.amounts(check_held=False))
+    emptying.close()
 
 
 def parent_of(course: Course) -> str:
@@ -53,7 +59,7 @@ def parent_of(course: Course) -> str:
     return course.action.parent
 
 
-class _Filling:
+class Filling:
     """A container that is being filled."""
 
     def __init__(self, course: Course) -> None:
@@ -64,9 +70,8 @@ class _Filling:
     def _open(self, parent: str) -> None:
         course = self._course
         known = course.state.read(item_key(parent), ITEM)
-        if known is None or known.status in {"decommissioned", "undone"}:
-            if gtin_of(parent):
-                raise Rejected("supply.unknown_item" if known is None else "supply.final")
+        is_new = known is None or known.status in {"decommissioned", "undone"}
+        if is_new and not gtin_of(parent):
             self._entry = label(course, parent)
         else:
             self._entry = course.in_hand(parent)
@@ -84,11 +89,10 @@ class _Filling:
             raise Rejected("supply.packed_in_itself")
         course = self._course
         entry = course.in_hand(item)
-        levels, exposure_ms = 1, entry.exposure_ms
+        levels, inner = 1, None
         if entry.contains:
             inner = course.container(item)
             levels += inner.levels
-            exposure_ms += inner.worst_ms
             self._held += inner.held
             self._tally.add(inner.contents)
         if entry.lot:
@@ -99,9 +103,11 @@ class _Filling:
             if levels > NESTED_LEVELS_MAX:
                 raise Rejected("supply.too_deep")
             self._levels = levels
-        more_ms = exposure_ms - self._packed.exposure_ms
-        if self._worst_ms is None or more_ms > self._worst_ms:
-            self._worst_ms = more_ms
+        worst_ms = worst_of(entry, inner)
+        if worst_ms is not None:
+            more_ms = worst_ms - self._packed.exposure_ms
+            if self._worst_ms is None or more_ms > self._worst_ms:
+                self._worst_ms = more_ms
         self._children += 1
         course.write(item, replace(entry, packed=self._packed))
 
@@ -133,7 +139,7 @@ class _Filling:
         course.write(self._parent, replace(self._entry, contains=True))
 
 
-class _Emptying:
+class Emptying:
     """A container that something is taken out of."""
 
     def __init__(self, course: Course) -> None:
@@ -143,6 +149,8 @@ class _Emptying:
 
     def _open(self, parent: str) -> None:
         course = self._course
+        if course.in_hand(parent).contains:
+            check_silence(course.state, parent, course.now_ms)
         self._entry: ItemEntry = course.in_hand(parent)
         self._container: ContainerEntry = course.container(parent)
         self._taken = Tally()
@@ -162,7 +170,8 @@ class _Emptying:
             self._held -= course.container(item).held
         course.tally(item, entry, self._taken)
         self._children -= 1
-        exposure_ms = entry.exposure_ms + parent.exposure_ms - packed.exposure_ms
+        cleared_ms = self._container.cleared_ms
+        exposure_ms = exposure_inside(entry, packed, parent.exposure_ms, cleared_ms)
         freed = replace(
             entry,
             custodian=course.organization,
@@ -214,7 +223,11 @@ class _Emptying:
             check_bits(self._entry.holds, "parent")
         course.moves.pack(Tally(container.loose), course.organization, -1)
         emptied = EmptiedEntry(
-            course.organization, self._entry.holds, self._entry.exposure_ms, course.number
+            course.organization,
+            self._entry.holds,
+            self._entry.exposure_ms,
+            container.cleared_ms,
+            course.number,
         )
         course.state.write(emptied_key(self._parent, container.filling), EMPTIED, emptied)
         self._write(

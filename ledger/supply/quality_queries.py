@@ -16,6 +16,8 @@ from ledger.keyspace import (
     QUARANTINE_PREFIX,
     RECALL_PREFIX,
     SUSPECT_PREFIX,
+    event_excursions_prefix,
+    event_number_key,
     excursion_key,
     quarantine_key,
     quarantines_prefix,
@@ -32,6 +34,7 @@ from ledger.state import StateReader, decoded
 from ledger.supply.entries import (
     ACKNOWLEDGEMENT,
     EXCURSION,
+    NUMBER,
     QUARANTINE,
     RECALL,
     SUSPECT,
@@ -234,6 +237,15 @@ def excursions(
     return tuple((item.decode("ascii"), entry) for item, entry in found)
 
 
+def excursions_of_event(state: StateReader, event: bytes) -> tuple[str, ...]:
+    """The items that a captured event found too long out of their temperatures."""
+    number = decoded(state).read(event_number_key(event), NUMBER)
+    if number is None:
+        return ()
+    prefix = event_excursions_prefix(number.number)
+    return tuple(key[len(prefix) :].decode("ascii") for key, _ in state.scan(prefix))
+
+
 def suspect(state: StateReader, report: bytes) -> Suspect | None:
     """The report with this id."""
     entry = decoded(state).read(suspect_key(report), SUSPECT)
@@ -247,9 +259,13 @@ def suspects(state: StateReader, limit: int, after: bytes = b"") -> tuple[Suspec
 
 
 def _suspect(state: StateReader, report: bytes, entry: SuspectEntry) -> Suspect:
+    return Suspect(report, entry, is_open(state, entry))
+
+
+def is_open(state: StateReader, entry: SuspectEntry) -> bool:
+    """True until the manufacturer's quality unit found the item genuine after the report."""
     cleared = decoded(state).read(suspicion_key(entry.item), SUSPICION)
-    is_open = entry.cleared == (0 if cleared is None else cleared.cleared)
-    return Suspect(report, entry, is_open)
+    return entry.cleared == (0 if cleared is None else cleared.cleared)
 
 
 def verification(state: StateReader, verification: bytes) -> VerificationEntry | None:

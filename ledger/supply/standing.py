@@ -95,8 +95,20 @@ def loosened(state: EntryReader, entry: ItemEntry, packed: Packed) -> ItemEntry:
         shipment=None,
         packed=None,
         holds=entry.holds | emptied.holds,
-        exposure_ms=entry.exposure_ms + emptied.exposure_ms - packed.exposure_ms,
+        exposure_ms=exposure_inside(entry, packed, emptied.exposure_ms, emptied.cleared_ms),
     )
+
+
+def exposure_inside(entry: ItemEntry, packed: Packed, outer_ms: int, cleared_ms: int) -> int:
+    """How long a thing was out of its temperatures, in a container that was out for `outer_ms`.
+
+    A pack that lay inside when the container was cleared, after `cleared_ms` of these, counts from
+    then on. In doubt it did not; and what has contents or devices of its own never forgets, as
+    others count from what it has.
+    """
+    if packed.exposure_ms < cleared_ms and not entry.contains:
+        return outer_ms - cleared_ms
+    return entry.exposure_ms + outer_ms - packed.exposure_ms
 
 
 def standing(state: EntryReader, item: str) -> Standing | None:
@@ -115,7 +127,11 @@ def standing(state: EntryReader, item: str) -> Standing | None:
         containers.append(outermost)
         outer = container
         holds |= outer.holds
-        exposure_ms += outer.exposure_ms - packed.exposure_ms
+        if len(containers) == 1:
+            cleared_ms = container_of(state, outermost).cleared_ms
+            exposure_ms = exposure_inside(entry, packed, outer.exposure_ms, cleared_ms)
+        else:
+            exposure_ms += outer.exposure_ms - packed.exposure_ms
     return Standing(item, entry, tuple(containers), outermost, outer, holds, exposure_ms)
 
 

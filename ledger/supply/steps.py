@@ -16,6 +16,7 @@ Effect = Literal[
     "unpack",
     "ship",
     "receive",
+    "accept",
     "void",
     "finish",
     "transform",
@@ -99,6 +100,7 @@ TABLE: Final[tuple[Row, ...]] = (
     ),
     Row(_MOVED, _SEEN, ("shipping",), Rule("ship", "custodian", held=False)),
     Row(_MOVED, _SEEN, ("receiving",), Rule("receive", "receiver", held=True)),
+    Row(_MOVED, _SEEN, ("accepting",), Rule("accept", "receiver", held=True)),
     Row(_MOVED, _SEEN, ("void_shipping",), Rule("void", "sender", held=True)),
     Row(
         _MOVED,
@@ -115,9 +117,6 @@ TABLE: Final[tuple[Row, ...]] = (
         Rule("observe", "party", held=True),
     ),
 )
-
-RECEIVED_BY_ACCEPTING: Final = "accepting"
-"""Accepting what is under way to oneself is receiving it; what one has, one has seen."""
 
 EXPORTED: Final = "exported"
 """The disposition with which a shipment leaves the consortium, which is final."""

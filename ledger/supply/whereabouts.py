@@ -1,6 +1,6 @@
 """Where the things of a lot are, by what holdings add up: no pack is looked at.
 
-Knows how places are spelt (`ledger.supply.holdings`), and which lots a recall's scope covers.
+Knows which lots a recall's scope covers.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,6 +10,7 @@ from ledger.keyspace import LOT_PREFIX, holdings_prefix, lot_key
 from ledger.state import StateReader
 from ledger.supply.entries import HOLDING
 from ledger.supply.fields import Amount
+from ledger.supply.holdings import parts_of
 from ledger.supply.naming import gtin_of, is_product, lots_stem, product_name
 
 IN_HAND: Final = "in hand"
@@ -41,19 +42,12 @@ def whereabouts(state: StateReader, item_class: str, after: str = "") -> Iterato
     start = prefix + after.encode("ascii") if after else b""
     for key, raw in state.scan(prefix, start):
         place = key[len(prefix) :].decode("ascii")
-        member, receiver, found = _read_place(place)
+        member, receiver, status = parts_of(place)
+        found = IN_TRANSIT if receiver else IN_HAND if status == "active" else status
         holding = HOLDING.decode(raw)
         yield Whereabouts(
             item_class, place, member, receiver, found, holding.pieces, holding.amount
         )
-
-
-def _read_place(place: str) -> tuple[str, str | None, str]:
-    sender, under_way, receiver = place.partition(">")
-    if under_way:
-        return sender, receiver, IN_TRANSIT
-    member, ended, status = place.partition("!")
-    return member, None, status if ended else IN_HAND
 
 
 def lots_of(state: StateReader, scope: Sequence[str], after: str = "") -> Iterator[str]:

@@ -111,6 +111,39 @@ class BlockPage(Record, frozen=True):
     next: Height | None
 
 
+class TransactionPlace(Record, frozen=True):
+    """Where a committed transaction stands."""
+
+    id: TransactionId
+    height: Height
+    index: Unsigned
+
+
+class PatientAlertDocument(Record, frozen=True):
+    """What somebody did with a patient's data; `subject` is the id of a consent, an access, a
+    case."""
+
+    kind: str
+    patient: PrincipalId
+    subject: HexBytes
+    transaction: TransactionPlace
+
+
+class GoodsAlertDocument(Record, frozen=True):
+    """What happened, or was tried in vain (`kind` "rejected.…", `code` says why), with goods.
+
+    `subject` is the id of a recall, report or verification; `things` are items, lots, products.
+    """
+
+    kind: str
+    code: str
+    subject: HexBytes | None
+    things: tuple[str, ...]
+    organization: MemberId
+    sender: PrincipalId
+    transaction: TransactionPlace
+
+
 class StateEntry(Record, frozen=True):
     """`value` is null where the key is absent, which `proof` then proves.
 

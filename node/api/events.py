@@ -5,7 +5,7 @@ an id of their own), and then one for its block (id "height"). A client that com
 Last-Event-ID goes on right after it, without a gap: the events are read from the chain, nothing is
 kept for anybody. Whoever was cut off between an alert and its transaction hears the alert again.
 
-A patient hears alerts that concern him, and heights; what concerns goods is for staff.
+A patient hears alerts that concern him, and heights; what happens to goods is for organisations.
 """
 
 import asyncio
@@ -17,15 +17,21 @@ from typing import Any, Final
 import msgspec
 from aiohttp import web
 
+from chain.document import to_document
 from node.api.access import Scope
-from node.api.alerts import Alert, alerts_of
+from node.api.alerts import Alert, GoodsAlert, PatientAlert, alerts_of
 from node.api.calls import Call
+from node.api.documents import GoodsAlertDocument, PatientAlertDocument, TransactionPlace
 from node.api.limits import CHUNK_S_MAX, EVENT_BEAT_S, EVENT_STREAMS_CALLER_MAX
 from node.api.problems import Problem
-from node.api.supply_alerts import supply_alerts_of
 from storage.protocols import Store
 
 EVENT_STREAM: Final = "text/event-stream"
+EVENT_SCHEMA: Final[dict[str, Any]] = {
+    "type": "string",
+    "description": "server-sent events: `transaction`, `block`, and `alert`, whose data is a "
+    "PatientAlert or a GoodsAlert",
+}
 _EVENT_ID: Final = re.compile(r"(0|[1-9][0-9]{0,17})(?:\.(0|[1-9][0-9]{0,5}))?\Z")
 _TRANSACTIONS_PER_WRITE: Final = 256
 
@@ -150,23 +156,22 @@ def _events_of(store: Store, height: int, first: int, only: bytes | None) -> lis
     assert block is not None, "a committed height has a block"
     header, lines = block.header, []
     ids = store.transaction_ids(height)
-    for index, (raw, result) in enumerate(zip(block.transactions, results or (), strict=True)):
-        if index < first:
-            continue
-        place = {"id": ids[index].hex(), "height": height, "index": index}
-        lines += [
-            _event("alert", None, _alert(each, place))
-            for each in alerts_of(raw, result, header.timestamp_ms)
-            if only in {None, each.patient}
-        ]
-        if only is None:
-            when = (ids[index], height, index, header.timestamp_ms)
+    with store.snapshot() as state:
+        for index, (raw, result) in enumerate(zip(block.transactions, results or (), strict=True)):
+            if index < first:
+                continue
+            place = TransactionPlace(ids[index], height, index)
             lines += [
-                _event("alert", None, {**each, "transaction": place})
-                for each in supply_alerts_of(raw, result, store.state, when)
+                _event("alert", None, to_document(_alert(each, place)))
+                for each in alerts_of(raw, result, header.timestamp_ms, state)
+                if only is None or (isinstance(each, PatientAlert) and each.patient == only)
             ]
-            told = {**place, "result": {"code": result.code, "field": result.field}}
-            lines.append(_event("transaction", f"{height}.{index}", told))
+            if only is None:
+                told = {
+                    **to_document(place),
+                    "result": {"code": result.code, "field": result.field},
+                }
+                lines.append(_event("transaction", f"{height}.{index}", told))
     document: dict[str, Any] = {"height": height}
     if only is None:
         document |= {
@@ -179,13 +184,20 @@ def _events_of(store: Store, height: int, first: int, only: bytes | None) -> lis
     return [*lines, _event("block", str(height), document)]
 
 
-def _alert(alert: Alert, place: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "kind": alert.kind,
-        "patient": alert.patient.hex(),
-        "subject": alert.subject.hex(),
-        "transaction": place,
-    }
+def _alert(alert: Alert, place: TransactionPlace) -> PatientAlertDocument | GoodsAlertDocument:
+    match alert:
+        case PatientAlert():
+            return PatientAlertDocument(alert.kind, alert.patient, alert.subject, place)
+        case GoodsAlert():
+            return GoodsAlertDocument(
+                alert.kind,
+                alert.code,
+                alert.subject,
+                alert.things,
+                alert.organization,
+                alert.sender,
+                place,
+            )
 
 
 def _event(kind: str, event_id: str | None, document: dict[str, Any]) -> bytes:

@@ -8,6 +8,7 @@ from chain.codec import Record
 from chain.document import schema
 from client.wire import TOKEN_PATH
 from node.api.access import Scope
+from node.api.documents import GoodsAlertDocument, PatientAlertDocument
 from node.api.fhir_scopes import FHIR_SCOPES
 from node.api.parameters import Parameter
 from node.api.problems import CONTENT_TYPE, SCHEMA
@@ -54,7 +55,11 @@ def describe(routes: Sequence[Route], version: str) -> dict[str, Any]:
         },
         "paths": paths,
         "components": {
-            "schemas": {"Problem": SCHEMA},
+            "schemas": {
+                "Problem": SCHEMA,
+                "PatientAlert": schema(PatientAlertDocument),
+                "GoodsAlert": schema(GoodsAlertDocument),
+            },
             "securitySchemes": {
                 _SECURITY: {
                     "type": "oauth2",

@@ -31,7 +31,7 @@ from node.api.documents import (
     TokenAnswer,
     TransactionState,
 )
-from node.api.events import EVENT_STREAM
+from node.api.events import EVENT_SCHEMA, EVENT_STREAM
 from node.api.limits import (
     BLOCKS_PAGE_MAX,
     COMMIT_WAIT_MS_DEFAULT,
@@ -243,7 +243,7 @@ _NODE_ROUTES: Final = (
         "Transactions, blocks and alerts as they come; Last-Event-ID resumes without loss",
         events.events,
         _OWN,
-        (Answer(200, "an endless stream", (Media(EVENT_STREAM, {"type": "string"}),)),),
+        (Answer(200, "an endless stream", (Media(EVENT_STREAM, EVENT_SCHEMA),)),),
         (number("after", 0, 2**63 - 1, "begin after this height instead of the tip"),),
         problems=(409,),
     ),

@@ -9,7 +9,7 @@ import pytest
 from ledger.codes import INVALID, REJECTIONS
 
 ROOT = Path(__file__).parents[2]
-LEDGER = sorted((ROOT / "ledger").glob("*.py"))
+LEDGER = sorted((ROOT / "ledger").rglob("*.py"))
 FORMATS = [ROOT / "chain" / f"{name}.py" for name in ("codec", "keys", "transaction")]
 
 
@@ -44,7 +44,7 @@ def test_codes_fit_a_result_and_sentences_are_sentences() -> None:
 
 
 def test_every_rule_has_a_test_that_names_its_code() -> None:
-    tests = "".join(path.read_text() for path in Path(__file__).parent.glob("test_*.py"))
+    tests = "".join(path.read_text() for path in Path(__file__).parent.rglob("test_*.py"))
     assert [code for code in REJECTIONS if f'"{code}"' not in tests] == []
 
 
@@ -62,7 +62,7 @@ def floating(tree: ast.AST) -> Iterator[int]:
                 pass
 
 
-@pytest.mark.parametrize("path", LEDGER, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", LEDGER, ids=lambda path: str(path.relative_to(ROOT)))
 def test_sources_know_no_floats_no_seeded_hash_and_walk_no_set(path: Path) -> None:
     assert list(floating(ast.parse(path.read_text()))) == []
 
