@@ -2,15 +2,17 @@
 ledger's own spelling; one reading of all.
 """
 
+import re
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 from chain.errors import InvalidMessage
 from client.epcis.barcode import SEPARATOR, read_barcode
+from client.epcis.facts import day_after_ms
 from client.epcis.identifiers import Identifier, parse_identifier
 
-_SECOND_MS: Final = 1_000
+_PATH: Final = re.compile(r"[0-9]{2,4}/")
+"""How a path opens. An element string opens like this only where a value begins with a slash."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +48,7 @@ def scan(text: str, this_year: int, where: str = "") -> Scanned:
     return Scanned(read.item, read.lot or None, expires_ms)
 
 
-def day_after_ms(day: date) -> int:
-    """The first moment after `day`, in UTC milliseconds: what expires on it is good until then."""
-    midnight = datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(days=1)
-    return int(midnight.timestamp()) * _SECOND_MS
-
-
 def _is_barcode(text: str) -> bool:
-    if text.startswith(("(", "]", SEPARATOR)):
-        return True
-    return text[:4].isdigit() or (text[:2].isdigit() and SEPARATOR in text)
+    return text.startswith(("(", "]", SEPARATOR)) or (
+        text[:2].isdigit() and _PATH.match(text) is None
+    )

@@ -61,20 +61,26 @@ class SupplyApi:
         """What manufacturers were asked, and what they answered."""
         return self._api.pages("/v1/verifications", "verifications")
 
-    async def alerts(self, from_height: int | None = None) -> dict[str, Any]:
-        """What somebody should see to: attempts since block `from_height`, and what is open."""
+    async def alerts(
+        self, from_height: int | None = None, organization: str | None = None
+    ) -> dict[str, Any]:
+        """What was tried since block `from_height`, and what an organisation (the caller's where
+        that is None) should see to."""
         if from_height is None:
             status = await self._api.get_document("/v1/status")
             from_height = max(1, int(status["height"]) - BLOCKS_BACK + 1)
-        found = page = await self._api.get_document("/v1/supply/alerts", _since(from_height))
-        while page["next"] is not None:
-            page = await self._api.get_document("/v1/supply/alerts", _since(page["next"]))
-            found = {**page, "attempts": found["attempts"] + page["attempts"]}
-        return {**found, "from_height": from_height}
-
-
-def _since(height: int) -> dict[str, str]:
-    return {"from": str(height)}
+        query = {} if organization is None else {"organization": organization}
+        attempts: list[Any] = []
+        following: int | None = from_height
+        found: dict[str, Any] = {}
+        while following is not None:
+            asked = {**query, "from": str(following)}
+            found = await self._api.get_document("/v1/supply/alerts", asked)
+            attempts += found["attempts"]
+            if found["next"] is not None and found["next"] <= following:
+                raise unusable("a page that leads nowhere")
+            following = found["next"]
+        return {**found, "attempts": attempts, "from_height": from_height}
 
 
 def _named(epc: str) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Container, Sequence
 from hashlib import sha256
 from typing import Final
 
+from chain.block import Result
 from chain.codec import Value
 from chain.errors import InvalidMessage, Rejected
 from chain.genesis import Genesis, Parameters
@@ -18,7 +19,7 @@ from ledger.execute import admissible, check
 from ledger.prepare import Prepared, prepare
 from ledger.request import BlockContext
 from ledger.state import DecodedState, decoded
-from ledger.supply.attempts import ATTEMPTS
+from node.api.goods import evidence_in
 from node.backend import Busy
 from node.mempool import COMMITTED_ALREADY
 from storage.attachments import AttachmentStore
@@ -94,7 +95,7 @@ class Admission:
 
         `strict` is for a sender who listens: every attachment must be there, and what the ledger
         would reject at the tip is refused now, but for what has to stand on the chain as evidence
-        (`ledger.supply.attempts`). Gossip is lenient: order on the way is nobody's fault.
+        (`node.api.goods`). Gossip is lenient: order on the way is nobody's fault.
         """
         context = self._context(block_ms)
         # One memory of decoded entries for the batch: most senders come more than once.
@@ -232,7 +233,8 @@ def _check(state: DecodedState, context: BlockContext, prepared: Prepared) -> No
     try:
         check(state, context, prepared)
     except Rejected as refusal:
-        if refusal.code not in ATTEMPTS:
+        actions = dict(enumerate(prepared.actions))
+        if not any(evidence_in(actions, Result(refusal.code, refusal.field))):
             raise
 
 

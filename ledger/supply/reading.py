@@ -7,7 +7,6 @@ from itertools import islice
 from typing import Final, NamedTuple
 
 from ledger.keyspace import (
-    SHIPMENT_DUE_PREFIX,
     VERIFICATION_PREFIX,
     container_key,
     event_key,
@@ -37,7 +36,6 @@ from ledger.supply.entries import (
     ContainerEntry,
     EventEntry,
     LotEntry,
-    ProductEntry,
     ShipmentEntry,
     VerificationEntry,
 )
@@ -52,7 +50,6 @@ QUARANTINES_SHOWN_MAX: Final = 16
 """Of one subject."""
 PLACES_LOOKED_AT_MAX: Final = 4_096
 """Of all lots of a recall's scope."""
-_NUMBER_BYTES: Final = 8
 
 
 class Reason(NamedTuple):
@@ -174,35 +171,6 @@ def _marked(state: DecodedState, subject: str, holds: int) -> Iterator[Reason]:
             yield Reason("quarantined", subject, each.organization, each.placed_ms, each.reason)
         if not placed:
             yield Reason("quarantined", subject)
-
-
-def lot(state: StateReader, item_class: str) -> LotEntry | None:
-    """A lot, or a product without lots."""
-    return decoded(state).read(lot_key(item_class), LOT)
-
-
-def product(state: StateReader, gtin: str) -> ProductEntry | None:
-    """Whose product a GTIN is, and its limits."""
-    return decoded(state).read(product_key(gtin), PRODUCT)
-
-
-def open_shipments(
-    state: StateReader, due_before_ms: int | None, limit: int, after: bytes = b""
-) -> tuple[tuple[bytes, int, ShipmentEntry], ...]:
-    """Up to `limit` shipments that are not received, those that are due first first, each with the
-    cursor that leads on; only those due before `due_before_ms` where that is not None."""
-    found: list[tuple[bytes, int, ShipmentEntry]] = []
-    start = SHIPMENT_DUE_PREFIX + after if after else b""
-    for key, _ in state.scan(SHIPMENT_DUE_PREFIX, start):
-        place = key[len(SHIPMENT_DUE_PREFIX) :]
-        due_ms = int.from_bytes(place[:-_NUMBER_BYTES], "big")
-        if len(found) == limit or (due_before_ms is not None and due_ms >= due_before_ms):
-            break
-        number = int.from_bytes(place[-_NUMBER_BYTES:], "big")
-        entry = decoded(state).read(shipment_key(number), SHIPMENT)
-        if entry is not None:
-            found.append((place, number, entry))
-    return tuple(found)
 
 
 def progress_of(state: StateReader, recall_id: bytes) -> tuple[tuple[Progress, ...], bool]:

@@ -132,7 +132,7 @@ class _Tracer:
         cut = len(kept) < len(steps) or (bool(found) and branch.depth >= TRANSFORMATIONS_MAX)
         if branch.depth >= TRANSFORMATIONS_MAX:
             found = []
-        room = LEGS_MAX - 1 - len(self._seen)
+        room = LEGS_MAX - len(self._seen)
         if len(found) > room or (found and not self.left):
             cut, found = True, found[: max(room, 0) if self.left else 0]
         self._seen.update(each.thing for each in found)

@@ -1,19 +1,17 @@
 """The shapes of what this API tells about goods: items, lots, products, shipments, recalls."""
 
 from chain.codec import Record
-from chain.types import Hash, Height, MemberId, Milliseconds, PrincipalId, TransactionId, Unsigned
-from ledger.supply.attempts import AttemptKind
+from chain.types import Height, MemberId, Milliseconds, PrincipalId, TransactionId, Unsigned
+from ledger.supply.alerts import SupplyAlertKind
 from ledger.supply.entries import (
     AcknowledgementEntry,
     Content,
     EventEntry,
     EventNumber,
-    ExcursionEntry,
     LotEntry,
     ProductEntry,
     RecallEntry,
     ShipmentEntry,
-    SuspectEntry,
     VerificationEntry,
 )
 from ledger.supply.fields import (
@@ -183,47 +181,40 @@ class VerificationPage(Record, frozen=True):
 
 
 class AttemptDocument(Record, frozen=True):
-    """What an organisation asked of the ledger and was refused, kept on the chain: it broke rule
-    `code` with `items`, of which the first few are named."""
+    """What an organisation asked of the ledger and was refused, kept on the chain as evidence:
+    `kind` is "rejected." and what was tried, `code` the rule that it broke with `things`."""
 
     transaction: TransactionId
     height: Height
     index: Unsigned
     timestamp_ms: Milliseconds
-    organization: MemberId | None
+    organization: MemberId
     sender: PrincipalId
+    kind: str
     code: str
     field: str
-    kind: AttemptKind
-    step: str | None
-    event: Hash | None
-    items: tuple[str, ...]
+    things: tuple[str, ...]
 
 
-class ExcursionDocument(Record, frozen=True):
-    """An excursion under its item."""
+class SupplyAlertDocument(Record, frozen=True):
+    """Something that is so now. `subject` is the id (hex) of a recall, report or verification, the
+    number of a shipment, a lot, or what is held; `details` are the first lots, items or members
+    that it is about; `since_ms` is since when, or, of what expires, when it does."""
 
-    id: Item
-    excursion: ExcursionEntry
-
-
-class SuspectDocument(Record, frozen=True):
-    """A report under its id."""
-
-    id: SupplyId
-    report: SuspectEntry
+    kind: SupplyAlertKind
+    subject: str
+    since_ms: Milliseconds
+    details: tuple[str, ...]
 
 
 class AlertsDocument(Record, frozen=True):
-    """What somebody should see to: `attempts` from block `from_height` on, the oldest first, and
-    what is open now. `next` is the height at which to go on, null where the tip is reached; `cut`
-    where more is open than is listed."""
+    """`attempts` of whoever, from block `from_height` on, the oldest first; `alerts` are what
+    `organization` should see to. `next` is the height at which attempts go on, null where the tip
+    is reached; `cut` where there are more alerts than are listed."""
 
+    organization: MemberId
     attempts: tuple[AttemptDocument, ...]
-    overdue: tuple[ShipmentDocument, ...]
-    excursions: tuple[ExcursionDocument, ...]
-    suspects: tuple[SuspectDocument, ...]
-    recalls: tuple[RecallDocument, ...]
+    alerts: tuple[SupplyAlertDocument, ...]
     from_height: Height
     next: Height | None
     cut: bool

@@ -14,11 +14,10 @@ from aiohttp import web
 from chain.errors import InvalidMessage
 from chain.transaction import BODY, SIGNED
 from ledger.actions import decode_action
-from ledger.keyspace import party_key
 from ledger.state import decoded
-from ledger.supply import quality_queries, reading
+from ledger.supply import quality_queries, queries, reading
 from ledger.supply.actions import SupplyCapture
-from ledger.supply.entries import PARTY
+from ledger.supply.alerts import alerts as open_alerts
 from ledger.supply.standing import holds_of_class
 from ledger.supply.trace import ActionAt, trace
 from ledger.supply.whereabouts import whereabouts
@@ -29,7 +28,6 @@ from node.api.supply_alerts import attempts_in
 from node.api.supply_documents import (
     AlertsDocument,
     EventDocument,
-    ExcursionDocument,
     HolderDocument,
     HoldersDocument,
     ItemDocument,
@@ -42,22 +40,22 @@ from node.api.supply_documents import (
     RecallProgressDocument,
     ShipmentDocument,
     ShipmentPage,
-    SuspectDocument,
+    SupplyAlertDocument,
     TraceDocument,
     VerificationDocument,
     VerificationPage,
 )
 from storage.protocols import StateSnapshot, Store
 
-ALERTS_LISTED_MAX: Final = 100
-"""Of each kind that is open now."""
-ALERTS_LOOKED_AT_MAX: Final = 1_000
-"""Excursions and reports, decided about or not."""
+ALERTS_LISTED_MAX: Final = 200
+ALERT_PAGES_MAX: Final = 16
+"""Pages of entries that are looked at for one answer (`ledger.supply.alerts`)."""
 BLOCKS_MAX: Final = 1_000
 """Blocks in which one answer looks for attempts."""
 ATTEMPTS_MAX: Final = 200
 """Attempts of one answer, but for those of the block in which they become so many."""
 _BLOCKS_REMEMBERED: Final = 64
+_FOREVER_MS: Final = (1 << 63) - 1
 
 
 async def item(call: Call) -> web.Response:
@@ -97,7 +95,7 @@ async def holders(call: Call) -> web.Response:
     after: str = call.arguments["after"]
 
     def read(state: StateSnapshot) -> HoldersDocument | None:
-        entry = reading.lot(state, name)
+        entry = queries.lot(state, name)
         if entry is None:
             return None
         found = list(islice(whereabouts(state, name, after), limit + 1))
@@ -122,7 +120,7 @@ async def holders(call: Call) -> web.Response:
 async def product(call: Call) -> web.Response:
     """A product: its manufacturer, limits and recalls."""
     gtin: str = call.arguments["gtin"]
-    found = await ask(call, lambda state: reading.product(state, gtin))
+    found = await ask(call, lambda state: queries.product(state, gtin))
     if found is None:
         raise not_found("product", "path.gtin")
     return call.reply(ProductDocument(gtin, found))
@@ -131,10 +129,10 @@ async def product(call: Call) -> web.Response:
 async def party(call: Call) -> web.Response:
     """Whose a Global Location Number is."""
     gln: str = call.arguments["gln"]
-    found = await ask(call, lambda state: decoded(state).read(party_key(gln), PARTY))
+    found = await ask(call, lambda state: queries.organization_at(state, gln))
     if found is None:
         raise not_found("party", "path.gln")
-    return call.reply(PartyDocument(gln, found.organization))
+    return call.reply(PartyDocument(gln, found))
 
 
 async def shipments(call: Call) -> web.Response:
@@ -143,11 +141,16 @@ async def shipments(call: Call) -> web.Response:
     after: bytes = call.arguments["after"]
     overdue = call.arguments["state"] == "overdue"
 
+    last = (int.from_bytes(after[:8], "big"), int.from_bytes(after[8:], "big")) if after else None
+
     def read(state: StateSnapshot) -> ShipmentPage:
-        before_ms = _now_ms(call, state) if overdue else None
-        found = reading.open_shipments(state, before_ms, limit + 1, after)
-        page = tuple(ShipmentDocument(number, entry) for _, number, entry in found[:limit])
-        return ShipmentPage(page, found[limit - 1][0].hex() if len(found) > limit else None)
+        before_ms = _now_ms(call, state) if overdue else _FOREVER_MS
+        found = queries.overdue(state, before_ms, limit + 1, last)
+        page = tuple(ShipmentDocument(*each) for each in found[:limit])
+        if len(found) <= limit:
+            return ShipmentPage(page, None)
+        due_ms, number = page[-1].shipment.due_ms, page[-1].number
+        return ShipmentPage(page, f"{due_ms:016x}{number:016x}")
 
     return call.reply(await _at_one_height(call, read))
 
@@ -189,40 +192,35 @@ async def verifications(call: Call) -> web.Response:
 
 
 async def alerts(call: Call) -> web.Response:
-    """What somebody should see to."""
+    """What an organisation should see to: the caller's own, or the one that is named."""
     first: int = call.arguments["from"]
+    member: str = call.arguments["organization"] or call.authenticated.member
     store = call.backend.store
 
     def read(state: StateSnapshot) -> AlertsDocument:
-        now_ms = _now_ms(call, state)
-        overdue = reading.open_shipments(state, now_ms, ALERTS_LISTED_MAX + 1)
-        excursions = quality_queries.excursions(state, ALERTS_LOOKED_AT_MAX)
-        open_excursions = [each for each in excursions if each[1].disposal is None]
-        suspects = quality_queries.suspects(state, ALERTS_LOOKED_AT_MAX)
-        open_suspects = [each for each in suspects if each.open]
-        recalled = quality_queries.recalls(state, ALERTS_LOOKED_AT_MAX)
-        open_recalls = [each for each in recalled if each[1].closed_ms is None]
-        attempts, following = attempts_in(
-            store, state, first, min(first + BLOCKS_MAX, state.header.height + 1), ATTEMPTS_MAX
-        )
-        kinds = (overdue, open_excursions, open_suspects, open_recalls)
-        read_all = (excursions, suspects, recalled)
-        return AlertsDocument(
-            attempts,
-            tuple(ShipmentDocument(each[1], each[2]) for each in overdue[:ALERTS_LISTED_MAX]),
-            tuple(ExcursionDocument(*each) for each in open_excursions[:ALERTS_LISTED_MAX]),
-            tuple(
-                SuspectDocument(each.report, each.entry)
-                for each in open_suspects[:ALERTS_LISTED_MAX]
-            ),
-            tuple(RecallDocument(*each) for each in open_recalls[:ALERTS_LISTED_MAX]),
-            first,
-            following,
-            any(len(each) > ALERTS_LISTED_MAX for each in kinds)
-            or any(len(each) == ALERTS_LOOKED_AT_MAX for each in read_all),
-        )
+        told, cut = _open_alerts(state, member, _now_ms(call, state))
+        end = min(first + BLOCKS_MAX, state.header.height + 1)
+        attempts, following = attempts_in(store, state, first, end, ATTEMPTS_MAX)
+        return AlertsDocument(member, attempts, told, first, following, cut)
 
     return call.reply(await _at_one_height(call, read))
+
+
+def _open_alerts(
+    state: StateSnapshot, member: str, now_ms: int
+) -> tuple[tuple[SupplyAlertDocument, ...], bool]:
+    """What there is for `member` now; True where there is more."""
+    found: list[SupplyAlertDocument] = []
+    after = b""
+    for _ in range(ALERT_PAGES_MAX):
+        page = open_alerts(state, member, now_ms, ALERTS_LISTED_MAX, after)
+        found += [SupplyAlertDocument(*each) for each in page.alerts]
+        if page.next is None:
+            return tuple(found), False
+        if len(found) >= ALERTS_LISTED_MAX:
+            break
+        after = page.next
+    return tuple(found), True
 
 
 def actions_of(store: Store) -> ActionAt:

@@ -28,6 +28,7 @@ _READ: Final = scoped(Scope.LEDGER_READ)
 _LIMIT: Final = number("limit", 1, RECORDS_PAGE_MAX, "entries on a page", 50)
 _GTIN: Final = re.compile(r"[0-9]{14}\Z")
 _GLN: Final = re.compile(r"[0-9]{13}\Z")
+_MEMBER: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,63}\Z")
 _PLACE: Final = re.compile(r"[!-~]{1,128}\Z")
 
 
@@ -165,10 +166,18 @@ SUPPLY_ROUTES: Final = (
         "GET",
         "/v1/supply/alerts",
         "listSupplyAlerts",
-        "What somebody should see to: attempts, overdue shipments, excursions, suspects, recalls",
+        "What was tried in vain, and what an organisation should see to now",
         supply_reads.alerts,
         _READ,
         answers(AlertsDocument),
-        (number("from", 0, 2**63 - 1, "the first height to look for attempts in", 0),),
+        (
+            number("from", 0, 2**63 - 1, "the first height to look for attempts in", 0),
+            named(
+                "organization",
+                lambda text: _matching(_MEMBER, text),
+                "whose alerts; the caller's organisation where left out",
+                "query",
+            ),
+        ),
     ),
 )

@@ -96,17 +96,20 @@ def verify(errand: Errand, item: str) -> None:
 
 @click.command()
 @click.option("--since", type=click.IntRange(min=0), help="Look for attempts from this height on.")
+@click.option("--of", "organization", help="Whose alerts (default: your organisation's).")
 @member_command
-def alerts(errand: Errand, since: int | None) -> None:
-    """What somebody should see to: attempts against the rules, overdue shipments, excursions,
-    suspect goods, open recalls."""
+def alerts(errand: Errand, since: int | None, organization: str | None) -> None:
+    """What was tried against the rules, by whomever, and what your organisation should see to:
+    recalls, overdue shipments, expiry, excursions, suspect goods, questions that wait."""
 
     async def act(visit: Visit) -> dict[str, Any]:
-        return await visit.supply.alerts(since)
+        if organization is not None:
+            await visit.organization(organization)
+        return await visit.supply.alerts(since, organization)
 
     told = errand.run(act)
     rows = list(_alert_rows(told))
-    text = table(("alert", "what", "who", "when", "subject"), rows) if rows else "nothing"
+    text = table(("alert", "what", "who", "when", "about"), rows) if rows else "nothing"
     print_document(told, text + ("\nmore is open than is listed" if told["cut"] else ""))
 
 
@@ -256,22 +259,8 @@ def _measured(event: dict[str, Any]) -> str:
 
 def _alert_rows(told: dict[str, Any]) -> Iterator[tuple[object, ...]]:
     for each in told["attempts"]:
-        what = f"{each['code']} ({each['step'] or '-'})"
-        subject = ", ".join(each["items"][:2]) or "-"
-        yield each["kind"], what, each["organization"], moment(each["timestamp_ms"]), subject
-    for each in told["overdue"]:
-        sent = each["shipment"]
-        who = f"{sent['sender']} to {sent['receiver']}"
-        yield "overdue", "not received", who, moment(sent["due_ms"]), f"shipment {each['number']}"
-    for each in told["excursions"]:
-        entry = each["excursion"]
-        what = "not measured" if entry["unmeasured"] else "out of its temperatures"
-        yield "excursion", what, entry["custodian"], moment(entry["since_ms"]), each["id"]
-    for each in told["suspects"]:
-        entry = each["report"]
-        who, when = entry["organization"], moment(entry["reported_ms"])
-        yield "suspect", entry["reason"], who, when, entry["item"]
-    for each in told["recalls"]:
-        entry = each["recall"]
-        who, when = entry["organization"], moment(entry["opened_ms"])
-        yield "recall", f"class {entry['recall_class']}", who, when, ", ".join(entry["scope"])
+        subject, when = ", ".join(each["things"]) or "-", moment(each["timestamp_ms"])
+        yield each["kind"], each["code"], each["organization"], when, subject
+    for each in told["alerts"]:
+        details = ", ".join(each["details"]) or "-"
+        yield each["kind"], each["subject"], told["organization"], moment(each["since_ms"]), details

@@ -35,7 +35,26 @@ PRODUCT_NUMBER: Final = 20_000
 """Which made-up product is simulated."""
 TIMEOUT_S: Final = 120.0
 TOGETHER_MAX: Final = 256
-_EXISTS: Final = frozenset({"party.exists", "product.exists", "supply.party_exists"})
+
+
+@dataclass(slots=True)
+class Tally:
+    """What the rounds of one step did, and how long they took."""
+
+    events: int = 0
+    packs: int = 0
+    seconds: float = 0.0
+
+    def document(self, step: str) -> dict[str, Any]:
+        """As `--json` prints it."""
+        return {
+            "step": step,
+            "events": self.events,
+            "packs": self.packs,
+            "seconds": self.seconds,
+            "events_per_s": self.events / self.seconds,
+            "packs_per_s": self.packs / self.seconds,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +146,7 @@ async def run_simulation(
     """Runs all rounds; what they took."""
     product = names.gtin(PRODUCT_NUMBER)
     route = Route()
-    tallies: dict[str, list[float]] = {}
+    tallies: dict[str, Tally] = {}
     transactions = 0
     async with AsyncExitStack() as stack:
         around = await _registered(testnet, product, route, stack)
@@ -140,31 +159,20 @@ async def run_simulation(
             for each in rounds(volumes, product, seed, now_ms, route):
                 begun_s = time.monotonic()
                 await _run_round(each, members, around, together)
-                tally = tallies.setdefault(each.says, [0, 0, 0.0])
-                tally[0] += sum(len(act.events) for act in each.acts)
-                tally[1] += sum(act.packs for act in each.acts)
-                tally[2] += time.monotonic() - begun_s
+                tally = tallies.setdefault(each.says, Tally())
+                tally.events += sum(len(act.events) for act in each.acts)
+                tally.packs += sum(act.packs for act in each.acts)
+                tally.seconds += time.monotonic() - begun_s
                 transactions += len(each.acts)
-                bar.to(int(tallies["commissioning"][1]), each.says)
-    steps = [
-        {
-            "step": step,
-            "events": int(count),
-            "packs": int(packs),
-            "seconds": seconds,
-            "events_per_s": count / seconds,
-            "packs_per_s": packs / seconds,
-        }
-        for step, (count, packs, seconds) in tallies.items()
-    ]
+                bar.to(tallies["commissioning"].packs, each.says)
     return {
         "seed": seed,
         "product": product,
         "packs": volumes.all_packs,
-        "events": sum(int(each["events"]) for each in steps),
+        "events": sum(each.events for each in tallies.values()),
         "transactions": transactions,
         "seconds": time.monotonic() - started_s,
-        "steps": steps,
+        "steps": [each.document(step) for step, each in tallies.items()],
     }
 
 
@@ -204,22 +212,22 @@ async def _registered(
     testnet: Testnet, product: str, route: Route, stack: AsyncExitStack
 ) -> Surroundings:
     """Registers the parties and the product, where they are not."""
-    for member in (route.maker, route.wholesaler, route.hospital):
+    members = (route.maker, route.wholesaler, route.hospital)
+    for member in members:
         reach = _reach(testnet, member + ADMINISTRATOR)
         api, _ = await stack.enter_async_context(reach.connect())
-        actions: list[PartyRegister | ProductRegister] = []
         supply = SupplyApi(api)
+        builder = TransactionBuilder(_network(testnet), reach.held.wallet, os.urandom)
         if not await _is_known(supply.party(names.gln(member))):
-            actions.append(PartyRegister(names.gln(member)))
-        if member == route.maker and not await _is_known(supply.product(product)):
-            actions.append(ProductRegister(product, None, 0, None, None, None))
-        for action in actions:
-            builder = TransactionBuilder(_network(testnet), reach.held.wallet, os.urandom)
-            builder.add(action)
+            builder.add(PartyRegister(names.gln(member)))
             await _commit(api, builder)
-    around = await look_around(api, ())
-    glns = {names.gln(each): each for each in (route.maker, route.wholesaler, route.hospital)}
-    return replace(around, parties=glns)
+        if member == route.maker and not await _is_known(supply.product(product)):
+            builder = TransactionBuilder(_network(testnet), reach.held.wallet, os.urandom)
+            builder.add(ProductRegister(product, None, 0, None, None, None))
+            await _commit(api, builder)
+    async with _reach(testnet, route.maker).connect() as (api, _):
+        around = await look_around(api, ())
+    return replace(around, parties={names.gln(each): each for each in members})
 
 
 async def _is_known(asked: Any) -> bool:

@@ -30,7 +30,6 @@ LOT: Final = "A2611"
 EXPIRED_LOT: Final = "E2610"
 PATIENT: Final = "our patient 4711"
 HOUR_MS: Final = 3_600_000
-DAY_MS: Final = 24 * HOUR_MS
 
 
 def tell_supply_story(network: Testnet, samples: Path, tell: Callable[[Told], None]) -> list[Told]:
@@ -228,7 +227,8 @@ class _Story:
             *("principal", "enrol", file, "--as", WHOLESALER + ADMINISTRATOR),
             outcome=lambda made: f"on the chain at height {made['height']}",
         )
-        attached = events.attaching(WHOLESALER, goods.unit(2), goods.logger, _now_ms())
+        since_ms = _now_ms() - 2 * HOUR_MS
+        attached = events.attaching(WHOLESALER, goods.unit(2), goods.logger, since_ms)
         self._capture("The logger goes on the second case.", self._event("logger", attached),
                       WHOLESALER)  # fmt: skip
         self._capture(
@@ -420,12 +420,12 @@ class _Story:
                 return f"missing: {', '.join(sorted(missing))}"
             return (
                 f"{len(found['attempts'])} attempts, each with who made it; "
-                f"{len(found['suspects'])} suspect, {len(found['recalls'])} recalled"
+                f"the manufacturer has {len(found['alerts'])} things to see to"
             )
 
         self.teller.wait(
             "Everything that was tried is on the chain, and every member is told.",
-            *("supply", "alerts", "--as", "regulator"),
+            *("supply", "alerts", "--of", MAKER, "--as", "regulator"),
             until=lambda found: tried <= {each["code"] for each in found["attempts"]},
             outcome=told,
         )

@@ -8,9 +8,10 @@ from typing import Any, Final
 
 from chain.errors import InvalidMessage
 from client.builder import TransactionBuilder
+from client.epcis.facts import day_after_ms
 from client.errors import ApiError, NotForUs, Tampered
 from client.note import open_note
-from client.scanned import Scanned, day_after_ms, scan
+from client.scanned import Scanned, scan
 from client.submission import organization_recipient
 from client.wallet import recipient
 from ledger.ids import organization_owner

@@ -50,7 +50,8 @@ class Broken(Exception):  # noqa: N818 - says what is the matter
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """How a command ended; `printed` is its document, `error` the code and cause of a refusal."""
+    """How a command ended; `printed` is its document, also where a check failed, `error` the code
+    and cause of a refusal."""
 
     exit_code: int
     printed: Any
@@ -123,9 +124,10 @@ class Teller:
             raise KeyboardInterrupt
         raw = out.buffer
         assert isinstance(raw, io.BytesIO), "it was made so"
+        printed = json.loads(raw.getvalue()) if raw.getvalue() else None
         if code:
-            return Ran(int(str(code)), None, _error(err.getvalue()))
-        return Ran(Exit.OK, json.loads(raw.getvalue()), "")
+            return Ran(int(str(code)), printed, "" if printed else _error(err.getvalue()))
+        return Ran(Exit.OK, printed, "")
 
     def visit(self, says: str, wallet: str, work: Callable[[Visit], Any]) -> Any:
         """Does `work`, which must succeed, as the demo wallet of that name; for what no command

@@ -187,7 +187,7 @@ def _pallet(volumes: Volumes, product: str, chance: random.Random) -> _Pallet:
 def _each(
     says: str,
     member: str,
-    units: Sequence[_Pallet] | Sequence[_Case],
+    units: "Sequence[_Pallet | _Case]",
     packs: int,
     event: Callable[[str], Event],
 ) -> Round:

@@ -26,6 +26,13 @@ def test_all_spellings_name_one_pack(text: str) -> None:
     assert scan(text, 2026).name == PACK
 
 
+@pytest.mark.parametrize(
+    "name", ["8004/9521141LOGGER1", "00/395211410001100011", "414/9521141000014"]
+)
+def test_the_ledgers_own_spelling_stays(name: str) -> None:
+    assert scan(name, 2026).name == name
+
+
 def test_a_barcode_says_lot_and_expiry_too() -> None:
     found = scan("(01)09521141012345(21)2017(17)270630(10)L7", 2026)
     assert (found.name, found.lot, found.expires_ms) == (PACK, "L7", JUNE_30_2027_ENDS_MS)

@@ -1,5 +1,5 @@
 """Everything else that reads what others wrote: frames, greetings, genesis, receipts, wallets,
-configuration, FHIR JSON, request bodies. An answer, or the refusal of the room; nothing else."""
+configuration, FHIR JSON, EPCIS, barcodes, request bodies. An answer, or the refusal of the room; nothing else."""
 
 import json
 import random
@@ -18,6 +18,9 @@ from chain.genesis import GENESIS, Genesis
 from chain.receipt import RECEIPT
 from chain.validators import ValidatorSet
 from client import fhir_json
+from client.epcis.barcode import read_barcode
+from client.epcis.document import parse_document
+from client.epcis.identifiers import parse_identifier
 from client.errors import WalletError
 from client.genesis_file import load_genesis
 from client.verifier import NotVerified, parse_trusted, verify
@@ -32,6 +35,7 @@ from node.tomlfile import node_toml
 from p2p import frames, wire
 from p2p.hello import GREETING, Refused, check_hello
 from tests import campaign
+from tests.client.epcis.event_world import EVENTS, document, written
 from tests.fuzz.shapes import GARBAGE, damaged, garbage, values
 
 BUDGET = campaign.budget(40)
@@ -163,6 +167,26 @@ def test_fhir_json(raw: bytes) -> None:
     written = fhir_json.canonical(value)
     assert fhir_json.parse(written) == value
     assert fhir_json.canonical(fhir_json.parse(written)) == written
+
+
+@BUDGET
+@given(damaged(st.just(written(document(*EVENTS)))) | JSON_TEXT | st.binary(max_size=80))
+def test_epcis_documents(raw: bytes) -> None:
+    found, refusal = attempt(lambda: parse_document(raw), InvalidMessage)
+    if refusal is not None:
+        assert 1 <= len(refusal.faults) <= 32
+        return
+    for event in found.events:
+        alone = {**event.raw, "@context": list(event.context)}
+        assert parse_document(fhir_json.canonical(alone)).events[0].raw == alone
+
+
+@BUDGET
+@given(st.text("()0123456789\x1d]dCQe/:%.*abc", max_size=60) | st.text(max_size=60))
+def test_names_of_things(text: str) -> None:
+    for read in (parse_identifier, lambda label: read_barcode(label, 2026)):
+        found, refusal = attempt(lambda read=read: read(text), InvalidMessage)
+        assert found or refusal.code.startswith(("identifier.", "barcode."))
 
 
 @BUDGET

@@ -109,7 +109,9 @@ class Tale:
         )  # fmt: skip
 
     def empty(self, parent: str) -> int:
-        self._put(container_key(parent), CONTAINER, ContainerEntry(1, 0, 0, 0, (), 0, (), None, ()))
+        self._put(
+            container_key(parent), CONTAINER, ContainerEntry(1, 0, 0, 0, (), (), 0, (), None, (), 0)
+        )
         return self.tell(
             "unpacking", parent, kind="aggregation", action="DELETE", parent=parent, items=()
         )

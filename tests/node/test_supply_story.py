@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import pytest
 
+from client.genesis_file import save_genesis
 from node.cli.supply_story import tell_supply_story
 from node.cli.telling import Told
 from node.testnet.state import load_testnet
@@ -34,6 +35,7 @@ def market(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
             monkeypatch.delenv(name)
     town = Market()
     save_wallets(tmp_path, town)
+    save_genesis(tmp_path / "genesis.json", town.genesis)
     with served(town, tmp_path) as (_, address):
         monkeypatch.setenv("MEDLOCK_API", address)
         yield tmp_path
