@@ -13,6 +13,18 @@ from node.bench.gateway import BUNDLE_RESOURCES, consented_read_ms, resources_pe
 from node.bench.load import Author, open_author
 from node.bench.machine import cores, verifications_per_s
 from node.bench.measures import GROWTH_FROM, catch_up, failover_s, growth, latency_ms, throughput
+from node.bench.supply import (
+    EVENT_ITEMS,
+    LEVELS,
+    ROUTE,
+    SAMPLED_ITEMS,
+    Goods,
+    event_cost,
+    fill,
+    items_per_s,
+    trace_ms,
+    travel,
+)
 from node.testnet.making import Settings, make_testnet
 from node.testnet.network import await_ready, start, stop_all
 from node.testnet.state import Testnet
@@ -30,6 +42,10 @@ READER: Final = "hospital-b"
 DECISION_MS: Final = 1.0
 READ_MS: Final = 40.0
 FHIR_RESOURCES_PER_S: Final = 200.0
+ITEMS_PER_S: Final = 8_000.0
+ITEMS_FROM: Final = 10_000
+"""Items on the chain to which the cost on a longer one is compared."""
+TRACE_MS: Final = 20.0
 
 Say = Callable[[str], None]
 
@@ -52,10 +68,13 @@ class Figure:
         return asdict(self) | {"met": met}
 
 
-async def measure(scale: float, grow_to: int | None, say: Say) -> dict[str, Any]:
-    """The report. `scale` multiplies the sizes of the loads: 1 takes about half a minute.
+async def measure(
+    scale: float, grow_to: int | None, items_to: int | None, say: Say
+) -> dict[str, Any]:
+    """The report. `scale` multiplies the sizes of the loads: 1 takes about a minute.
 
     `grow_to` adds the cost of a transaction on a chain of that many: 1,000,000 take ten minutes.
+    `items_to` adds what an event costs, and a trace takes, where there are that many items.
     """
     say("measuring the machine")
     rate, processors = verifications_per_s(), cores()
@@ -70,6 +89,7 @@ async def measure(scale: float, grow_to: int | None, say: Say) -> dict[str, Any]
             figures += await _latency(testnet, author, scale, say)
             figures += await _gateway(testnet, scale, say)
             figures += await _throughput(testnet, author, scale, bound, say)
+            figures += await _supply(testnet, scale, items_to, say)
             figures += await _recovery(testnet, author, scale, say)
             if grow_to is not None:
                 figures += await _growth(testnet, author, grow_to, say)
@@ -114,6 +134,43 @@ async def _gateway(testnet: Testnet, scale: float, say: Say) -> list[Figure]:
             "FHIR read by consent, logged, p50", read[len(read) // 2], "ms", READ_MS, at_most=True
         ),
         Figure(f"FHIR resources, {BUNDLE_RESOURCES} a bundle", written, "/s", FHIR_RESOURCES_PER_S),
+    ]
+
+
+async def _supply(testnet: Testnet, scale: float, items_to: int | None, say: Say) -> list[Figure]:
+    say(f"goods, in events of {EVENT_ITEMS:,}")
+    goods = await Goods.open(testnet)
+    pack = await travel(goods)
+    count = max(10, int(60 * scale)) if items_to is None else ITEMS_FROM // EVENT_ITEMS
+    updates = await items_per_s(goods, count)
+    figures = [Figure(f"item updates, {EVENT_ITEMS:,} an event", updates, "/s", ITEMS_PER_S)]
+    items = count * EVENT_ITEMS
+    if items_to is not None:
+        figures += await _item_growth(goods, items, items_to, say)
+        items = max(items, items_to)
+    say("the way of one pack")
+    taken = await trace_ms(goods, pack, max(20, int(100 * scale)))
+    name = f"trace, {len(ROUTE)} handovers, {LEVELS} levels, {items:,} items, p50"
+    return [*figures, Figure(name, taken[len(taken) // 2], "ms", TRACE_MS, at_most=True)]
+
+
+async def _item_growth(goods: Goods, there: int, upto: int, say: Say) -> list[Figure]:
+    early = await event_cost(goods)
+    await fill(goods, there + SAMPLED_ITEMS, upto, say)
+    late = await event_cost(goods)
+    ratio = f"cost of an event at {upto:,} items, times that at {there:,}"
+    return [
+        Figure(f"processor time of an event, {there:,} items", early.processor_us / 1e3, "ms"),
+        Figure(f"processor time of an event, {upto:,} items", late.processor_us / 1e3, "ms"),
+        Figure(f"memory of the largest node, {upto:,} items", late.resident_mb, "MB"),
+        Figure(f"{ratio}, in time", late.processor_us / early.processor_us, "×"),
+        Figure(
+            f"{ratio}, in verifications",
+            late.verifications / early.verifications,
+            "×",
+            GROWTH_FACTOR,
+            at_most=True,
+        ),
     ]
 
 

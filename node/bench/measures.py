@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from client.api import Api
+from client.builder import BuiltTransaction
 from client.transport import Call
 from node.bench.load import Author, bodies, post_batches
 from node.bench.machine import processor_s, resident_mb, verification_us
@@ -40,7 +41,12 @@ class Throughput:
 
 async def throughput(testnet: Testnet, author: Author, count: int, actions: int) -> Throughput:
     """Commits `count` transactions of `actions` records, entered at all nodes in equal shares."""
-    signed = author.transactions(count, actions)
+    return await load(testnet, author.transactions(count, actions), actions)
+
+
+async def load(testnet: Testnet, signed: Sequence[BuiltTransaction], records: int) -> Throughput:
+    """Commits `signed`, of `records` each, entered at all nodes in equal shares."""
+    count = len(signed)
     names = [node.name for node in testnet.nodes]
     shares = [bodies(signed[index :: len(names)]) for index in range(len(names))]
     before = await committed(testnet, names[0])
@@ -62,7 +68,7 @@ async def throughput(testnet: Testnet, author: Author, count: int, actions: int)
     blocks = await height_of(testnet, names[0]) - height
     return Throughput(
         count / elapsed,
-        count * actions / elapsed,
+        count * records / elapsed,
         blocks / elapsed,
         (_disk_bytes(testnet, names[0]) - disk) / count,
         max(resident_mb(pid) for pid in _pids(testnet)),
@@ -132,7 +138,7 @@ async def failover_s(testnet: Testnet, author: Author) -> float:
     signed = author.transactions(400, 1)
     stop = asyncio.Event()
 
-    async def load() -> None:
+    async def keep_busy() -> None:
         async with operating(testnet, name, WAIT_S) as transport:
             api = Api(transport)
             for each in signed:
@@ -142,7 +148,7 @@ async def failover_s(testnet: Testnet, author: Author) -> float:
                 await asyncio.sleep(0.01)
 
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(load())
+        tasks.create_task(keep_busy())
         await _until_height(testnet, name, await height_of(testnet, name) + 5)
         processes.kill(testnet.directory(primary))
         killed = time.perf_counter()

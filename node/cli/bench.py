@@ -20,12 +20,17 @@ from node.cli.output import json_option, print_document, say, table
     type=click.IntRange(20_000),
     help="Also measure on a chain of that many transactions; 1,000,000 take ten minutes.",
 )
+@click.option(
+    "--items-to",
+    type=click.IntRange(20_000),
+    help="Also measure with that many items on the chain; 1,000,000 take some minutes.",
+)
 @json_option
-def bench(*, scale: float, grow_to: int | None) -> None:
+def bench(*, scale: float, grow_to: int | None, items_to: int | None) -> None:
     """Measure a fresh network of four nodes on this machine."""
     from node.bench.main import measure  # noqa: PLC0415 - help must be instant
 
-    report = asyncio.run(measure(scale, grow_to, say))
+    report = asyncio.run(measure(scale, grow_to, items_to, say))
     rows = [
         (
             each["name"],
