@@ -5,9 +5,12 @@ from dataclasses import dataclass, field
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from chain.block import Result
+from ledger.execute import execute
 from ledger.supply import quality_queries as queries
+from ledger.supply.actions import SupplyCapture
 from ledger.supply.fields import Disposal, Verdict
 from ledger.supply.status import reasons
 from tests.ledger.ledger_world import person
@@ -82,6 +85,22 @@ class Quality(RuleBasedStateMachine):
         self.said: dict[tuple[str, str], int] = {}
         self.first_expiry_ms = self.chain.timestamp_ms + EXPIRES_IN_MS
 
+    @initialize()
+    def begin(self) -> None:
+        """Packs in the pharmacy, a full case with the wholesaler, one with the maker."""
+        self.commission("L1", 3)
+        self.commission("L2", 3)
+        packs = self.free()
+        for case, inside in ((CASES[0], packs[1:3]), (CASES[1], packs[4:])):
+            assert self.chain.pack("maker", case, *inside).ok
+            self.things[case] = Thing("maker")
+            for each in inside:
+                self.things[each].case = case
+        for name, buyer in ((packs[0], "pharmacy"), (CASES[0], "wholesaler")):
+            assert self.chain.ship("maker", buyer, name).ok
+            assert self.chain.receive(buyer, name).ok
+            self.things[name].custodian = buyer
+
     # What is so.
 
     def name(self) -> str:
@@ -151,6 +170,14 @@ class Quality(RuleBasedStateMachine):
         if who == self.custodian(name):
             found.append("custodian")
         return found
+
+    def attempt(self, who: str, *actions: SupplyCapture) -> Result:
+        """What would become of a transaction in the next block."""
+        prepared = self.chain.prepared(f"{who}-service", *actions)
+        return execute(self.chain.state, self.chain.next_block, [prepared]).results[0]
+
+    def shipping(self, name: str, to: str) -> SupplyCapture:
+        return self.chain.event("object", "OBSERVE", "shipping", [name], receiver=to)
 
     # What happens.
 
@@ -237,26 +264,12 @@ class Quality(RuleBasedStateMachine):
         if allowed:
             thing.status = "administered" if step == "administering" else "dispensed"
 
-    @rule(data=st.data())
-    def give_rightly(self, data: st.DataObject) -> None:
-        """What chance alone finds too rarely: straight from the maker to a patient."""
-        packs = [each for each in self.free(cases=False) if self.things[each].custodian == "maker"]
-        if packs:
-            name = data.draw(st.sampled_from(packs))
-            stopped = self.stopped(name)
-            assert self.chain.ship("maker", "pharmacy", name).ok != stopped
-            if not stopped:
-                assert self.chain.receive("pharmacy", name).ok
-                self.things[name].custodian = "pharmacy"
-                now_held = bool(self.holds(name))
-                assert self.chain.dispense("pharmacy", name).ok != now_held
-                if not now_held:
-                    self.things[name].status = "dispensed"
-
     @precondition(lambda self: self.free(cases=False))
-    @rule(data=st.data())
-    def destroy(self, data: st.DataObject) -> None:
+    @rule(data=st.data(), seldom=st.integers(0, 4))
+    def destroy(self, data: st.DataObject, seldom: int) -> None:
         name = data.draw(st.sampled_from(self.free(cases=False)))
+        if seldom:
+            return
         thing = self.things[name]
         assert self.chain.observe(thing.custodian, "destroying", name).ok
         thing.status = "destroyed"
@@ -275,9 +288,9 @@ class Quality(RuleBasedStateMachine):
             self.recalls[name] = tuple(sorted(scope))
 
     @precondition(lambda self: self.recalls)
-    @rule(data=st.data(), lift=st.booleans())
-    def end_recall(self, data: st.DataObject, lift: bool) -> None:
-        name = data.draw(st.sampled_from(sorted(self.recalls)))
+    @rule(data=st.data(), seldom=st.integers(0, 3))
+    def end_recall(self, data: st.DataObject, seldom: int) -> None:
+        name, lift = data.draw(st.sampled_from(sorted(self.recalls))), seldom == 0
         allowed = lift or name not in self.closed
         result = self.chain.submit("regulator-admin", closing(name, lift=lift))
         assert result.ok == allowed
@@ -309,10 +322,13 @@ class Quality(RuleBasedStateMachine):
             thing.bits.add(rights[0])
 
     @precondition(lambda self: self.active())
-    @rule(data=st.data(), who=st.sampled_from(STAFF))
-    def let_go(self, data: st.DataObject, who: str) -> None:
-        name = data.draw(st.sampled_from(self.active()))
+    @rule(data=st.data(), by_others=st.booleans())
+    def let_go(self, data: st.DataObject, by_others: bool) -> None:
+        quarantined = [each for each in self.active() if self.things[each].bits & set(RIGHTS)]
+        name = data.draw(st.sampled_from(quarantined or self.active()))
         thing = self.things[name]
+        placed_by = sorted(thing.placed)
+        who = data.draw(st.sampled_from(placed_by if placed_by and not by_others else STAFF))
         placed = thing.placed.pop(who, None)
         if placed is not None:
             lifted = {placed} - set(thing.placed.values())
@@ -404,11 +420,12 @@ class Quality(RuleBasedStateMachine):
     @precondition(lambda self: self.active())
     @rule(
         data=st.data(),
-        who=st.sampled_from(("maker", "wholesaler", "regulator", "rival")),
+        who=st.sampled_from(("maker", "maker", "maker", "wholesaler", "regulator")),
         what=st.sampled_from(("release", "release", "destroy")),
     )
     def decide(self, data: st.DataObject, who: str, what: Disposal) -> None:
-        name = data.draw(st.sampled_from(self.active()))
+        waiting = [each for each in self.active() if "excursion" in self.things[each].bits]
+        name = data.draw(st.sampled_from(waiting or self.active()))
         thing = self.things[name]
         made = thing.lot is not None or bool(self.inside(name))
         allowed = who == "maker" and made and "excursion" in thing.bits and not thing.condemned
@@ -419,6 +436,34 @@ class Quality(RuleBasedStateMachine):
             thing.bits.discard("excursion")
 
     # What must be so.
+
+    @invariant()
+    def what_is_held_goes_to_nobody_and_the_rest_does(self) -> None:
+        for name in self.free():
+            who = self.things[name].custodian
+            to = "pharmacy" if who != "pharmacy" else "hospital"
+            result = self.attempt(who, self.shipping(name, to))
+            assert (result.code in HELD) == self.stopped(name) == (not result.ok), result
+            if who in DISPENSERS and self.things[name].lot is not None:
+                given = self.chain.event("object", "OBSERVE", "dispensing", [name], tag=TAG)
+                result = self.attempt(who, given)
+                assert (result.code in HELD) == self.stopped(name) == (not result.ok), result
+
+    @invariant()
+    def what_comes_out_of_a_case_is_held_as_it_was_inside(self) -> None:
+        for case in CASES:
+            known = self.things.get(case)
+            if known is None or known.receiver is not None or known.status != "active":
+                continue
+            to = "pharmacy" if known.custodian != "pharmacy" else "hospital"
+            for name in self.inside(case):
+                for out in ([name], []):
+                    opened = self.chain.event(
+                        "aggregation", "DELETE", "unpacking", out, parent=case
+                    )
+                    result = self.attempt(known.custodian, opened, self.shipping(name, to))
+                    held = bool(self.holds(name))
+                    assert (result.code in HELD) == held == (not result.ok), result
 
     @invariant()
     def the_ledger_says_why_and_who(self) -> None:
@@ -456,4 +501,4 @@ class Quality(RuleBasedStateMachine):
 
 
 TestQuality = Quality.TestCase
-TestQuality.settings = settings(max_examples=60, stateful_step_count=50, deadline=None)
+TestQuality.settings = settings(max_examples=30, stateful_step_count=40, deadline=None)
