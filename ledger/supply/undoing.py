@@ -21,10 +21,16 @@ from ledger.supply.receiving import return_all
 from ledger.supply.shipping import take_back
 
 
-def undo(course: Course) -> int:
-    """Takes back the event that a declaration names; gives its number."""
+def undo(course: Course) -> int | None:
+    """Takes back the event that a declaration names; gives its number.
+
+    A declaration that does not bind, of an event that nobody has captured, is kept as what
+    somebody says.
+    """
     number = course.state.read(event_number_key(course.action.event), NUMBER)
     if number is None:
+        if not course.action.binding:
+            return None
         raise Rejected("supply.unknown_event", "event")
     entry = course.state.read(event_key(number.number), EVENT)
     assert entry is not None, "a number is an event's"
