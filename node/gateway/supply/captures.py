@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 from chain.errors import InvalidMessage, Rejected
 from client.epcis.document import parse_document
 from client.epcis.event_hash import event_hash_id
-from client.fhir_json import Value, canonical
+from client.fhir_json import canonical
 from ledger.codes import REJECTIONS
 from ledger.ids import event_category
 from node.backend import Busy
@@ -204,7 +204,7 @@ class Captures:
             )
             if ours in others:
                 continue
-            if any(other.declares_error == ours.declares_error for other in others):
+            if any(other.declaration == ours.declaration for other in others):
                 raise Rejected(EXISTS, f"/epcisBody/eventList/{each.index}/eventID")
             found.append(each)
         return found
@@ -212,10 +212,10 @@ class Captures:
 
 class Said(NamedTuple):
     """What makes two documents one event: what CBV's hash covers, however it is spelled, and what
-    it leaves out that is not ours to say."""
+    it leaves out that is not ours to say. `declaration` is empty for an event itself."""
 
     event: str
-    declares_error: bool
+    declaration: bytes
     rest: bytes
 
 
@@ -224,9 +224,13 @@ def said(document: bytes) -> Said:
     try:
         (event,) = parse_document(document).events
     except (InvalidMessage, ValueError):
-        return Said("", declares_error=False, rest=document)
-    rest: Value = {name: event.raw.get(name) for name in ("errorDeclaration", "certificationInfo")}
-    return Said(event_hash_id(event), event.error_declaration is not None, canonical(rest))
+        return Said("", b"", document)
+    declaration = event.raw.get("errorDeclaration")
+    return Said(
+        event_hash_id(event),
+        b"" if declaration is None else canonical(declaration),
+        canonical(event.raw.get("certificationInfo")),
+    )
 
 
 def error_of(

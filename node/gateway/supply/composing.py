@@ -16,6 +16,7 @@ from client.epcis.document import parse_document
 from client.epcis.events import Event
 from client.epcis.facts import capture_of, parties_named
 from client.epcis.faults import Fault, InvalidDocument
+from client.fhir_json import canonical
 from ledger.keyspace import party_key
 from ledger.state import StateReader, decoded
 from ledger.supply.actions import EventContent, SupplyCapture
@@ -50,13 +51,13 @@ class Composer:
             raise invalid((Fault("epcis.no_event", "/epcisBody/eventList", "at least one event"),))
         if len(events) > EVENTS_MAX:
             raise too_many(EVENTS_MAX)
-        found: dict[str, EventToDo] = {}
+        found: dict[tuple[str, bytes], EventToDo] = {}
         for index, event in enumerate(events):
             event_id, document = standalone(event)
             tag = None if patient is None else self._tag(patient, event_id)
-            kind = "error" if event.error_declaration else "event"
+            declaration = canonical(event.raw.get("errorDeclaration"))
             each = EventToDo(index, event_id, document, tag)
-            if found.setdefault(f"{kind} {event_id}", each).document != document:
+            if found.setdefault((event_id, declaration), each).document != document:
                 raise invalid((_repeated(index),))
         return tuple(found.values())
 

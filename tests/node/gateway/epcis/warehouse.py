@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from aiohttp import web
 
+from client.epcis.keys import check_digit
 from tests.node.api.conftest import open_port
 from tests.node.gateway.rest.house import House, Reply, World, served
 
@@ -22,6 +23,8 @@ NAMESPACE = "https://example.org/own/"
 DOCUMENTS = Path(__file__).parents[5] / "shared" / "data" / "epcis"
 """Real documents, beside the checkout; tests that need them are left out where there are none."""
 SOON_S = 20.0
+_SSCC = "09521141012345678"
+PALLET = f"https://id.gs1.org/00/{_SSCC}{check_digit(_SSCC)}"
 
 
 class Speaker:
@@ -133,6 +136,11 @@ def event(number: int = 1, **more: Any) -> dict[str, Any]:
     }
 
 
+def commissioned(number: int) -> dict[str, Any]:
+    """A pallet: anybody may bring one into the world."""
+    return event(number, action="ADD", bizStep="commissioning", epcList=[PALLET])
+
+
 def unpacking(number: int) -> dict[str, Any]:
     """Something comes out of a container that nobody has ever packed."""
     whole = event(
@@ -140,7 +148,7 @@ def unpacking(number: int) -> dict[str, Any]:
         type="AggregationEvent",
         action="DELETE",
         bizStep="unpacking",
-        parentID="https://id.gs1.org/00/095211410123456787",
+        parentID=PALLET,
         childEPCs=[epc(number)],
     )
     return {name: value for name, value in whole.items() if name != "epcList"}
