@@ -23,6 +23,7 @@ from client.submission import BundleSubmission, prepare_at, prepare_bundle
 from client.vault import MODERATE
 from client.wallet import Wallet, load_wallet, save_wallet, update_wallet
 from client.writing import WritingPlace, writing_place
+from ledger.codes import REJECTIONS
 from node.cli.blame import explain, refused
 from node.cli.category import GENERAL, find_category
 from node.cli.output import say
@@ -205,7 +206,8 @@ class Desk:
                 if explain(error).exit_code != Exit.NO_QUORUM:
                     raise
                 return await self._overtaken(intent, newest, sent_before=sent_before)
-            refusal = explain(error)
+            known = error.code in REJECTIONS
+            refusal = refused(error.code, error.field) if known else explain(error)
             # What was never sent before, and is refused at once, is nowhere.
             nowhere = newest if not sent_before and error.attempts == 1 else None
         else:
