@@ -104,10 +104,10 @@ async def test_what_was_acknowledged_survives_the_power_loss_of_all_nodes(
 async def test_no_vote_that_was_heard_is_forgotten(mounted: Disk, tmp_path: Path, cut: int) -> None:
     """Two of four lose their power. What the other two have heard of them stands on their disk,
     so they can only repeat it (persist before send)."""
-    with running(tmp_path / "testnet") as network:
-        network.down()
-        move_to(mounted, network)
-        network.up()
+    made = Testnet(tmp_path / "testnet")
+    made.make()
+    move_to(mounted, made)
+    with running(made.path) as network:
 
         async def busy() -> bool:
             return len(acknowledged) >= 40 + cut

@@ -86,41 +86,44 @@ async def test_a_full_disk_stops_its_node_loudly_until_there_is_room(
 ) -> None:
     if (reason := no_mounts(tmp_path / "try")) is not None:
         pytest.skip(reason)
-    with (
-        small_memory_disk(tmp_path / "full", 1 << 20) as full,
-        running(tmp_path / "net") as network,
-    ):
-        network.down()
-        shutil.move(network.path / FULL, full / FULL)
-        (network.path / FULL).symlink_to(full / FULL)
-        network.up()
-        pid = network.nodes()[FULL]["pid"]
-        ballast = full / "ballast"
-        ballast.write_bytes(bytes(shutil.disk_usage(full).free - (64 << 10)))
+    made = Testnet(tmp_path / "net")
+    made.make()
+    with small_memory_disk(tmp_path / "full", 1 << 20) as full:
+        shutil.move(made.path / FULL, full / FULL)
+        (made.path / FULL).symlink_to(full / FULL)
+        with running(made.path) as network:
+            await fill(network, full, filled_by)
 
-        async def ended() -> bool:
-            return not has_files(pid)
 
-        if filled_by == "blocks":
-            async with load(network, ("hospital-a",)) as acknowledged:
-                await until(ended)
-            assert acknowledged
-        else:
-            putting = asyncio.create_task(keep_putting(network, "hospital-a", []))
+async def fill(network: Testnet, full: Path, filled_by: str) -> None:
+    """The disk of `FULL` fills up; the node ends, says so, and comes back when there is room."""
+    pid = network.nodes()[FULL]["pid"]
+    ballast = full / "ballast"
+    ballast.write_bytes(bytes(shutil.disk_usage(full).free - (64 << 10)))
+
+    async def ended() -> bool:
+        return not has_files(pid)
+
+    if filled_by == "blocks":
+        async with load(network, ("hospital-a",)) as acknowledged:
             await until(ended)
-            putting.cancel()
-            await asyncio.gather(putting, return_exceptions=True)
-        assert "No space left on device" in network.testnet("logs", FULL).out.decode()
-        said = medlock("run", "--dir", network.path / FULL, exit_code=3).err
-        assert "error[E016]" in said
-        assert "No space left on device" in said
-        height = await network.commit("hospital-a")
+        assert acknowledged
+    else:
+        putting = asyncio.create_task(keep_putting(network, "hospital-a", []))
+        await until(ended)
+        putting.cancel()
+        await asyncio.gather(putting, return_exceptions=True)
+    assert "No space left on device" in network.testnet("logs", FULL).out.decode()
+    said = medlock("run", "--dir", network.path / FULL, exit_code=3).err
+    assert "error[E016]" in said
+    assert "No space left on device" in said
+    height = await network.commit("hospital-a")
 
-        ballast.unlink()
-        network.testnet("restart", FULL)
-        await network.agreement(height)
-        network.testnet("kill", FULL)
-        medlock("inspect", "--dir", network.path / FULL)
+    ballast.unlink()
+    network.testnet("restart", FULL)
+    await network.agreement(height)
+    network.testnet("kill", FULL)
+    medlock("inspect", "--dir", network.path / FULL)
 
 
 async def test_two_of_four_lose_their_stores_and_learn_them_again(whole: Testnet) -> None:

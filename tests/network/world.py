@@ -21,6 +21,7 @@ from client.errors import ApiError
 from client.genesis_file import load_genesis
 from client.transport import Call, Patience
 from client.wallet import Wallet, card, load_wallet, new_wallet
+from node.testnet.making import Settings, make_testnet
 
 T = TypeVar("T")
 NODES = ("hospital-a", "hospital-b", "manufacturer", "wholesaler")
@@ -90,6 +91,10 @@ class Testnet:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._wallets: dict[str, Wallet] = {}
+
+    def make(self) -> None:
+        """The directories as `up` makes them, before any node has run."""
+        make_testnet(self.path, Settings())
 
     def up(self, *options: str) -> Any:
         """Starts those nodes that do not run, and waits until all stand at one block."""
