@@ -9,4 +9,3 @@ QUERY_BYTES_MAX: Final = 1 << 16
 PAGE_MAX: Final = 1_000
 """Things on one page of a list."""
 PAGE_DEFAULT: Final = 30
-TOKEN_TEXT_MAX: Final = 512

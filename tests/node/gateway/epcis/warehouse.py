@@ -123,8 +123,8 @@ def document(*events: Any, **more: Any) -> dict[str, Any]:
 
 
 def event(number: int = 1, **more: Any) -> dict[str, Any]:
-    """An ObjectEvent about one pack."""
-    return {
+    """An ObjectEvent about one pack; what is None is left out."""
+    whole = {
         "type": "ObjectEvent",
         "eventID": f"urn:uuid:00000000-0000-4000-8000-{number:012}",
         "eventTime": f"2023-11-14T{10 + number // 60:02}:{number % 60:02}:00.000Z",
@@ -134,6 +134,7 @@ def event(number: int = 1, **more: Any) -> dict[str, Any]:
         "epcList": [epc(number)],
         **more,
     }
+    return {name: value for name, value in whole.items() if value is not None}
 
 
 def commissioned(number: int) -> dict[str, Any]:
@@ -143,15 +144,15 @@ def commissioned(number: int) -> dict[str, Any]:
 
 def unpacking(number: int) -> dict[str, Any]:
     """Something comes out of a container that nobody has ever packed."""
-    whole = event(
+    return event(
         number,
         type="AggregationEvent",
         action="DELETE",
         bizStep="unpacking",
         parentID=PALLET,
         childEPCs=[epc(number)],
+        epcList=None,
     )
-    return {name: value for name, value in whole.items() if name != "epcList"}
 
 
 def event_id(number: int) -> str:
