@@ -51,7 +51,8 @@ class Row(NamedTuple):
 
 
 _MOVED: Final[tuple[EventKind, ...]] = ("object", "aggregation", "transaction")
-_SEEN: Final[tuple[EventAction, ...]] = ("OBSERVE",)
+_SEEN: Final[tuple[EventAction, ...]] = ("OBSERVE", "ADD")
+"""An ADD comes here of transactions only: a shipment may add its orders to its things."""
 _ENDED: Final[tuple[EventAction, ...]] = ("OBSERVE", "DELETE")
 _OBSERVED: Final = Rule("observe", "custodian", held=True)
 
@@ -88,7 +89,7 @@ TABLE: Final[tuple[Row, ...]] = (
     ),
     Row(
         ("object",),
-        _SEEN,
+        _ENDED,
         ("decommissioning",),
         Rule("finish", "custodian", held=True, status="decommissioned"),
     ),

@@ -6,6 +6,8 @@ what the things went through meanwhile (exposure, holds) stays with them. The ev
 declaration stay in the history, and name each other.
 """
 
+from typing import Final
+
 from msgspec.structs import replace
 
 from chain.errors import Rejected
@@ -13,12 +15,16 @@ from ledger.keyspace import event_key, event_number_key
 from ledger.supply.attaching import attach, take_off
 from ledger.supply.commissioning import unmake
 from ledger.supply.course import Course
-from ledger.supply.entries import EVENT, NUMBER, EventEntry
+from ledger.supply.entries import EVENT, EVENTS_AT_HAND_MAX, NUMBER, EventEntry
 from ledger.supply.facts import facts_of
 from ledger.supply.finishing import restore_all
+from ledger.supply.histories import latest
 from ledger.supply.packing import pack, parent_of, take_out
 from ledger.supply.receiving import return_all
 from ledger.supply.shipping import take_back
+
+EVENTS_LOOKED_AT_MAX: Final = EVENTS_AT_HAND_MAX
+"""How far back an event is found behind later ones that were taken back."""
 
 
 def undo(course: Course) -> int:
@@ -57,7 +63,8 @@ class _Guard:
 
     def check(self, item: str) -> None:
         """For one thing: the events after it are errors that were taken back, or say so."""
-        for number in reversed(self._course.known(item).history.events):
+        history = self._course.known(item).history
+        for number in latest(self._course.state, item, history, EVENTS_LOOKED_AT_MAX):
             if number == self._number:
                 return
             if not self._is_taken_back(number):

@@ -1,18 +1,21 @@
 """A supply chain on a plain dict: who makes, ships and dispenses, and short words for events."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import count
 from typing import Any
+
+from msgspec.structs import replace
 
 from chain.block import Result
 from chain.genesis import Genesis, Member, Parameters
 from chain.types import Role
 from ledger.genesis import genesis_writes
 from ledger.ids import organization_owner
-from ledger.keyspace import SUPPLY_POLICIES_KEY
+from ledger.keyspace import SUPPLY_POLICIES_KEY, lot_key, product_key
 from ledger.policies import SUPPLY_POLICIES, SupplyPolicies
-from ledger.state import DecodedState
+from ledger.state import DecodedState, Overlay
 from ledger.supply.actions import EventContent, ProductRegister, SupplyCapture
+from ledger.supply.entries import HELD_QUARANTINED, LOT, PRODUCT
 from ledger.supply.fields import (
     Amount,
     ClassQuantity,
@@ -22,6 +25,7 @@ from ledger.supply.fields import (
     LotFacts,
     Reading,
 )
+from ledger.supply.holds import lift_hold, place_hold
 from ledger.supply.standing import Standing, standing
 from tests.ledger.ledger_world import (
     GENERAL,
@@ -187,13 +191,52 @@ class SupplyWorld(World):
         assert found is not None
         return found
 
+    def change(self, *changes: Callable[[Overlay], None]) -> None:
+        """Changes the state as rules beside capture do."""
+        overlay = Overlay(DecodedState(self.state))
+        for change in changes:
+            change(overlay)
+        overlay.keep()
+        self.state.apply(overlay.encoded())
+
+    def hold(self, item: str, bit: int = HELD_QUARANTINED) -> None:
+        """Holds a thing for its own sake."""
+        self.change(lambda overlay: place_hold(overlay, item, bit))
+
+    def lift(self, item: str, bit: int = HELD_QUARANTINED) -> None:
+        """Takes an own hold off."""
+        self.change(lambda overlay: lift_hold(overlay, item, bit))
+
+    def recall(self, item_class: str) -> None:
+        """Recalls a lot that is there, or a product by its GTIN."""
+        if "/" in item_class:
+            entry = LOT.decode(self.state.entries[lot_key(item_class)])
+            recalled = LOT.encode(replace(entry, recalls=(b"r" * 16,)))
+            self.state.entries[lot_key(item_class)] = recalled
+        else:
+            product = PRODUCT.decode(self.state.entries[product_key(item_class)])
+            recalled = PRODUCT.encode(replace(product, recalls=(b"r" * 16,)))
+            self.state.entries[product_key(item_class)] = recalled
+
+    def attach(self, who: str, parent: str, *devices: str, **fields: Any) -> Result:
+        """Devices of these names are from now on at the parent."""
+        named = tuple(sorted(person(each) for each in devices))
+        event = self.event("association", "ADD", "x", parent=parent, devices=named, **fields)
+        return self.capture(who, event)
+
+    def detach(self, who: str, parent: str, *devices: str, **fields: Any) -> Result:
+        named = tuple(sorted(person(each) for each in devices))
+        event = self.event("association", "DELETE", "x", parent=parent, devices=named, **fields)
+        return self.capture(who, event)
+
+    def declare(self, who: str, event: SupplyCapture) -> Result:
+        """Takes `event` back."""
+        number = next(self._events)
+        return self.capture(who, replace(event, declaration=digest(f"declaration {number}")))
+
     def supply_obeys(self, policies: SupplyPolicies) -> None:
         """Puts the policies of the supply chain into the state, as a vote would."""
         self.state.entries[SUPPLY_POLICIES_KEY] = SUPPLY_POLICIES.encode(policies)
-
-
-def device(name: str) -> bytes:
-    return person(name)
 
 
 def reading(
