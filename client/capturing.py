@@ -10,6 +10,8 @@ from hashlib import sha256
 from hmac import new as keyed
 from typing import Final, Literal
 
+from msgspec.structs import replace
+
 from chain.codec import Record
 from chain.types import Hash
 from client.builder import BuiltTransaction, TransactionBuilder
@@ -24,6 +26,8 @@ from ledger.supply.fields import EventKey
 
 EVENTS_MAX: Final = 64
 """Events of one transaction."""
+
+_NO_CONTENT: Final = EventContent(bytes(16), 0, bytes(32), bytes(32))
 
 Visibility = Literal["consortium", "parties"]
 """Who can open an event's document: all members, or those that have to do with it."""
@@ -90,7 +94,14 @@ def add_event(
 
     Raises what computing its facts raises.
     """
-    named = event_key(event.id, key)
+    facts = event.facts(event_key(event.id, key), _NO_CONTENT)
+    named = own_key(facts)
     content = builder.seal_event(named, event.document, key)
-    builder.add(event.facts(named, content))
+    builder.add(replace(facts, content=content))
     return CapturedEvent(event.id, named)
+
+
+def own_key(facts: SupplyCapture) -> bytes:
+    """The key by which the ledger knows what `facts` capture: the event's, or that of the
+    declaration that it was wrong, which has the same eventID."""
+    return facts.declaration or facts.event

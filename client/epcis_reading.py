@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
 
-from client.capturing import event_key
+from client.capturing import event_key, own_key
 from client.category import CategoryKey, CategoryName
 from client.content import open_content, place_of
 from client.epcis.document import parse_document
@@ -74,21 +74,18 @@ def compare(
     Raises `InvalidMessage` where it is no event at all.
     """
     (event,) = parse_document(document).events
-    facts = capture_of(
-        event, entry.event, entry.content, parties, binding=entry.binding, tag=entry.tag
-    )
-    return OpenedEvent(event, document, tuple(_differences(event, facts, entry, key)))
+    named = event_key(event.event_id, key)
+    facts = capture_of(event, named, entry.content, parties, binding=entry.binding, tag=entry.tag)
+    return OpenedEvent(event, document, tuple(_differences(facts, entry)))
 
 
-def _differences(
-    event: Event, facts: SupplyCapture, entry: EventEntry, key: CategoryKey
-) -> list[str]:
+def _differences(facts: SupplyCapture, entry: EventEntry) -> list[str]:
     found = [name for name in _TOLD if getattr(facts, name) != getattr(entry, name)]
     lows = [each.min_mc for each in facts.readings]
     highs = [each.max_mc for each in facts.readings]
     if (min(lows, default=None), max(highs, default=None)) != (entry.min_mc, entry.max_mc):
         found.append("temperature")
-    if event_key(event.event_id, key) != entry.event:
+    if own_key(facts) != entry.event:
         found.append("eventID")
     if facts_of(facts) != entry.facts and not found:
         found.append(REST)

@@ -195,6 +195,22 @@ class NodeConfig:
             "gateway.patient_wallets", _path, "where wallets of new patients wait to be handed over"
         ),
     ] = None
+    gateway_epcis_policy: Annotated[
+        str,
+        Setting(
+            "gateway.epcis_policy",
+            _choice("binding", "recording"),
+            "whether events that are captured move custody, or only say something",
+        ),
+    ] = "binding"
+    gateway_epcis_private_targets: Annotated[
+        bool,
+        Setting(
+            "gateway.epcis_private_targets",
+            _boolean,
+            "subscriptions may send to addresses of the inside, and without TLS",
+        ),
+    ] = False
     keys_passphrase_file: Annotated[
         Path | None,
         Setting("keys.passphrase_file", _path, "opens keys/, so that the node restarts unattended"),

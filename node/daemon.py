@@ -30,6 +30,7 @@ from node.desk import Desk
 from node.directory import Directory
 from node.errors import OperatorError
 from node.gateway.gateway import ErasingOnly, Gateway
+from node.gateway.supply.supply import EpcisSettings
 from node.keys import NodeKeys, find_passphrase, load_node_keys
 from node.member import MemberNode, Parts, PeerEvents
 from node.mempool import Mempool, MempoolLimits
@@ -228,7 +229,15 @@ def _attend(
         wallets = config.gateway_patient_wallets
         try:
             gateway = Gateway.open(
-                directory.path, passphrase, desk, clock, os.urandom, patient_wallets=wallets
+                directory.path,
+                passphrase,
+                desk,
+                clock,
+                os.urandom,
+                wallets,
+                EpcisSettings(
+                    config.gateway_epcis_policy == "binding", config.gateway_epcis_private_targets
+                ),
             )
         except StoreProblem as problem:
             raise _explained(problem) from problem

@@ -19,12 +19,13 @@ from client.epcis.events import Event, EventType
 from client.epcis.faults import Fault, Faults, InvalidDocument, as_pointer, below
 from client.epcis.reader import Reader
 from client.epcis.validation import FIELDS, read_event
-from client.epcis.vocabulary import CBV_WEB, GS1_WEB_20
+from client.epcis.vocabulary import CBV_WEB, GS1_WEB_20, MEASUREMENT_TYPES
 from client.fhir_json import Value
 
 DOCUMENT_BYTES_MAX: Final = 8 << 20
 EVENTS_MAX: Final = 1_000
 CONTEXTS_MAX: Final = 32
+"""In force at one place: an event on its own brings all of them."""
 PREFIXES_MAX: Final = 256
 
 _GS1_CONTEXT: Final = re.compile(
@@ -55,9 +56,18 @@ _GS1_PREFIXES: Final[Mapping[str, str]] = MappingProxyType(
         "dcterms": "http://purl.org/dc/terms/",
     }
 )
-"""What GS1's context declares."""
+"""What GS1's context declares. Later contexts win over earlier ones, this one too."""
 
-_FIXED_PREFIXES: Final = ("epcis", "cbv", "cbvmda")
+_SPELLINGS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
+    {
+        "epcis": frozenset({_GS1_PREFIXES["epcis"]}),
+        "cbv": frozenset({CBV_WEB}),
+        "cbvmda": frozenset({_GS1_PREFIXES["cbvmda"], "urn:epcglobal:cbv:mda"}),
+        "gs1": frozenset(MEASUREMENT_TYPES.web),
+    }
+)
+"""What a document may say again of prefixes whose words we know without it."""
+
 _STANDARD_TERMS: Final = frozenset[str]().union(_DOCUMENT_FIELDS, *FIELDS.values()) - {"@context"}
 
 
@@ -172,7 +182,7 @@ def _read_context(faults: Faults, found: dict[str, Value], at: str, outer: _Cont
         return outer
     given = found["@context"]
     listed = given if isinstance(given, list) else [given]
-    if len(listed) > CONTEXTS_MAX:
+    if len(outer.listed) + len(listed) > CONTEXTS_MAX:
         faults.add("epcis.too_many", f"{at}/@context", f"at most {CONTEXTS_MAX} contexts")
         return outer
     prefixes, has_gs1 = dict(outer.prefixes), outer.has_gs1
@@ -182,7 +192,7 @@ def _read_context(faults: Faults, found: dict[str, Value], at: str, outer: _Cont
             case str():
                 if _GS1_CONTEXT.match(context):
                     has_gs1 = True
-                    prefixes = {**_GS1_PREFIXES, **prefixes}
+                    prefixes |= _GS1_PREFIXES
             case dict():
                 _declare(faults, context, place, prefixes)
             case _:
@@ -201,8 +211,7 @@ def _declare(faults: Faults, context: dict[str, Value], at: str, prefixes: dict[
         if not isinstance(address, str) or not address:
             faults.add("epcis.context", here, "a term stands for an IRI")
             continue
-        fixed = _GS1_PREFIXES[name] if name in _FIXED_PREFIXES else address
-        if name in _STANDARD_TERMS or fixed != address:
+        if name in _STANDARD_TERMS or address not in _SPELLINGS.get(name, (address,)):
             faults.add("epcis.context", here, "the standard gives this term its meaning")
             continue
         prefixes[name] = address

@@ -13,6 +13,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Final
 
 from chain.errors import InvalidMessage
@@ -100,6 +101,15 @@ _REPORT_ORDER: Final = (
     "uom",
     "coordinateReferenceSystem",
 )
+_WORDS: Final = MappingProxyType(
+    {
+        "bizStep": BIZ_STEPS,
+        "disposition": DISPOSITIONS,
+        "type": MEASUREMENT_TYPES,
+        "exception": SENSOR_ALERTS,
+        "component": COMPONENTS,
+    }
+)
 _LITERALS: Final = frozenset({"stringValue", "hexBinaryValue", "eventTimeZoneOffset", "uom"})
 _TIMES: Final = frozenset({"eventTime", "time", "startTime", "endTime"})
 
@@ -159,15 +169,12 @@ class _PreHash:
                 inner = self._writers[name](value)
                 pieces.append(name + inner if inner else "")
             else:
-                pieces.append(self._field(name, value, BIZ_STEPS, DISPOSITIONS))
+                pieces.append(self._field(name, value))
         return "".join(pieces) + self._extensions(event.raw, FIELDS[event.type])
 
-    def _field(
-        self, name: str, value: Value, biz_steps: Vocabulary, dispositions: Vocabulary
-    ) -> str:
-        words = {"bizStep": biz_steps, "disposition": dispositions}
-        if name in words:
-            return f"{name}={self._word(words[name], value)}"
+    def _field(self, name: str, value: Value) -> str:
+        if name in _WORDS:
+            return f"{name}={self._word(_WORDS[name], value)}"
         return f"{name}={self._plain(name, value)}"
 
     def _plain(self, name: str, value: Value) -> str:
@@ -237,18 +244,7 @@ class _PreHash:
         return self._members(found, _REPORT_ORDER) + self._extensions(found, REPORT_FIELDS)
 
     def _members(self, found: _Object, order: tuple[str, ...]) -> str:
-        vocabularies = {
-            "type": MEASUREMENT_TYPES,
-            "exception": SENSOR_ALERTS,
-            "component": COMPONENTS,
-        }
-        return "".join(
-            f"{name}={self._word(vocabularies[name], found[name])}"
-            if name in vocabularies
-            else f"{name}={self._plain(name, found[name])}"
-            for name in order
-            if name in found
-        )
+        return "".join(self._field(name, found[name]) for name in order if name in found)
 
     def _extensions(self, found: _Object, known: tuple[str, ...] | frozenset[str]) -> str:
         written = [

@@ -83,12 +83,12 @@ def capture_of(
     `parties` are members by Global Location Number, `hidden` the keys of products by GTIN, `tag`
     goes with a dispense. Raises `InvalidMessage` (`facts.*`), its field that of the action, for
     what the ledger has no words for: names and amounts beyond its limits, an expiry without a lot,
-    a temperature without a unit, two receivers.
+    two receivers, and, of a binding event, a temperature without a unit.
     """
     names, quantities = _things(event)
     devices = tuple(each for each in names if _is_device(event, each))
     _limit(devices, DEVICES_MAX, "devices")
-    readings = _readings(event)
+    readings = _readings(event, binding=binding)
     return SupplyCapture(
         event=named,
         declaration=_declaration(event, named),
@@ -284,14 +284,18 @@ def _receiver(event: Event, parties: Mapping[str, str]) -> str | None:
     return None
 
 
-def _readings(event: Event) -> tuple[Reading, ...]:
-    """The temperatures that devices measured, in order of time."""
-    found = [
-        reading
-        for report in event.sensor_reports
-        if report.type == "Temperature" and report.device is not None
-        for reading in _reading(report, report.device, event.event_time_ms)
-    ]
+def _readings(event: Event, *, binding: bool) -> tuple[Reading, ...]:
+    """The temperatures that devices measured, in order of time. Of an event that only says
+    something, those that the ledger has no words for are left out."""
+    found: list[Reading] = []
+    for report in event.sensor_reports:
+        if report.type != "Temperature" or report.device is None:
+            continue
+        try:
+            found += _reading(report, report.device, event.event_time_ms)
+        except InvalidMessage:
+            if binding:
+                raise
     _limit(found, READINGS_MAX, "readings")
     return tuple(sorted(found, key=lambda each: (each.from_ms, each.to_ms, each.device)))
 

@@ -27,10 +27,16 @@ EVENTS_LOOKED_AT_MAX: Final = EVENTS_AT_HAND_MAX
 """How far back an event is found behind later ones that were taken back."""
 
 
-def undo(course: Course) -> int:
-    """Takes back the event that a declaration names; gives its number."""
+def undo(course: Course) -> int | None:
+    """Takes back the event that a declaration names; gives its number.
+
+    A declaration that does not bind, of an event that nobody has captured, is kept as what
+    somebody says.
+    """
     number = course.state.read(event_number_key(course.action.event), NUMBER)
     if number is None:
+        if not course.action.binding:
+            return None
         raise Rejected("supply.unknown_event", "event")
     entry = course.state.read(event_key(number.number), EVENT)
     assert entry is not None, "a number is an event's"

@@ -24,6 +24,10 @@ class Scope(Enum):
     """Hand in signed transactions and their attachments, and ask what became of one's own."""
     RECORDS_OWN = "records.own"
     """What is about the caller, or about a patient who appointed him."""
+    EPCIS_CAPTURE = "system/epcis.capture"
+    """Have events of EPCIS captured by the gateway, as its organisation."""
+    EPCIS_QUERY = "system/epcis.query"
+    """Ask the gateway for events of EPCIS that its organisation may read."""
     NODE_OPERATE = "node.operate"
     """Look into this node and its links; its own organisation's staff only."""
 
@@ -80,6 +84,14 @@ SCOPES_OF_KIND: Final[dict[PrincipalKind, frozenset[Scope]]] = {
 """For whom a proxy stands is a matter of appointments: see `node.api.sight`."""
 
 OPERATORS: Final = frozenset({"administrator", "service"})
+EPCIS_SCOPES_OF_KIND: Final[dict[PrincipalKind, frozenset[Scope]]] = {
+    "administrator": frozenset({Scope.EPCIS_CAPTURE, Scope.EPCIS_QUERY}),
+    "service": frozenset({Scope.EPCIS_CAPTURE, Scope.EPCIS_QUERY}),
+    "clinician": frozenset({Scope.EPCIS_CAPTURE, Scope.EPCIS_QUERY}),
+    "device": frozenset({Scope.EPCIS_CAPTURE}),
+    "auditor": frozenset({Scope.EPCIS_QUERY}),
+}
+"""At the gateway of the principal's own organisation."""
 REGISTRABLE_KINDS: Final = frozenset(get_args(StaffKind))
 """For whom an operator registers keys: its own organisation's staff. A patient is nobody's staff,
 and only his own key speaks for him."""
@@ -93,6 +105,7 @@ def scopes_of(kind: PrincipalKind, member: str, node_member: str) -> frozenset[A
     scopes: frozenset[AnyScope] = SCOPES_OF_KIND.get(kind, frozenset())
     if member != node_member:
         return scopes
+    scopes |= EPCIS_SCOPES_OF_KIND.get(kind, frozenset())
     if kind in OPERATORS:
         scopes |= {Scope.NODE_OPERATE}
     if kind in FHIR_KINDS:

@@ -1,6 +1,7 @@
 """The web application of a node, made from the table of routes."""
 
 from collections.abc import Callable, Sequence
+from typing import Final
 
 import msgspec
 from aiohttp import web
@@ -16,8 +17,15 @@ from node.api.routes import ROUTES
 from node.api.routing import Route, check_table
 from node.backend import Backend
 from node.gateway.gateway import Gateway
-from node.gateway.rest import refusals
-from node.gateway.rest.exchange import BASE
+from node.gateway.rest import exchange, refusals
+from node.gateway.rest.epcis import exchange as epcis_exchange
+from node.gateway.rest.epcis import refusals as epcis_refusals
+
+REFUSALS: Final = {
+    exchange.BASE: refusals.respond,
+    epcis_exchange.BASE: epcis_refusals.respond,
+}
+"""How what goes wrong below a path is answered; elsewhere as `node.api.problems` says."""
 
 
 def make_app(
@@ -31,13 +39,14 @@ def make_app(
 ) -> web.Application:
     """The application over `backend`. `clock` is the wall's, in seconds since 1970-01-01 UTC.
 
-    Fault injection exists only where `development`, FHIR only where there is a `gateway`. Raises
-    `UndeclaredRoute` where a route does not say who may call it.
+    Fault injection exists only where `development`, FHIR and EPCIS only where there is a
+    `gateway`. Raises `UndeclaredRoute` where a route does not say who may call it.
     """
     served = [
         route
         for route in routes
-        if (development or not route.development) and (gateway is not None or not route.fhir)
+        if (development or not route.development)
+        and (gateway is not None or route.interface is None)
     ]
     check_table(served)
     api = Api(backend, development, clock, ApiMetrics(backend.registry), gateway=gateway)
@@ -45,7 +54,7 @@ def make_app(
     document = openapi.describe(served, backend.version)
     api.openapi = msgspec.json.encode(document)
     api.docs = pages.reference(document)
-    app = web.Application(middlewares=[answer_problems({BASE: refusals.respond})])
+    app = web.Application(middlewares=[answer_problems(REFUSALS)])
     app[API] = api
     app.on_response_prepare.append(add_security_headers)
     app.on_shutdown.append(_end_streams)

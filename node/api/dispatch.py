@@ -14,7 +14,7 @@ from node.api.problems import Problem
 from node.api.routing import Route
 
 API: Final = web.AppKey("api", Api)
-BODILESS: Final = ("GET", "DELETE")
+BODILESS: Final = ("GET", "DELETE", "OPTIONS")
 SECURITY_HEADERS: Final = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
@@ -34,7 +34,9 @@ def endpoint(route: Route) -> Callable[[web.Request], Awaitable[web.StreamRespon
         api = request.app[API]
         caller = await callers.caller_of(api, request, access)
         with api.requests.taken(*_client(request, caller)):
-            arguments = parameters.read(route.parameters, request, whole_query=not route.fhir)
+            arguments = parameters.read(
+                route.parameters, request, whole_query=route.interface is None
+            )
             if route.method in BODILESS and not route.body:
                 _refuse_body(request)
 

@@ -29,6 +29,8 @@ _DESCRIPTIONS: Final = {
     Scope.LEDGER_READ: "read what every member's node holds; content stays sealed",
     Scope.LEDGER_SUBMIT: "submit signed transactions and their attachments",
     Scope.RECORDS_OWN: "what is about the caller, or a patient who appointed him",
+    Scope.EPCIS_CAPTURE: "capture events of EPCIS as the node's own organisation",
+    Scope.EPCIS_QUERY: "ask for the events of EPCIS that the node's own organisation may read",
     Scope.NODE_OPERATE: "look into the node; its own organisation's staff",
 }
 _FHIR_DESCRIPTION: Final = (
@@ -82,7 +84,10 @@ def _operation(route: Route) -> dict[str, Any]:
         "summary": route.summary,
         "security": [{_SECURITY: [scope]} for scope in sorted(route.access.spellings())],
         "responses": {str(each.status): _answer(each) for each in route.answers}
-        | {str(status): _problem(status, fhir=route.fhir) for status in _problems_of(route)},
+        | {
+            str(status): _problem(status, fhir=route.interface == "fhir")
+            for status in _problems_of(route)
+        },
     }
     if route.parameters:
         operation["parameters"] = [_parameter(each) for each in route.parameters]

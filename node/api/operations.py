@@ -92,10 +92,12 @@ async def smart_configuration(call: Call) -> web.Response:
 
 
 async def reindex(call: Call) -> web.Response:
-    """Makes the gateway's catalogue anew from the chain."""
+    """Makes the gateway's indexes anew from the chain."""
     if call.api.gateway is None:
         raise not_found("gateway", "path")
-    return call.reply({"records": await call.api.gateway.catalogue.rebuild()})
+    gateway = call.api.gateway
+    records = await gateway.catalogue.rebuild()
+    return call.reply({"records": records, "events": await gateway.supply.events.rebuild()})
 
 
 async def cut_links(call: Call) -> web.Response:

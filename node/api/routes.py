@@ -41,6 +41,7 @@ from node.api.parameters import block, choice, identifier, number, state_key
 from node.api.patient_routes import PATIENT_ROUTES
 from node.api.routing import Answer, Media, Route, answers
 from node.api.supply_routes import SUPPLY_ROUTES
+from node.gateway.rest.epcis.routes import EPCIS_ROUTES
 from node.gateway.rest.routes import FHIR_ROUTES
 
 _READ: Final = scoped(Scope.LEDGER_READ)
@@ -382,4 +383,4 @@ _NODE_ROUTES: Final = (
     ),
 )
 
-ROUTES: Final = (*_NODE_ROUTES, *FHIR_ROUTES)
+ROUTES: Final = (*_NODE_ROUTES, *FHIR_ROUTES, *EPCIS_ROUTES)

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from aiohttp import web
 
@@ -11,7 +11,9 @@ from node.api.calls import JSON, MSGPACK, Call
 from node.api.parameters import Parameter
 
 Respond = Callable[[Call], Awaitable[web.StreamResponse]]
-METHODS: Final = ("GET", "POST", "PUT", "DELETE")
+METHODS: Final = ("GET", "POST", "PUT", "DELETE", "OPTIONS")
+Interface = Literal["fhir", "epcis"]
+"""What a gateway speaks, each with refusals of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +42,8 @@ def answers(shape: Any, description: str = "as asked", status: int = 200) -> tup
 class Route:
     """One line of the table. `problems` are the refusals beside those that every route has.
 
-    Where `fhir`, refusals are OperationOutcomes, the query is the route's own to read, and there is
-    such a route only at a node with a gateway.
+    Where it belongs to an `interface` of the gateway, refusals are those of that standard, the
+    query is the route's own to read, and there is such a route only at a node with a gateway.
     """
 
     method: str
@@ -55,7 +57,7 @@ class Route:
     body: Sequence[Media] = ()
     problems: Sequence[int] = ()
     development: bool = False
-    fhir: bool = False
+    interface: Interface | None = None
 
 
 class UndeclaredRoute(Exception):  # noqa: N818 - what it is

@@ -1,4 +1,4 @@
-"""`medlock gateway`: what an operator does with a node's FHIR gateway."""
+"""`medlock gateway`: what an operator does with a node's gateway."""
 
 import asyncio
 from typing import Any
@@ -11,15 +11,16 @@ from node.cli.reach import Asked, reach_options, resolve
 
 @click.group()
 def gateway() -> None:
-    """The FHIR gateway of a running node."""
+    """The gateway of a running node: FHIR and EPCIS."""
 
 
 @gateway.command()
 @reach_options
 @json_option
 def reindex(asked: Asked) -> None:
-    """Make the index anew from the chain: what the organisation wrote, and organisations' own
-    records. What others wrote is opened again, and that logged, when somebody asks for it."""
+    """Make the indexes anew from the chain: what the organisation wrote, organisations' own
+    records, and events of EPCIS. What others wrote about patients is opened again, and that logged,
+    when somebody asks for it."""
 
     async def ask() -> dict[str, Any]:
         async with resolve(asked).connect() as (api, _):

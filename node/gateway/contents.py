@@ -9,9 +9,11 @@ from typing import Final
 
 from client.category import CategoryKey, CategoryName
 from client.content import ContentOpener, place_of
+from client.epcis_reading import open_document
 from client.errors import ClientError, Tampered
 from client.reading import category_name, open_record
 from ledger.entries import RecordContent, RecordEntry
+from ledger.supply.entries import EventEntry
 from node.gateway.refusals import Erased, TooLarge, Unavailable, Unreadable
 from storage.attachments import AttachmentStore
 from storage.errors import AttachmentDamaged, AttachmentErased, AttachmentMissing
@@ -63,18 +65,29 @@ class Contents:
         Raises `Unavailable` where the attachment is not here (yet), `Erased`, `TooLarge`, and
         `Unreadable` where hash, place or key commitment do not fit.
         """
-        if self.size(sealed.entry) > WHOLE_BYTES_MAX:
-            raise TooLarge
-        try:
-            raw = self._attachments.read(sealed.content.ciphertext)
-        except AttachmentErased:
-            raise Erased from None
-        except (AttachmentMissing, AttachmentDamaged):
-            raise _missing() from None
+        raw = self._read(sealed.content.ciphertext, WHOLE_BYTES_MAX)
         try:
             return open_record(raw, sealed.record, sealed.entry, sealed.key, self._chain_id).content
         except ClientError as refusal:
             raise Unreadable(refusal.code) from None
+
+    def open_event(self, entry: EventEntry, key: CategoryKey, bytes_max: int) -> bytes:
+        """The document of an event of EPCIS. Raises as `open`."""
+        raw = self._read(entry.content.ciphertext, bytes_max)
+        try:
+            return open_document(raw, entry, key, self._chain_id)
+        except ClientError as refusal:
+            raise Unreadable(refusal.code) from None
+
+    def _read(self, ciphertext: bytes, bytes_max: int) -> bytes:
+        try:
+            if self._attachments.size(ciphertext) > bytes_max:
+                raise TooLarge
+            return self._attachments.read(ciphertext)
+        except AttachmentErased:
+            raise Erased from None
+        except (AttachmentMissing, AttachmentDamaged):
+            raise _missing() from None
 
     def pieces(self, sealed: Sealed) -> Iterator[bytes]:
         """The same in pieces, in bounded memory. That it was all is known only when the last one

@@ -25,6 +25,8 @@ from node.gateway.local_log import LocalLog, LocalLogBroken
 from node.gateway.office import Office
 from node.gateway.reading import Reading
 from node.gateway.sealed_file import FileKeys
+from node.gateway.supply.supply import DEFAULTS, EpcisSettings, Supply
+from node.gateway.supply.supply import FOLDER as EPCIS_FOLDER
 from node.gateway.vault import GATEWAY_FOLDER, Vault, open_vault
 from node.gateway.writing import WALLETS_FOLDER, PatientWallets, Writing
 from node.keys import SERVICE_WALLET, load_service_wallet
@@ -43,6 +45,8 @@ class Gateway:
         vault: Vault,
         local_log: LocalLog,
         wallets: PatientWallets,
+        epcis_folder: Path,
+        epcis: EpcisSettings = DEFAULTS,
     ) -> None:
         self.office = office
         self.vault = vault
@@ -63,6 +67,15 @@ class Gateway:
         """Who follows the chain; others may be added before `run`."""
         self.cataloguing = Cataloguing(self.catalogue)
         """Follows it by itself, so that nobody waits for the index."""
+        self.supply = Supply(
+            office,
+            vault,
+            self.keyring,
+            self.writing,
+            folder=epcis_folder,
+            disk=RealDisk(),
+            settings=epcis,
+        )
         self._followers: list[Follower] = []
 
     @staticmethod
@@ -73,6 +86,7 @@ class Gateway:
         clock: Clock,
         random: Random,
         patient_wallets: Path | None = None,
+        epcis: EpcisSettings = DEFAULTS,
     ) -> "Gateway | None":
         """The gateway of the node in `directory`; None where it holds no service wallet.
 
@@ -90,7 +104,14 @@ class Gateway:
             opened.callback(local_log.close)
             vault.keep_wallet(wallet)
             folder = patient_wallets or directory / WALLETS_FOLDER
-            gateway = Gateway(office, vault, local_log, PatientWallets(folder, passphrase, office))
+            gateway = Gateway(
+                office,
+                vault,
+                local_log,
+                PatientWallets(folder, passphrase, office),
+                directory / GATEWAY_FOLDER / EPCIS_FOLDER,
+                epcis,
+            )
             if gateway.catalogue.load():
                 vault.rewind(Cataloguing.name)
             opened.pop_all()
@@ -101,13 +122,14 @@ class Gateway:
         backend = self.office.backend
         self._followers = [
             Follower(backend, self.vault, self.attendants),
-            Follower(backend, self.vault, [self.cataloguing], LAG_S),
+            Follower(backend, self.vault, [self.cataloguing, self.supply.indexing], LAG_S),
         ]
         async with asyncio.TaskGroup() as tasks:
             for follower in self._followers:
                 tasks.create_task(follower.run())
             tasks.create_task(self.rotations.begin())
             tasks.create_task(self.deferred.run())
+            tasks.create_task(self.supply.run())
 
     def document(self) -> dict[str, Any]:
         """For `status`: how far the attendants are, and what is the matter."""
@@ -119,6 +141,7 @@ class Gateway:
                 for name, height in follower.heights().items()
             },
             "deferred": self.deferred.document(),
+            "epcis": self.supply.document(),
             "local_log": None if problem is None else str(problem),
         }
 

@@ -1,5 +1,6 @@
 """Everything else that reads what others wrote: frames, greetings, genesis, receipts, wallets,
-configuration, FHIR JSON, EPCIS, barcodes, request bodies. An answer, or the refusal of the room; nothing else."""
+configuration, FHIR JSON, EPCIS, barcodes, request bodies. An answer, or the refusal of the room;
+nothing else."""
 
 import json
 import random

@@ -68,7 +68,7 @@ def _route(  # noqa: PLR0913, PLR0917 - one line of a table
         parameters,
         body,
         REFUSALS,
-        fhir=True,
+        interface="fhir",
     )
 
 

@@ -5,9 +5,6 @@ links end up in logs. It is bound by a MAC (HMAC-SHA-256) to the query and to wh
 opens nothing for others, and to a time.
 """
 
-import hmac
-from base64 import urlsafe_b64decode, urlsafe_b64encode
-from binascii import Error
 from typing import Annotated, Final
 
 from msgspec import Meta
@@ -17,11 +14,9 @@ from chain.errors import InvalidMessage
 from node.gateway.fhir.search.index import Position
 from node.gateway.fhir.search.problem import SearchProblem
 from node.gateway.fhir.search.query import PAGE
+from node.gateway.page_tokens import open_page, seal_page
 
 AGE_MS_MAX: Final = 3_600_000
-KEY_BYTES: Final = 32
-TOKEN_CHARACTERS_MAX: Final = 400
-_MAC_BYTES: Final = 32
 _DIGEST_BYTES: Final = 16
 _DOMAIN: Final = b"medlock fhir page"
 
@@ -45,7 +40,7 @@ def seal_position(
     """The token for `position` in the query with `digest`, for `reader` alone: whatever bytes name
     who asks and what for. `key` is `KEY_BYTES` of the gateway's own."""
     body = _PAGE.encode(_Page(digest, now_ms, *position))
-    return urlsafe_b64encode(_mac(body, key, reader) + body).decode().rstrip("=")
+    return seal_page(body, key, _DOMAIN, reader)
 
 
 def open_position(
@@ -53,9 +48,8 @@ def open_position(
 ) -> Position:
     """The position in `token`; `SearchProblem` where it was not made by `seal_position` with the
     same arguments at most `AGE_MS_MAX` ago."""
-    raw = _decode(token)
-    mac, body = raw[:_MAC_BYTES], raw[_MAC_BYTES:]
-    if not hmac.compare_digest(mac, _mac(body, key, reader)):
+    body = open_page(token, key, _DOMAIN, reader)
+    if body is None:
         raise _wrong()
     try:
         page = _PAGE.decode(body)
@@ -66,23 +60,6 @@ def open_position(
     if not 0 <= now_ms - page.issued_ms <= AGE_MS_MAX:
         raise SearchProblem("search.page_expired", PAGE, "search again", "expired")
     return Position(page.bound_ms, page.offset, page.after)
-
-
-def _decode(token: str) -> bytes:
-    if len(token) <= TOKEN_CHARACTERS_MAX and token.isascii():
-        try:
-            raw = urlsafe_b64decode(token + "=" * (-len(token) % 4))
-        except Error:
-            raw = b""
-        if urlsafe_b64encode(raw).decode().rstrip("=") == token:
-            return raw
-    raise _wrong()
-
-
-def _mac(body: bytes, key: bytes, reader: bytes) -> bytes:
-    assert len(key) == KEY_BYTES
-    parts = (_DOMAIN, len(reader).to_bytes(4, "big"), reader, body)
-    return hmac.digest(key, b"".join(parts), "sha256")
 
 
 def _wrong() -> SearchProblem:

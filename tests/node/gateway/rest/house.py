@@ -25,6 +25,7 @@ from node.api.app import Runner, make_app
 from node.gateway.gateway import Gateway
 from node.gateway.local_log import LocalLog
 from node.gateway.office import Office
+from node.gateway.supply.supply import DEFAULTS, EpcisSettings
 from node.gateway.vault import Vault
 from node.gateway.writing import PatientWallets
 from tests.network.world import FHIR
@@ -86,6 +87,17 @@ class House:
     session: aiohttp.ClientSession
     staff: Mapping[str, Wallet]
     tokens: dict[tuple[bytes, str | None], str] = field(default_factory=dict)
+    attending: asyncio.Task[None] | None = None
+
+    async def stop(self) -> None:
+        """The gateway's part of the node ends; its files are free."""
+        if self.attending is None:
+            return
+        self.attending.cancel()
+        outcome = (await asyncio.gather(self.attending, return_exceptions=True))[0]
+        self.attending = None
+        self.gateway.close()
+        assert isinstance(outcome, asyncio.CancelledError), outcome
 
     @property
     def base(self) -> str:
@@ -215,7 +227,9 @@ class World:
 
 
 @asynccontextmanager
-async def served(hospitals: Hospitals, path: Path) -> AsyncIterator[World]:
+async def served(
+    hospitals: Hospitals, path: Path, *, epcis: EpcisSettings = DEFAULTS
+) -> AsyncIterator[World]:
     solo = Solo(hospitals, path, Clock())  # type: ignore[arg-type]
     solo.autocommit = True
     async with AsyncExitStack() as opened:
@@ -223,34 +237,39 @@ async def served(hospitals: Hospitals, path: Path) -> AsyncIterator[World]:
         patience = aiohttp.ClientTimeout(total=20)
         session = await opened.enter_async_context(aiohttp.ClientSession(timeout=patience))
         houses = [
-            await opened.enter_async_context(_house(hospitals, path, solo, member, session))
+            await opened.enter_async_context(house(hospitals, path, solo, member, session, epcis))
             for member in ("hospital-a", "hospital-b")
         ]
         yield World(hospitals, solo, *houses)
 
 
 @asynccontextmanager
-async def _house(
-    hospitals: Hospitals, path: Path, solo: Solo, member: str, session: aiohttp.ClientSession
+async def house(
+    hospitals: Hospitals,
+    path: Path,
+    solo: Solo,
+    member: str,
+    session: aiohttp.ClientSession,
+    epcis: EpcisSettings,
 ) -> AsyncIterator[House]:
     """As if each had a node of its own that had caught up with every block."""
     backend = copy.copy(solo)
     backend.me, backend.registry = member, CollectorRegistry()
     staff = hospitals.staff[member]
-    gateway = open_gateway(hospitals, path, backend, member)
+    gateway = open_gateway(hospitals, path, backend, member, epcis=epcis)
     app = make_app(backend, development=False, clock=solo.clock, gateway=gateway)
-    attending = asyncio.create_task(gateway.run())
-    try:
-        async with open_port(app) as runner:
-            yield House(member, backend, gateway, runner, session, staff)
-    finally:
-        attending.cancel()
-        outcome = (await asyncio.gather(attending, return_exceptions=True))[0]
-        gateway.close()
-        assert isinstance(outcome, asyncio.CancelledError), outcome
+    async with open_port(app) as runner:
+        there = House(member, backend, gateway, runner, session, staff)
+        there.attending = asyncio.create_task(gateway.run())
+        try:
+            yield there
+        finally:
+            await there.stop()
 
 
-def open_gateway(hospitals: Hospitals, path: Path, backend: Solo, member: str) -> Gateway:
+def open_gateway(
+    hospitals: Hospitals, path: Path, backend: Solo, member: str, *, epcis: EpcisSettings = DEFAULTS
+) -> Gateway:
     """The gateway on what the one before it left on its disk."""
     wallet = hospitals.staff[member]["service"]
     office = Office(backend, wallet, hospitals.random, WallClock(backend.clock))
@@ -258,7 +277,7 @@ def open_gateway(hospitals: Hospitals, path: Path, backend: Solo, member: str) -
     vault = Vault(folder, b"vault key of".ljust(32, b"."), office.owner, office.random)
     log = LocalLog(folder, vault.derive(b"local log"))
     wallets = PatientWallets(path / member / "patients", SECRET, office)
-    gateway = Gateway(office, vault, log, wallets)
+    gateway = Gateway(office, vault, log, wallets, folder / "epcis", epcis=epcis)
     gateway.catalogue.load()
     return gateway
 

@@ -1,0 +1,1 @@
+"""Events of EPCIS in the gateway: captured, indexed, asked for, sent to who subscribed."""
