@@ -12,6 +12,7 @@ from tests.node.api.conftest import Node
 
 MARK = "tellmenot"
 ID = "0" * 64
+PACK = "01%2F09521141012345%2F21%2F2017"
 MSGPACK = {"Content-Type": "application/msgpack"}
 JSON = {"Content-Type": "application/json"}
 DEEP = b"[" * 100_000 + b"]" * 100_000
@@ -59,6 +60,26 @@ PATHS = [
     ("/v1/records/00/decision", "path.id"),
     (f"/v1/attachments/{MARK}", "path.hash"),
     ("/v1/events?after=x", "query.after"),
+    (f"/v1/items/{MARK}", "path.epc"),
+    ("/v1/items/(01)09521141012346", "path.epc"),
+    ("/v1/items/01%2F09521141012346%2F21%2F1", "path.epc"),
+    ("/v1/items/%00", "path.epc"),
+    ("/v1/items/" + "1" * 4_000, "path.epc"),
+    (f"/v1/items/{MARK}/trace", "path.epc"),
+    (f"/v1/items/{PACK}/trace?after=-1", "query.after"),
+    (f"/v1/lots/{MARK}/holders", "path.class"),
+    (f"/v1/lots/{PACK}/holders?after=%20", "query.after"),
+    (f"/v1/lots/{PACK}/holders?limit=201", "query.limit"),
+    ("/v1/products/123", "path.gtin"),
+    (f"/v1/products/{MARK}", "path.gtin"),
+    ("/v1/parties/095211410123", "path.gln"),
+    (f"/v1/shipments?state={MARK}", "query.state"),
+    ("/v1/shipments?after=00", "query.after"),
+    ("/v1/recalls/00", "path.id"),
+    ("/v1/recalls?after=x", "query.after"),
+    (f"/v1/verifications?limit={MARK}", "query.limit"),
+    ("/v1/supply/alerts?from=-1", "query.from"),
+    ("/v1/supply/alerts?organization=A%20b", "query.organization"),
 ]
 
 
@@ -83,6 +104,13 @@ NOT_FOUND = [
     f"/v1/patients/{'0' * 32}/categories/{'0' * 32}/{'0' * 32}",
     f"/v1/records/{ID}/decision",
     "/v1/attachments/" + ID,
+    f"/v1/items/{PACK}",
+    f"/v1/items/{PACK}/trace",
+    "/v1/items/urn:epc:id:sgtin:9521141.001234.2017",
+    "/v1/lots/01%2F09521141012345%2F10%2FL7/holders",
+    "/v1/products/09521141012345",
+    "/v1/parties/9521141000014",
+    "/v1/recalls/" + "0" * 32,
     f"/{MARK}",
     "/v1/",
     "/v1/blocks/1/2",
