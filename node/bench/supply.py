@@ -66,7 +66,7 @@ class Goods:
         }
         product = names.gtin(PRODUCT_NUMBER)
         goods = Goods(testnet, authors, product)
-        builder = goods._builder(MAKER)
+        builder = goods.builder(MAKER)
         builder.add(ProductRegister(product, None, 0, None, None, None))
         await goods.commit(MAKER, _signed(builder))
         return goods
@@ -80,16 +80,16 @@ class Goods:
         packs = [names.pack(self.product, os.urandom(7).hex()) for _ in range(EVENT_ITEMS)]
         return events.commissioning(MAKER, packs, lot, _EXPIRY, _now_ms())
 
-    def told(self, member: str, event: Event) -> TransactionBuilder:
-        """A transaction in which `member` captures `event`."""
-        builder = self._builder(member)
+    def told(self, member: str, event: Event, tag: bytes | None = None) -> TransactionBuilder:
+        """A transaction in which `member` captures `event`; a dispense has a `tag`."""
+        builder = self.builder(member)
         raw = msgspec.json.encode(events.document([event], _now_ms()))
         (read,) = parse_document(raw).events
         event_id, document = standalone(read)
         parties = {names.gln(each): each for each in self.authors}
 
         def facts(named: EventKey, content: EventContent) -> SupplyCapture:
-            return capture_of(read, named, content, parties, binding=True, tag=None)
+            return capture_of(read, named, content, parties, binding=True, tag=tag)
 
         add_event(builder, EventToCapture(event_id, document, facts), self.authors[member].key)
         return builder
@@ -102,7 +102,8 @@ class Goods:
             code = "no result in time" if submitted.result is None else submitted.result.code
             raise OperatorError("E035", f"an event of the measurement was refused: {code}")
 
-    def _builder(self, member: str) -> TransactionBuilder:
+    def builder(self, member: str) -> TransactionBuilder:
+        """An empty transaction of `member`'s."""
         author = self.authors[member]
         return TransactionBuilder(author.network, author.wallet, os.urandom)
 
