@@ -120,11 +120,11 @@ async def test_all_holders_of_a_hundred_thousand_packs_are_named_and_no_pack_is_
     pallet = CASES_PALLET * PACKS_CASE
     places = ("organization", "receiver", "fate")
     assert {tuple(each[p] for p in places): each["pieces"] for each in found["holders"]} == {
-        (MAKER, None, None): pallet,
-        (MAKER, "wholesaler", None): pallet,
-        ("wholesaler", None, None): pallet,
-        ("hospital-a", None, None): pallet,
-        ("hospital-b", None, None): pallet - 1,
+        (MAKER, None, "in hand"): pallet,
+        (MAKER, "wholesaler", "in transit"): pallet,
+        ("wholesaler", None, "in hand"): pallet,
+        ("hospital-a", None, "in hand"): pallet,
+        ("hospital-b", None, "in hand"): pallet - 1,
         ("hospital-b", None, "dispensed"): 1,
     }
     told = {each["organization"]: each["held"] for each in recalled["progress"]}
