@@ -22,6 +22,7 @@ from node.bench.supply import (
     event_cost,
     fill,
     items_per_s,
+    recall_s,
     trace_ms,
     travel,
 )
@@ -46,6 +47,7 @@ ITEMS_PER_S: Final = 8_000.0
 ITEMS_FROM: Final = 10_000
 """Items on the chain to which the cost on a longer one is compared."""
 TRACE_MS: Final = 20.0
+RECALL_S: Final = 2.0
 
 Say = Callable[[str], None]
 
@@ -150,8 +152,14 @@ async def _supply(testnet: Testnet, scale: float, items_to: int | None, say: Say
         items = max(items, items_to)
     say("the way of one pack")
     taken = await trace_ms(goods, pack, max(20, int(100 * scale)))
+    say("a recall")
+    recalled = await recall_s(goods)
     name = f"trace, {len(ROUTE)} handovers, {LEVELS} levels, {items:,} items, p50"
-    return [*figures, Figure(name, taken[len(taken) // 2], "ms", TRACE_MS, at_most=True)]
+    return [
+        *figures,
+        Figure(name, taken[len(taken) // 2], "ms", TRACE_MS, at_most=True),
+        Figure("recall, until its holders are named", recalled, "s", RECALL_S, at_most=True),
+    ]
 
 
 async def _item_growth(goods: Goods, there: int, upto: int, say: Say) -> list[Figure]:

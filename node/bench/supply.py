@@ -5,7 +5,7 @@ import asyncio
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
@@ -16,7 +16,8 @@ from client.capturing import EventToCapture, add_event, standalone
 from client.epcis.document import parse_document
 from client.epcis.facts import capture_of
 from client.supply_api import SupplyApi
-from ledger.supply.actions import EventContent, ProductRegister, SupplyCapture
+from client.wallet import Wallet, load_wallet
+from ledger.supply.actions import EventContent, ProductRegister, RecallOpen, SupplyCapture
 from ledger.supply.fields import EventKey
 from node.bench.load import VALID_MS, Author, open_author
 from node.bench.machine import verification_us
@@ -24,8 +25,9 @@ from node.bench.measures import WAIT_S, Cost, load
 from node.errors import OperatorError
 from node.supply_demo import events, names
 from node.supply_demo.events import Event
+from node.testnet.making import ADMINISTRATOR
 from node.testnet.network import operating
-from node.testnet.state import Testnet
+from node.testnet.state import PASSPHRASE, Testnet
 
 EVENT_ITEMS: Final = 1_000
 """Packs that one event commissions."""
@@ -57,6 +59,10 @@ class Goods:
     testnet: Testnet
     authors: dict[str, Author]
     product: str
+    officer: Wallet
+    """The maker's administrator."""
+    lots: list[str] = field(default_factory=list)
+    """One for each load, the latest last."""
 
     @staticmethod
     async def open(testnet: Testnet) -> "Goods":
@@ -65,7 +71,10 @@ class Goods:
             each: await open_author(testnet, each) for each in (MAKER, *dict.fromkeys(ROUTE))
         }
         product = names.gtin(PRODUCT_NUMBER)
-        goods = Goods(testnet, authors, product)
+        name = f"{MAKER}{ADMINISTRATOR}"
+        passphrase = (testnet.wallets / PASSPHRASE).read_bytes().strip()
+        officer = load_wallet(testnet.wallets / f"{name}.wallet", passphrase)
+        goods = Goods(testnet, authors, product, officer)
         builder = goods.builder(MAKER)
         builder.add(ProductRegister(product, None, 0, None, None, None))
         await goods.commit(MAKER, _signed(builder))
@@ -73,8 +82,8 @@ class Goods:
 
     def commissionings(self, count: int) -> list[BuiltTransaction]:
         """Signed transactions of one event each, which commission `EVENT_ITEMS` new packs."""
-        lot = os.urandom(4).hex()
-        return [_signed(self.told(MAKER, self._new_packs(lot))) for _ in range(count)]
+        self.lots.append(os.urandom(4).hex())
+        return [_signed(self.told(MAKER, self._new_packs(self.lots[-1]))) for _ in range(count)]
 
     def _new_packs(self, lot: str) -> Event:
         packs = [names.pack(self.product, os.urandom(7).hex()) for _ in range(EVENT_ITEMS)]
@@ -158,6 +167,23 @@ async def fill(goods: Goods, there: int, upto: int, say: Callable[[str], None]) 
             f"making goods: {there:,} of {upto:,} items, an event of {EVENT_ITEMS:,} at "
             f"{step.processor_us / 1_000:.0f} ms; {step.resident_mb:.0f} MB"
         )
+
+
+async def recall_s(goods: Goods) -> float:
+    """From sending the recall of the latest lot until a node has named all who hold some of it."""
+    lot = names.lot(goods.product, goods.lots[-1])
+    author, recall = goods.authors[MAKER], os.urandom(16)
+    builder = TransactionBuilder(author.network, goods.officer, os.urandom)
+    builder.add(RecallOpen(recall, (lot,), "I", None))
+    built = _signed(builder)
+    started = time.perf_counter()
+    await goods.commit(MAKER, built)
+    async with operating(goods.testnet, MAKER, WAIT_S) as transport:
+        found = await SupplyApi(Api(transport)).lot(lot)
+    elapsed_s = time.perf_counter() - started
+    if not found["holders"]:
+        raise OperatorError("E035", "the recall of the measurement names nobody")
+    return elapsed_s
 
 
 async def event_cost(goods: Goods) -> Cost:
