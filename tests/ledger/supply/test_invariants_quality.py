@@ -29,7 +29,6 @@ from tests.ledger.supply.supply_world import (
     COLD,
     TAG,
     SupplyWorld,
-    device,
     lot,
     pack,
     reading,
@@ -389,7 +388,7 @@ class Quality(RuleBasedStateMachine):
         if known is None or not self.inside(case) or known.receiver is not None:
             return
         chain, who = self.chain, known.custodian
-        loggers = (device(f"{who}-logger"),)
+        loggers = (person(f"{who}-logger"),)
         on = chain.event("association", "ADD", "installing", parent=case, devices=loggers)
         assert chain.capture(who, on).ok
         for _ in range(3):
