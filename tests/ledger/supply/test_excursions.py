@@ -8,8 +8,6 @@ from tests.ledger.ledger_world import person
 from tests.ledger.supply.quality_world import CASE, PALLET, disposal, sold_to
 from tests.ledger.supply.supply_world import COLD, RIVALS, SupplyWorld, pack, reading
 
-HOUR_MS = 3_600_000
-BUDGET_MS = HOUR_MS
 STEP_MS = 1_500_000
 WARM_MC = 12_000
 ONE, TWO = pack("1", COLD), pack("2", COLD)
