@@ -1,0 +1,69 @@
+"""Goods over real node processes: the document about them as it stands, and the story that the test
+network tells, with every fraud that it knows."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.network import zygote
+from tests.network.transcript import Shell, blocks_of
+from tests.network.world import medlock
+
+pytestmark = pytest.mark.network
+ROOT = Path(__file__).parents[2]
+BLOCKS = blocks_of((ROOT / "docs" / "supply.md").read_text("utf-8"))
+FRAUDS = {
+    "supply.already_commissioned": "rejected.counterfeit",
+    "supply.not_manufacturer": "rejected.counterfeit",
+    "supply.unknown_item": "rejected.counterfeit",
+    "supply.not_custodian": "rejected.wrong_party",
+    "supply.not_receiver": "rejected.wrong_party",
+    "supply.packed": "rejected.not_free",
+    "supply.final": "rejected.not_free",
+    "supply.excursion": "rejected.held",
+    "supply.expired": "rejected.held",
+    "supply.recalled": "rejected.held",
+    "supply.not_enough": "rejected.quantity",
+}
+
+
+@pytest.fixture(scope="module")
+def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
+    """A reader's terminal in a checkout, where the first block has been typed, and the last one is
+    at the end."""
+    folder = tmp_path_factory.mktemp("supply")
+    (folder / "configs").symlink_to(ROOT / "configs")
+    program = folder / "bin" / "medlock"
+    program.parent.mkdir()
+    reader = Shell(folder, f"{program.parent}:{os.environ['PATH']}")
+    with zygote.serving(program):
+        try:
+            reader.follow(BLOCKS[0])
+            yield reader
+            reader.follow(BLOCKS[-1])
+        finally:
+            reader.type("medlock testnet down")
+
+
+def test_every_block_about_goods_prints_what_it_says(shell: Shell) -> None:
+    assert len(BLOCKS) > 10
+    for block in BLOCKS[1:-1]:
+        shell.follow(block)
+
+
+def test_the_story_of_goods_holds_and_every_fraud_is_kept_and_told(shell: Shell) -> None:
+    path = shell.folder / ".medlock" / "testnet"
+    told = medlock("testnet", "demo", "supply", "--dir", path, "--json").document
+    broken = [each for each in told["steps"] if not each["as_expected"]]
+    assert (told["verdict"], broken) == ("held", [])
+    outcomes = " / ".join(each["outcome"] for each in told["steps"])
+    assert all(code in outcomes for code in FRAUDS)
+    for node in ("hospital-a", "manufacturer"):
+        alerts = medlock(
+            *("supply", "alerts", "--node", node, "--as", node, "--dir", path, "--json")
+        ).document
+        kinds = {each["code"]: each["kind"] for each in alerts["attempts"]}
+        assert FRAUDS.items() <= kinds.items()
+        assert all(each["organization"] for each in alerts["attempts"])
