@@ -104,8 +104,8 @@ class Facets:
             for value in values:
                 yield facet, value
         for facet, numbers in self.numbers.items():
-            for value in numbers:
-                yield facet, number_text(value)
+            for number in numbers:
+                yield facet, number_text(number)
         for facet in {*self.numbers, *self.times, *self.there}:
             yield facet, ""
 
