@@ -151,7 +151,9 @@ class Events:
             self._begin()
             return False
         try:
-            sealed, plains, _ = SealedFile.open(self._disk, path, self._keys)
+            sealed, plains, torn_bytes = SealedFile.open(self._disk, path, self._keys)
+            if torn_bytes:
+                raise ValueError("a part of it is lost")
             index = Index()
             for plain in plains:
                 index.add(_columns(_KEPT.decode(plain)))
@@ -390,7 +392,7 @@ class Events:
 
     def _find(self, query: Query, position: Position | None, bound: int | None) -> list[Candidate]:
         with self._lock:
-            return self._index.find(query, position, bound)
+            return self._index.find(query, position, bound, LOOKED_AT_MAX + 1)
 
     async def _wanted(
         self, query: Query, candidates: Sequence[Candidate]

@@ -22,7 +22,7 @@ CONTEXT = "https://ref.gs1.org/standards/epcis/epcis-context.jsonld"
 NAMESPACE = "https://example.org/own/"
 DOCUMENTS = Path(__file__).parents[5] / "shared" / "data" / "epcis"
 """Real documents, beside the checkout; tests that need them are left out where there are none."""
-SOON_S = 20.0
+SOON_S = 60.0
 _SSCC = "09521141012345678"
 PALLET = f"https://id.gs1.org/00/{_SSCC}{check_digit(_SSCC)}"
 
