@@ -104,8 +104,7 @@ class Facets:
             for value in values:
                 yield facet, value
         for facet, numbers in self.numbers.items():
-            for number in numbers:
-                yield facet, number_text(number)
+            yield from ((facet, number_text(each)) for each in numbers)
         for facet in {*self.numbers, *self.times, *self.there}:
             yield facet, ""
 

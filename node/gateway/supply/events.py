@@ -151,12 +151,7 @@ class Events:
             self._begin()
             return False
         try:
-            sealed, plains, torn_bytes = SealedFile.open(self._disk, path, self._keys)
-            if torn_bytes:
-                raise ValueError("a part of it is lost")
-            index = Index()
-            for plain in plains:
-                index.add(_columns(_KEPT.decode(plain)))
+            sealed, index = self._read(path)
         except (StoreProblem, InvalidMessage, ValueError) as problem:
             _LOG.warning("the index of events is made anew: %s", type(problem).__name__)
             self._begin()
@@ -164,6 +159,16 @@ class Events:
         with self._lock:
             self._file, self._index = sealed, index
         return True
+
+    def _read(self, path: Path) -> tuple[SealedFile, Index]:
+        """What the file holds; `ValueError` where that is not all of it."""
+        sealed, plains, torn_bytes = SealedFile.open(self._disk, path, self._keys)
+        if torn_bytes:
+            raise ValueError("a part of it is lost")
+        index = Index()
+        for plain in plains:
+            index.add(_columns(_KEPT.decode(plain)))
+        return sealed, index
 
     def _begin(self) -> None:
         new, path = self._folder / _NEW, self._folder / _FILE

@@ -71,7 +71,7 @@ async def test_it_runs_by_itself_what_its_parts_do(world: World, directory: Path
     assert ours.content == TEXT
     heights = gateway.document
     await soon(lambda: set(heights()["attendants"].values()) == {world.height()})
-    assert set(heights()) == {"attendants", "deferred", "local_log"}
+    assert set(heights()) == {"attendants", "deferred", "epcis", "local_log"}
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     gateway.close()

@@ -53,7 +53,7 @@ async def shelves(
         ("EQ_source_owning_party=417/9521141000014", [1]),
         ("MATCH_epc=(01)09521141012345(21)1", [1]),
         ("MATCH_epc=urn:epc:id:sgtin:9521141.001234.2", [2]),
-        ("MATCH_parentID=00/095211411234567894", [2]),
+        ("MATCH_parentID=00/095211411234567892", [2]),
         ("MATCH_anyEPC=urn:epc:id:sscc:9521141.0123456789|urn:own:nothing", [2]),
         ("MATCH_epc=urn:epc:idpat:sgtin:9521141.001234.*", [1, 2, 3]),
         ("MATCH_epcClass=https://id.gs1.org/01/09521141012345/10/L7", [2]),
@@ -216,7 +216,7 @@ async def test_identifiers_in_the_form_that_is_asked_for(shelves: Speaker) -> No
     links = await shelves.get(path, headers={"GS1-EPC-Format": "Always_GS1_Digital_Link"})
     (found,) = events_in(links)
     assert links.headers["GS1-EPC-Format"] == "Always_GS1_Digital_Link"
-    assert found["parentID"] == "https://id.gs1.org/00/095211411234567894"
+    assert found["parentID"] == "https://id.gs1.org/00/095211411234567892"
     assert found["childQuantityList"][0]["epcClass"] == (
         "https://id.gs1.org/01/09521141012345/10/L7"
     )
