@@ -46,6 +46,8 @@ from ledger.supply.whereabouts import IN_HAND, IN_TRANSIT, lots_of, whereabouts
 
 LOOKED_AT_MAX: Final = 1_000
 """Entries that one page looks at."""
+OPEN_RECALL_COUNTS: Final = 50
+"""An open recall is walked lot by lot, and counts for so many of these entries."""
 DETAILS_MAX: Final = 16
 
 SupplyAlertKind = Literal[
@@ -110,17 +112,18 @@ def alerts(
     for number in range(first, len(_SOURCES)):
         for key, told in _SOURCES[number](view, start if number == first else b""):
             found.extend(told)
-            looked_at += 1
+            looked_at += 1 if number else OPEN_RECALL_COUNTS
             if len(found) >= limit or looked_at >= LOOKED_AT_MAX:
                 return AlertPage(tuple(found), bytes([number]) + key)
     return AlertPage(tuple(found), None)
 
 
 def _recalls(view: _View, after: bytes) -> _Found:
+    """Open ones; the others are passed over."""
     for key, raw in view.state.scan(RECALL_PREFIX, after):
         entry = RECALL.decode(raw)
-        told = () if entry.closed_ms is not None else _of_recall(view, key, entry)
-        yield key, told
+        if entry.closed_ms is None:
+            yield key, _of_recall(view, key, entry)
 
 
 def _of_recall(view: _View, key: bytes, entry: RecallEntry) -> tuple[SupplyAlert, ...]:

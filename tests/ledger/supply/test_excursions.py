@@ -4,11 +4,10 @@ import pytest
 
 from chain.block import OK
 from ledger.supply import quality_queries as queries
+from tests.ledger.ledger_world import person
 from tests.ledger.supply.quality_world import CASE, PALLET, disposal, sold_to
-from tests.ledger.supply.supply_world import COLD, RIVALS, SupplyWorld, device, pack, reading
+from tests.ledger.supply.supply_world import COLD, RIVALS, SupplyWorld, pack, reading
 
-HOUR_MS = 3_600_000
-BUDGET_MS = HOUR_MS
 STEP_MS = 1_500_000
 WARM_MC = 12_000
 ONE, TWO = pack("1", COLD), pack("2", COLD)
@@ -29,7 +28,7 @@ def warm(chain: SupplyWorld, who: str, thing: str, steps: int) -> str:
 
 def attach(chain: SupplyWorld, who: str, thing: str) -> None:
     event = chain.event(
-        "association", "ADD", "installing", parent=thing, devices=(device(f"{who}-logger"),)
+        "association", "ADD", "installing", parent=thing, devices=(person(f"{who}-logger"),)
     )
     assert chain.capture(who, event) == OK
 
@@ -94,7 +93,7 @@ def test_what_was_not_inside_when_it_was_released_keeps_its_own_time(
     three = pack("3", COLD)
     chain.commission("maker", three)
     attach_to = chain.event(
-        "association", "ADD", "installing", parent=three, devices=(device("maker-logger"),)
+        "association", "ADD", "installing", parent=three, devices=(person("maker-logger"),)
     )
     assert chain.capture("maker", attach_to) == OK
     warm(chain, "maker", three, 2)

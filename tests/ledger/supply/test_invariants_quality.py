@@ -29,7 +29,6 @@ from tests.ledger.supply.supply_world import (
     COLD,
     TAG,
     SupplyWorld,
-    device,
     lot,
     pack,
     reading,
@@ -369,7 +368,8 @@ class Quality(RuleBasedStateMachine):
     @precondition(lambda self: self.active())
     @rule(data=st.data(), verdict=st.sampled_from(("genuine", "unknown", "counterfeit")))
     def verify(self, data: st.DataObject, verdict: Verdict) -> None:
-        name, asked = data.draw(st.sampled_from(self.active())), self.name()
+        doubted = [each for each in self.active() if "suspect" in self.things[each].bits]
+        name, asked = data.draw(st.sampled_from(doubted or self.active())), self.name()
         thing = self.things[name]
         made = thing.lot is not None or bool(self.inside(name))
         assert self.chain.submit("wholesaler-service", question(name, asked)).ok == made
@@ -389,7 +389,7 @@ class Quality(RuleBasedStateMachine):
         if known is None or not self.inside(case) or known.receiver is not None:
             return
         chain, who = self.chain, known.custodian
-        loggers = (device(f"{who}-logger"),)
+        loggers = (person(f"{who}-logger"),)
         on = chain.event("association", "ADD", "installing", parent=case, devices=loggers)
         assert chain.capture(who, on).ok
         for _ in range(3):

@@ -24,7 +24,6 @@ from tests.ledger.supply.quality_world import (
 )
 from tests.ledger.supply.supply_world import (
     SupplyWorld,
-    device,
     lot,
     pack,
     quantities,
@@ -105,7 +104,7 @@ def test_an_excursion_is_heard_with_the_event_that_found_it(chain: SupplyWorld) 
     result, heard = told(chain, "maker-logger", event)
     assert result.ok
     assert heard == [goods("excursion", "maker-logger", CASE)]
-    assert device("maker-logger") == heard[0].sender
+    assert person("maker-logger") == heard[0].sender
 
 
 def test_a_second_commissioning_is_a_counterfeit_and_says_which(chain: SupplyWorld) -> None:
