@@ -13,10 +13,10 @@ from typing import Final, Generic, NamedTuple, TypeVar
 
 from chain.errors import Rejected
 from client.builder import TransactionBuilder
-from client.category import CategoryKey, CategoryName, Recipient
+from client.category import SEALS, CategoryKey, CategoryName, Recipient
 from client.files import write_whole
 from client.wallet import Wallet, card, encrypt_wallet, new_wallet
-from ledger import queries
+from ledger import patient_queries, queries
 from ledger.decision import target_of
 from ledger.ids import EVENT_CATEGORY, emergency_summary, organization_owner, owner_of
 from ledger.state import DecodedState, decoded
@@ -27,6 +27,7 @@ from node.gateway.keyring import Keyring
 from node.gateway.office import COMMIT_S, NoQuorum, Office
 from node.gateway.vault import Vault
 from node.keys import PASSPHRASE, RANDOM_PASSPHRASE, find_passphrase
+from storage.errors import AttachmentDamaged, AttachmentErased, AttachmentMissing
 
 _LOG: Final = logging.getLogger("medlock.gateway")
 STALE_KEYS: Final = frozenset({"category.epoch_not_current", "category.already_open"})
@@ -99,6 +100,7 @@ class Writing:
         self._rotations = rotations
         self._wallets = wallets
         self._opening = asyncio.Lock()
+        self._renewed: dict[Place, frozenset[str]] = {}
 
     async def key_for(self, owner: bytes, category: bytes | None = None) -> CategoryKey:
         """The key under which our organisation may write for `owner` now: the current epoch of the
@@ -108,6 +110,39 @@ class Writing:
         Raises `Rejected` (`owner.unknown`, `scope.erased` …), `NoQuorum`, `Busy`.
         """
         return (await self._keys([Place(owner, category)]))[Place(owner, category)]
+
+    async def renew(self, place: Place) -> None:
+        """Opens the next epoch of a category of the organisation's own where somebody who reads
+        what is written there has joined since. Raises `Rejected`, `NoQuorum`, `Busy`."""
+        members = frozenset(each.id for each in queries.members(self._office.backend.store.state))
+        if self._renewed.get(place) == members:
+            return
+        lacking = await self._office.backend.in_thread(lambda: self._lacking(place))
+        if lacking is not None:
+            builder = self._office.builder()
+            key = await self._office.backend.in_thread(lambda: builder.open_next_epoch(*lacking))
+            await self._office.commit(builder)
+            await self._office.backend.in_thread(lambda: self._vault.keep_found(key))
+        self._renewed[place] = members
+
+    def _lacking(self, place: Place) -> tuple[CategoryName, tuple[Recipient, ...]] | None:
+        """The current epoch and who should read, where it is not sealed to all of them."""
+        office = self._office
+        state = decoded(office.backend.store.state)
+        assert place.category is not None, "a category of its own"
+        name = current_name(state, place.owner, place.category, office.owner)
+        if name is None:
+            return None
+        epoch = patient_queries.epoch(state, name.owner, name.category, name.author, name.epoch)
+        if epoch is None:
+            return None
+        try:
+            seals = SEALS.decode(office.backend.attachments.read(epoch.seals))
+        except (AttachmentMissing, AttachmentErased, AttachmentDamaged):
+            return None
+        recipients = _recipients(state, place.owner, office)
+        sealed = {each.recipient for each in seals.seals}
+        return None if {each.id for each in recipients} <= sealed else (name, recipients)
 
     async def place_of(self, record: bytes) -> Place | None:
         """Where a record stands; None for an unknown one."""

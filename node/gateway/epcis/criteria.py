@@ -9,7 +9,7 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Final, Literal, Protocol
 
-from node.gateway.epcis.facets import PRODUCT, Facets
+from node.gateway.epcis.facets import PRODUCT, Facets, number_text
 from node.gateway.epcis.postings import term
 
 Comparison = Literal["GT", "GE", "LT", "LE", "EQ"]
@@ -153,7 +153,9 @@ class Compared:
 
     @property
     def terms(self) -> frozenset[int] | None:
-        """Of there being one."""
+        """Of the bounds where it is to equal one, else of there being any."""
+        if self.comparison == "EQ" and not self.timed:
+            return frozenset(term(self.facet, number_text(Decimal(bound))) for bound in self.bounds)
         return frozenset({term(self.facet)})
 
 

@@ -103,6 +103,9 @@ class Facets:
         for facet, values in self.texts.items():
             for value in values:
                 yield facet, value
+        for facet, numbers in self.numbers.items():
+            for value in numbers:
+                yield facet, number_text(value)
         for facet in {*self.numbers, *self.times, *self.there}:
             yield facet, ""
 
@@ -165,6 +168,11 @@ def number(value: object) -> Decimal | None:
         return Decimal(text)
     except InvalidOperation:
         return None
+
+
+def number_text(value: Decimal) -> str:
+    """How the index spells a number, whatever its digits: no text of an event looks so."""
+    return f"\0{value.normalize()}"
 
 
 class _Walk:

@@ -17,6 +17,8 @@ from node.gateway.epcis.query import Query
 
 LISTED_VALUES_MAX: Final = 65_536
 """Distinct values of one list of the top level that are remembered."""
+_NUMBER_BITS: Final = 40
+_NUMBER_MASK: Final = (1 << _NUMBER_BITS) - 1
 NUMBER: Final = "number"
 """The facet under which an event stands by its number on the chain."""
 
@@ -163,24 +165,49 @@ class Index:
         return max((number for number, at_ms in pairs if at_ms <= recorded_ms), default=0)
 
     def find(
-        self, query: Query, position: Position | None = None, bound: int | None = None
+        self,
+        query: Query,
+        position: Position | None = None,
+        bound: int | None = None,
+        candidates_max: int = SLOTS_MAX,
     ) -> list[Candidate]:
         """What may be wanted, in the order of the query (the chain's where it names a field),
-        behind `position`, with numbers up to `bound`."""
-        slots = self._slots(query)
-        times, records = query.event_times, query.record_times
-        found = sorted(
-            Position(self._key(slot, query), self._numbers[slot])
-            if not query.descending or query.order_by is None
-            else Position(-self._key(slot, query), self._numbers[slot])
-            for slot in slots
-            if (bound is None or self._numbers[slot] <= bound)
-            and times.hold(self._event_ms[slot])
-            and records.hold(self._recorded_ms[slot])
-        )
-        start = 0 if position is None else bisect_right(found, position)
+        behind `position`, with numbers up to `bound`; the first `candidates_max`."""
+        places = self._places(self._within(self._slots(query), query, bound), query)
+        places.sort()
+        start = 0 if position is None else bisect_right(places, _place(*position))
         differing = self._differing()
-        return [Candidate(each, each.number in differing) for each in found[start:]]
+        return [
+            Candidate(Position(place >> _NUMBER_BITS, number), number in differing)
+            for place in places[start : start + candidates_max]
+            for number in (place & _NUMBER_MASK,)
+        ]
+
+    def _within(self, slots: Iterable[int], query: Query, bound: int | None) -> Iterable[int]:
+        """Those with numbers and times that are asked for."""
+        if bound is not None:
+            slots = [slot for slot in slots if self._numbers[slot] <= bound]
+        for column, times in (
+            (self._event_ms, query.event_times),
+            (self._recorded_ms, query.record_times),
+        ):
+            if times.from_ms is not None:
+                slots = [slot for slot in slots if column[slot] >= times.from_ms]
+            if times.until_ms is not None:
+                slots = [slot for slot in slots if column[slot] < times.until_ms]
+        return slots
+
+    def _places(self, slots: Iterable[int], query: Query) -> list[int]:
+        """Each as one number, by which it is in order."""
+        numbers = self._numbers
+        column = {"eventTime": self._event_ms, "recordTime": self._recorded_ms}.get(
+            query.order_by or ""
+        )
+        if column is None:
+            return [numbers[slot] for slot in slots]
+        if query.descending:
+            return [_place(-column[slot], numbers[slot]) for slot in slots]
+        return [_place(column[slot], numbers[slot]) for slot in slots]
 
     def _differing(self) -> frozenset[int]:
         found, at = [], self._differs.find(1)
@@ -188,15 +215,6 @@ class Index:
             found.append(self._numbers[at])
             at = self._differs.find(1, at + 1)
         return frozenset(found)
-
-    def _key(self, slot: int, query: Query) -> int:
-        match query.order_by:
-            case "eventTime":
-                return self._event_ms[slot]
-            case "recordTime":
-                return self._recorded_ms[slot]
-            case _:
-                return 0
 
     def _slots(self, query: Query) -> Iterable[int]:
         """Those that stand under the terms of all criteria, the rarest first."""
@@ -214,3 +232,8 @@ class Index:
             if not slots:
                 break
         return slots or ()
+
+
+def _place(key: int, number: int) -> int:
+    """A position as one number: numbers of events are below 2^40."""
+    return (key << _NUMBER_BITS) + number

@@ -118,8 +118,15 @@ class Captures:
 
     async def _in_lane(self, job: Job) -> None:
         async with self._lanes.setdefault(job.caller, asyncio.Lock()):
-            errors = await (self._together(job) if job.behaviour == "rollback" else self._each(job))
-            captured = 0 if errors and job.behaviour == "rollback" else len(job.to_do) - len(errors)
+            try:
+                work = self._together if job.behaviour == "rollback" else self._each
+                errors = await work(job)
+            except Exception as error:  # noqa: BLE001 - one job that fails does not end the node
+                kind = type(error).__name__
+                _LOG.error("a capture job failed: %s", kind)
+                errors = [_UNEXPECTED]
+            refused = len(job.to_do) if errors and job.behaviour == "rollback" else len(errors)
+            captured = len(job.to_do) - refused
             done = job.finished(self._office.clock.wall_ms(), captured, tuple(errors))
             await self._keep(done)
 
@@ -188,6 +195,7 @@ class Captures:
 
     async def _write(self, events: Sequence[EventToDo]) -> None:
         place = Place(self._office.owner, event_category())
+        await self._writing.renew(place)
         written = await self._writing.write(
             [place], lambda draft: self._composer.add(draft.builder, events, draft.key(place))
         )
@@ -247,6 +255,17 @@ def error_of(
         detail = explained.rule if explained else "the ledger's rules refuse this"
         exception, status = "ValidationException", 422
     return JobError(exception, refusal.code, "Event refused", detail, status, index, field)
+
+
+_UNEXPECTED: Final = JobError(
+    "ImplementationException",
+    "node.unexpected",
+    "Events not captured",
+    "the node failed at this; which of the events stand on the chain, a query tells",
+    500,
+    None,
+    "",
+)
 
 
 def _place(field: str, events: Sequence[EventToDo]) -> tuple[int | None, str]:

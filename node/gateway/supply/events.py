@@ -151,7 +151,9 @@ class Events:
             self._begin()
             return False
         try:
-            sealed, plains, _ = SealedFile.open(self._disk, path, self._keys)
+            sealed, plains, torn_bytes = SealedFile.open(self._disk, path, self._keys)
+            if torn_bytes:
+                raise ValueError("a part of it is lost")
             index = Index()
             for plain in plains:
                 index.add(_columns(_KEPT.decode(plain)))
@@ -240,14 +242,22 @@ class Events:
         self, entries: Mapping[int, EventEntry], keys: Mapping[CategoryName, CategoryKey]
     ) -> None:
         opened = list(self._opened(entries, keys, missing=_later))
-        listings = [
-            _listing(each, self._judge(each.document, each.entry, each.key)) for each in opened
-        ]
+        found = [self._listed(each) for each in opened]
+        listings = [each for each in found if each is not None]
         for each in listings:
             if each.differs:
                 _LOG.warning("event %d says something else than the ledger", each.number)
         with self._changing:
             self._keep([each for each in listings if not self.has(each.number)])
+
+    def _listed(self, opened: Opened) -> Listing | None:
+        """What the index keeps of an event. Whatever somebody sealed never ends this node."""
+        try:
+            return _listing(opened, self._judge(opened.document, opened.entry, opened.key))
+        except Exception as error:  # noqa: BLE001 - it is another member's document
+            kind = type(error).__name__
+            _LOG.error("event %d is not indexed: %s", opened.number, kind)
+            return None
 
     def _keep(self, listings: Sequence[Listing]) -> None:
         assert self._file is not None, "loaded first"
@@ -351,7 +361,7 @@ class Events:
         """Things that events name, each once, as it was first written; behind `after`, the number
         of an event and how many of its things were there before."""
         number, skipped = after
-        numbers = await self._backend.in_thread(lambda: self._in_order(number, skipped))
+        numbers = await self._backend.in_thread(lambda: self._in_order(number))
         found: list[str] = []
         for start in range(0, min(len(numbers), LOOKED_AT_MAX), OPENED_AT_ONCE):
             part = numbers[start : start + OPENED_AT_ONCE]
@@ -366,10 +376,11 @@ class Events:
             return EpcPage(tuple(found), (numbers[LOOKED_AT_MAX], 0))
         return EpcPage(tuple(found), None)
 
-    def _in_order(self, number: int, skipped: int) -> list[int]:
+    def _in_order(self, number: int) -> list[int]:
+        """From the event `number` on."""
         with self._lock:
             rest = self._index.in_order(number)
-        return [number, *rest] if number and (skipped or not rest) else rest
+        return [number, *rest] if number else rest
 
     def _first_here(self, opened: Opened) -> list[str]:
         with self._lock:
@@ -381,7 +392,7 @@ class Events:
 
     def _find(self, query: Query, position: Position | None, bound: int | None) -> list[Candidate]:
         with self._lock:
-            return self._index.find(query, position, bound)
+            return self._index.find(query, position, bound, LOOKED_AT_MAX + 1)
 
     async def _wanted(
         self, query: Query, candidates: Sequence[Candidate]

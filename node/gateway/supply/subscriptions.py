@@ -241,7 +241,12 @@ class Subscriptions:
                     return
                 due_ms = following
                 await until(self._office.clock, due_ms)
-            await self._send_new(session, name)
+            try:
+                await self._send_new(session, name)
+            except Exception as error:  # noqa: BLE001 - one subscription does not end the node
+                kind = type(error).__name__
+                _LOG.error("a subscription failed: %s", kind)
+                await asyncio.sleep(RETRY_S_MAX)
 
     async def _send_new(self, session: aiohttp.ClientSession, name: bytes) -> None:
         """Everything that the query finds behind what was sent."""

@@ -33,16 +33,20 @@ def check_target(url: str, *, private: bool, where: str = "dest") -> None:
         raise _refused(where, "a URL without user, password or fragment")
     if len(url) > TARGET_CHARACTERS_MAX or not url.isascii() or not url.isprintable():
         raise _refused(where, f"at most {TARGET_CHARACTERS_MAX} printable characters")
-    if not private and (_is_inside(host) or host.rpartition(".")[2].isdigit()):
+    if not private and _is_inside(host):
         raise _refused(where, "an address of the outside world")
 
 
 def _is_inside(host: str) -> bool:
-    """True for an address that is written out and leads inside, and for names of this machine."""
+    """True for an address that is written out and leads inside, and for names of this machine. What
+    ends like an address and is none that everybody reads alike (`127.1`) is no name either."""
     try:
         return not is_outside(ipaddress.ip_address(host))
     except ValueError:
         name = host.rstrip(".").lower()
+        last = name.rpartition(".")[2]
+        if last.isdigit() or last.startswith("0x"):
+            return True
         return name == "localhost" or name.endswith((".localhost", ".local", ".internal"))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from node.api.routes import ROUTES
 from tests.node.api.conftest import Node
 
-SERVED = [route for route in ROUTES if not route.fhir]
+SERVED = [route for route in ROUTES if route.interface is None]
 """Without a gateway."""
 KEYWORDS = {
     "$ref", "additionalProperties", "anyOf", "const", "contentEncoding", "contentMediaType",

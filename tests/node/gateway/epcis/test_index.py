@@ -115,8 +115,8 @@ def test_candidates_and_a_look_are_a_search(question: tuple[tuple[str, str], ...
         each for each in candidates if all(one.met(facets[each - 1]) for one in query.criteria)
     ]
     assert found == expected
-    if question:
-        assert len(candidates) < len(events) or expected == candidates
+    if any(name.startswith(("EQ_", "MATCH_epc")) for name, _ in question):
+        assert len(candidates) < len(events), "the index is of use"
 
 
 def _as_read(sent: dict[str, Any]) -> dict[str, Any]:
@@ -164,7 +164,7 @@ def test_order_and_position() -> None:
 def test_lists_and_what_differs() -> None:
     first = _as_read(event(1, bizStep="cbv:BizStep-shipping", readPoint={"id": PLACES[0]}))
     same = _as_read(
-        event(2, bizStep="shipping", readPoint={"id": "https://id.gs1.org/414/9521141000013"})
+        event(2, bizStep="shipping", readPoint={"id": "https://id.gs1.org/414/9521141000014"})
     )
     index = _index([_listing(1, first), _listing(2, same, differs=True)])
     assert index.listed("bizStep") == ["shipping"]

@@ -60,7 +60,7 @@ def test_things_in_any_spelling_are_one() -> None:
         "]d201095211410123452120170000".replace("20170000", "2017"),
     ):
         assert one("MATCH_epc", text).values == {"01/09521141012345/21/2017"}, text
-    assert one("EQ_readPoint", "urn:epc:id:sgln:9521141.00001.0").values == {"414/9521141000013"}
+    assert one("EQ_readPoint", "urn:epc:id:sgln:9521141.00001.0").values == {"414/9521141000014"}
     assert one("EQ_deviceID", "urn:own:probe").values == {"urn:own:probe"}
 
 
@@ -127,7 +127,7 @@ def test_fields_of_somebodys_own() -> None:
 
 def test_where_within() -> None:
     assert one("WD_readPoint", "urn:epc:id:sgln:9521141.00001.0") == Within(
-        "readPoint", frozenset({"414/9521141000013"})
+        "readPoint", frozenset({"414/9521141000014"})
     )
 
 

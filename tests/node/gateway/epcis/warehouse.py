@@ -10,9 +10,9 @@ from typing import Any
 from urllib.parse import quote
 
 from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from client.epcis.keys import check_digit
-from tests.node.api.conftest import open_port
 from tests.node.gateway.rest.house import House, Reply, World, served
 
 __all__ = ["House", "Reply", "World", "served"]
@@ -22,7 +22,7 @@ CONTEXT = "https://ref.gs1.org/standards/epcis/epcis-context.jsonld"
 NAMESPACE = "https://example.org/own/"
 DOCUMENTS = Path(__file__).parents[5] / "shared" / "data" / "epcis"
 """Real documents, beside the checkout; tests that need them are left out where there are none."""
-SOON_S = 20.0
+SOON_S = 60.0
 _SSCC = "09521141012345678"
 PALLET = f"https://id.gs1.org/00/{_SSCC}{check_digit(_SSCC)}"
 
@@ -172,6 +172,60 @@ def bare(sent: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in sent.items() if name not in {"recordTime", "eventID"}}
 
 
+async def some(world: World) -> Speaker:
+    """Three events, each of its own kind."""
+    speaker = Speaker(world.a)
+    await speaker.captured(
+        event(
+            1,
+            disposition="in_transit",
+            readPoint={"id": "urn:epc:id:sgln:9521141.00001.0"},
+            bizLocation={"id": "https://id.gs1.org/414/9521141000014/254/A7"},
+            bizTransactionList=[{"type": "po", "bizTransaction": "urn:own:po:1"}],
+            sourceList=[{"type": "owning_party", "source": "urn:epc:id:pgln:9521141.00001"}],
+            **{"own:note": "fragile", "own:rank": 2},
+        ),
+        event(
+            2,
+            type="AggregationEvent",
+            action="ADD",
+            bizStep="packing",
+            parentID="urn:epc:id:sscc:9521141.0123456789",
+            childEPCs=[epc(2)],
+            childQuantityList=[
+                {
+                    "epcClass": "urn:epc:class:lgtin:9521141.001234.L7",
+                    "quantity": 12,
+                    "uom": "KGM",
+                }
+            ],
+            persistentDisposition={"set": ["completeness_verified"]},
+            epcList=None,
+            **{"own:rank": 1},
+        ),
+        event(
+            3,
+            bizStep="storing",
+            ilmd={"own:grade": "A"},
+            action="ADD",
+            sensorElementList=[
+                {
+                    "sensorMetadata": {"time": "2023-11-14T09:00:00Z"},
+                    "sensorReport": [
+                        {
+                            "type": "Temperature",
+                            "value": 5.5,
+                            "uom": "CEL",
+                            "deviceID": "urn:epc:id:giai:9521141.probe",
+                        }
+                    ],
+                }
+            ],
+        ),
+    )
+    return speaker
+
+
 # Who is told.
 
 
@@ -208,6 +262,6 @@ async def receiving() -> AsyncIterator[Receiver]:
     receiver = Receiver()
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", receiver.take)
-    async with open_port(app) as runner:
-        receiver.url = runner.url
+    async with TestServer(app) as server:
+        receiver.url = str(server.make_url("")).rstrip("/")
         yield receiver
