@@ -19,7 +19,7 @@ from ledger.execute import admissible, check
 from ledger.prepare import Prepared, prepare
 from ledger.request import BlockContext
 from ledger.state import DecodedState, decoded
-from node.api.goods import evidence_in
+from ledger.supply.evidence import evidence_in
 from node.backend import Busy
 from node.mempool import COMMITTED_ALREADY
 from storage.attachments import AttachmentStore

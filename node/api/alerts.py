@@ -5,7 +5,7 @@ Read from committed transactions and what the state says of them for ever, so no
 anybody. An alert names ids only; what stands under them is asked for where its reader may ask.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -33,7 +33,8 @@ from ledger.consent_actions import (
 from ledger.ids import access_id, owner_of
 from ledger.queries import principal
 from ledger.state import StateReader
-from node.api.goods import GOODS, evidence_in, happened_in
+from ledger.supply.evidence import evidence_in
+from node.api.goods import GOODS, happened_in
 
 _ALERTING: Final = (
     AccessLog,
@@ -101,11 +102,16 @@ def alerts_of(
     sender = principal(state, body.sender)
     assert sender is not None, "who sent what is committed is known"
     actions = {index: decode_action(raw, f"actions[{index}]") for index, raw in goods}
-    told = happened_in(actions, state) if result.ok else evidence_in(actions, result)
+    told = happened_in(actions, state) if result.ok else _attempted(actions, result)
     for each in told:
         yield GoodsAlert(
             each.kind, result.code, each.subject, each.things, body.sender, sender.organization
         )
+
+
+def _attempted(actions: Mapping[int, Action], result: Result) -> Iterator[Told]:
+    for attempt in evidence_in(actions, result):
+        yield Told(attempt.kind, None, attempt.things)
 
 
 def _subject(action: Action, timestamp_ms: int) -> bytes:  # noqa: PLR0911 - one visible match

@@ -12,7 +12,7 @@ from ledger import queries
 from ledger.actions import decode_action, kind_of
 from ledger.state import StateReader
 from ledger.supply.actions import SupplyCapture
-from node.api.goods import EVIDENCE, evidence_in
+from ledger.supply.evidence import EVIDENCE, evidence_in
 from node.api.supply_documents import AttemptDocument
 from storage.protocols import Store
 

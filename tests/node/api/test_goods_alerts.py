@@ -7,8 +7,8 @@ import pytest
 from chain.block import Result
 from ledger.actions import Action
 from ledger.codes import REJECTIONS
+from ledger.supply.evidence import EVIDENCE
 from node.api.alerts import GoodsAlert, alerts_of
-from node.api.goods import EVIDENCE
 from tests.ledger.ledger_world import person
 from tests.ledger.supply.quality_world import (
     CASE,
