@@ -34,7 +34,7 @@ from ledger.ids import access_id, owner_of
 from ledger.queries import principal
 from ledger.state import StateReader
 from ledger.supply.evidence import evidence_in
-from node.api.goods import GOODS, happened_in
+from node.api.goods import GOODS, Told, happened_in
 
 _ALERTING: Final = (
     AccessLog,
