@@ -5,6 +5,7 @@ captured again.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hmac import compare_digest
+from typing import Final
 
 from client.api import Api
 from client.capturing import event_names, standalone
@@ -17,6 +18,8 @@ from client.errors import ApiError, NotForUs, Tampered
 from client.reading import Reader
 from ledger.keyspace import event_key, event_number_key
 from ledger.supply.entries import EVENT, NUMBER, EventEntry
+
+_GONE: Final = frozenset({404, 410})
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +53,15 @@ async def difference(
         attachment = await api.attachment(entry.content.ciphertext)
         document = open_document(attachment, entry, key, chain_id)
     except (NotForUs, Tampered) as error:
-        return f"what stands there cannot be opened by this wallet to compare ({error.code})"
+        return f"what stands there does not open for this wallet, to be compared ({error.code})"
     except ApiError as error:
-        if error.status not in {404, 410}:
+        if error.status not in _GONE:
             raise
-        return "the document that stands there is at hand nowhere to compare"
+        return "the document that stands there is not at hand, to be compared"
+    return _compared(again, entry, document)
+
+
+def _compared(again: Again, entry: EventEntry, document: bytes) -> str:
     event_id, ours = standalone(again.event)
     if said(document) != said(ours):
         return "what stands there says something else"
