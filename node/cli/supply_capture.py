@@ -327,12 +327,26 @@ class EventKeys:
     async def key_for(self, builder: TransactionBuilder, event: Event) -> CategoryKey:
         """The key for an event; opens its category in the transaction of `builder` where that is
         new, or not sealed to all who should read."""
-        readers = self.readers(event)
+        readers = self._readers(event, self._visibility)
         category = readers_category(self._visibility, [each.id for each in readers])
         if category not in self._keys:
             place = await event_place(self._api, self.reader, category, readers)
             self._keys[category] = place.key_in(builder)
         return self._keys[category]
+
+    async def known_for(self, event: Event) -> tuple[CategoryKey, ...]:
+        """The keys under which the event may stand on the chain for its parties alone."""
+        readers = self._readers(event, "parties")
+        category = readers_category("parties", [each.id for each in readers])
+        if category not in self._looked:
+            await event_place(self._api, self.reader, category, readers)
+            self._looked.add(category)
+        wallet = self.reader.wallet
+        return tuple(
+            each
+            for each in wallet.category_keys
+            if (each.name.author, each.name.category) == (wallet.author, category)
+        )
 
     async def shared_key(self, builder: TransactionBuilder) -> tuple[CategoryKey, bool]:
         """The key of the consortium's category; True where `builder` has to open it."""

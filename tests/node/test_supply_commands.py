@@ -642,7 +642,7 @@ def test_what_names_nothing_is_a_usage_error_with_a_fix(
         ("", "json."),
         ("{}", "/@context: epcis.context"),
         ('{"resourceType": "Patient"}', "/resourceType"),
-        (json.dumps(events.document([], AT_MS)), "1 to 64 events"),
+        (json.dumps(events.document([], AT_MS)), "0 events, and 1 to 64 go"),
     ],
 )
 def test_a_file_that_is_no_document_is_refused_with_the_place(
@@ -664,7 +664,7 @@ def test_faults_of_events_are_listed_each_with_its_place(shop: Shop) -> None:
     ran = shop.run("supply", "capture", shop.document(wrong), "--as", "manufacturer")
     lines = ran.err.splitlines()
     faults = [each for each in lines if each.startswith("  /epcisBody/eventList/0/")]
-    assert len(faults) == 2, "one a line"
+    assert len(faults) == 3, "one a line, and one more for the action: no ilmd goes with it"
 
 
 def test_whom_nobody_knows_is_not_found(shop: Shop) -> None:
