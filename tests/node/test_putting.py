@@ -260,7 +260,7 @@ async def test_another_bundle_of_the_same_patient_waits_for_the_first(clinic: Cl
 
 
 async def test_a_refusal_leaves_nothing_behind(clinic: Clinic) -> None:
-    assert (await refusal(clinic, 422, "record.exists")).code == "E035"
+    assert (await refusal(clinic, 422, "record.exists")).code == "E033"
     assert (clinic.left_open, clinic.wallets()) == ([], [])
     await clinic.put()
 
