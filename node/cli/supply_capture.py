@@ -150,7 +150,8 @@ def read_events(raw: bytes) -> tuple[Event, ...]:
         more = len(told) - _FAULTS_SHOWN
         if more > 0:
             told[_FAULTS_SHOWN:] = [f"and {more} more"]
-        raise OperatorError("E018", _listed(told), why=_NOT_EPCIS, fix=_MEND) from None
+        why = _NOT_JSON if refusal.code.startswith("json.") else _NOT_EPCIS
+        raise OperatorError("E018", _listed(told), why=why, fix=_MEND) from None
     if not 1 <= len(events) <= EVENTS_MAX:
         raise OperatorError(
             "E018",
@@ -161,6 +162,7 @@ def read_events(raw: bytes) -> tuple[Event, ...]:
     return _each_once(events)
 
 
+_NOT_JSON: Final = "a document of EPCIS 2.0 is a file in JSON (RFC 8259)"
 _NOT_EPCIS: Final = "EPCIS 2.0 asks otherwise at the places that are named"
 _MEND: Final = "mend the file at each place (a JSON Pointer into it), and capture it again"
 
@@ -229,8 +231,8 @@ async def _already(
                 "E033",
                 f"rejected: {EXISTS} at events[{index}].eventID: {differs}",
                 why="an id names one event for ever, and its content never changes",
-                fix="leave the event out; or, where another event is meant, give it an eventID of "
-                "its own or none. An error is taken back by the same event with errorDeclaration",
+                fix="leave the event out; or, where it is another one, give it an eventID of its "
+                "own or none; an error is taken back by the same event with an errorDeclaration",
             )
         found[index] = entry.event.hex()
     return found

@@ -1,7 +1,7 @@
 """`medlock supply locate|trace|verify|alerts`: where goods are, whence they came, what is wrong."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from typing import Any, Final
 
 import click
@@ -12,7 +12,7 @@ from node.cli.output import print_document, table
 from node.cli.supply_documents import opened_steps
 from node.cli.supply_words import Pack, as_pack, scanned
 from node.cli.words import moment
-from node.errors import Exit
+from node.errors import Exit, OperatorError
 
 HOLDS: Final = {
     "recalled": "it is recalled",
@@ -26,7 +26,7 @@ ALERTS: Final = {
     "recall.held": "you have goods that are recalled",
     "recall.incoming": "recalled goods are on their way to you",
     "recall.outgoing": "recalled goods that you sent are under way",
-    "recall.dispensed": "you gave recalled goods to patients",
+    "recall.dispensed": "you gave recalled goods to patients: supply recall patients finds them",
     "recall.unclear": "the recall is too wide to be looked through: look at your own stock",
     "shipment.overdue": "not received in time",
     "shipment.incomplete": "received in part only",
@@ -57,8 +57,8 @@ def locate(errand: Errand, item_or_lot: str) -> None:
 
     async def act(visit: Visit) -> dict[str, Any]:
         if found.identifier.is_class:
-            return await visit.supply.lot(found.name)
-        return await visit.supply.item(found.name)
+            return await known(visit.supply.lot(found.name), found.name)
+        return await known(visit.supply.item(found.name), found.name)
 
     told = errand.run(act)
     print_document(told, _lot_text(told) if found.identifier.is_class else _item_text(told))
@@ -77,7 +77,7 @@ def trace(errand: Errand, item_or_lot: str, documents: bool, after: int) -> None
     name = scanned(item_or_lot, "ITEM_OR_LOT").name
 
     async def act(visit: Visit) -> dict[str, Any]:
-        found = await visit.supply.trace(name, after)
+        found = await known(visit.supply.trace(name, after), name)
         if documents:
             await opened_steps(visit, found["trace"])
         return found
@@ -112,7 +112,7 @@ def verify(errand: Errand, item: str) -> None:
     told = errand.run(act)
     lines = [f"{told['item']} {'may' if told['dispensable'] else 'must NOT'} be dispensed"]
     lines += [f"  {each['says']} ({each['code']})" for each in told["findings"]]
-    if told["not_compared"] and told["found"] is not None:
+    if told["dispensable"] and told["not_compared"]:
         missing = " and ".join(told["not_compared"])
         lines.append(f"  not compared with the label: {missing}; scan its whole barcode for that")
     print_document(told, "\n".join(lines))
@@ -135,6 +135,21 @@ def alerts(errand: Errand, since: int | None, organization: str | None) -> None:
 
     told = errand.run(act)
     print_document(told, "\n".join(_alert_lines(told)))
+
+
+async def known(asked: Awaitable[dict[str, Any]], name: str) -> dict[str, Any]:
+    """What was `asked`; E034 where the ledger does not know what goes by `name`."""
+    try:
+        return await asked
+    except ApiError as error:
+        if error.code not in {NOT_THERE, "lot.unknown"}:
+            raise
+        raise OperatorError(
+            "E034",
+            f"{error.code}: the ledger knows no {name}",
+            why="nobody who makes it has commissioned it, or this node is behind",
+            fix="check the number; medlock status says how far the node is",
+        ) from None
 
 
 def _findings(
