@@ -138,6 +138,11 @@ class TransactionBuilder:
         """Asks for `action`, for the kinds that need no sealing and no co-signature."""
         self._actions.append(action)
 
+    @property
+    def size(self) -> int:
+        """How many actions it asks for."""
+        return len(self._actions)
+
     def new_case(self, patient: bytes) -> bytes:
         """A fresh id for a request, access, emergency, care plan, erasure or hold."""
         return new_case_id(patient, self.random(RANDOM_BYTES))

@@ -4,7 +4,7 @@ Pure but for randomness, which is the builder's. Which key to seal under, and wh
 the caller's affair: a member's wallet (`client.writing.event_place`), or a gateway's vault.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from hmac import new as keyed
@@ -18,6 +18,7 @@ from client.builder import BuiltTransaction, TransactionBuilder
 from client.category import CategoryKey
 from client.epcis.event_hash import event_hash_id
 from client.epcis.events import Event
+from client.epcis.facts import declaration_key
 from client.fhir_json import canonical
 from client.wallet import Wallet
 from ledger.ids import event_category, organization_owner
@@ -84,6 +85,15 @@ def event_key(event_id: str, key: CategoryKey) -> bytes:
     if key.name.category == event_category():
         return sha256(raw).digest()
     return keyed(key.secret, raw, "sha256").digest()
+
+
+def event_names(event: Event, keys: Iterable[CategoryKey]) -> tuple[bytes, ...]:
+    """Under which names the ledger may know `event` already: as one that all members can open, or
+    as one under one of `keys`."""
+    event_id = event.event_id or event_hash_id(event)
+    keyed_names = [event_key(event_id, each) for each in keys]
+    named = dict.fromkeys((sha256(event_id.encode()).digest(), *keyed_names))
+    return tuple(declaration_key(event, each) or each for each in named)
 
 
 def add_event(

@@ -57,6 +57,11 @@ class SupplyApi:
         """A recall and how far it is."""
         return await self._api.get_document(f"/v1/recalls/{recall.hex()}")
 
+    def dispensed(self, recall: bytes, organization: str) -> AsyncIterator[Any]:
+        """What an organisation gave to patients of what is recalled, pack by pack."""
+        path = f"/v1/recalls/{recall.hex()}/dispensed"
+        return self._api.pages(path, "packs", {"organization": organization})
+
     def verifications(self) -> AsyncIterator[Any]:
         """What manufacturers were asked, and what they answered."""
         return self._api.pages("/v1/verifications", "verifications")

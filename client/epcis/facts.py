@@ -91,7 +91,7 @@ def capture_of(
     readings = _readings(event, binding=binding)
     return SupplyCapture(
         event=named,
-        declaration=_declaration(event, named),
+        declaration=declaration_key(event, named),
         kind=_KINDS[event.type],
         action=event.action.value if event.action else None,
         step=step_of(event.biz_step),
@@ -169,8 +169,9 @@ def _device(identifier: Identifier, field: str) -> bytes:
     return device_of(_printable(identifier.text, _ITEM_CHARS_MAX, field))
 
 
-def _declaration(event: Event, named: bytes) -> bytes | None:
-    """An error declaration has its event's id, so its own name is made of what it says."""
+def declaration_key(event: Event, named: bytes) -> bytes | None:
+    """The key of what declares the event `named` wrong: it has that event's id, so its own name is
+    made of what it says. None for an event that declares nothing."""
     if event.error_declaration is None:
         return None
     return sha256(named + canonical(event.raw["errorDeclaration"])).digest()

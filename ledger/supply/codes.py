@@ -110,7 +110,7 @@ SUPPLY_REJECTIONS: Final[Mapping[str, Explanation]] = MappingProxyType(
         ),
         "supply.no_tag": Explanation(
             "A dispense carries a keyed tag by which a recall reaches the patient.",
-            "Capture it through a gateway, which makes the tag.",
+            "Say to whom: --patient, or the header Medlock-Patient of a gateway.",
         ),
         "supply.not_capturer": Explanation(
             "Events are captured by an organisation's administrators, clinicians, services and "

@@ -17,7 +17,7 @@ from ledger.supply.holdings import ended
 from ledger.supply.tallies import Tally
 
 DISPENSER_ROLES: Final[tuple[Role, ...]] = ("hospital", "clinic", "pharmacy")
-_TO_PATIENTS: Final[tuple[Status, ...]] = ("dispensed", "administered")
+TO_PATIENTS: Final[tuple[Status, ...]] = ("dispensed", "administered")
 
 
 def finish(course: Course) -> None:
@@ -27,7 +27,7 @@ def finish(course: Course) -> None:
         role = organization_of(course.state, course.organization).role
         if role not in DISPENSER_ROLES:
             raise Rejected("supply.not_dispenser", "step")
-    if rule.status in _TO_PATIENTS and course.action.tag is None:
+    if rule.status in TO_PATIENTS and course.action.tag is None:
         raise Rejected("supply.no_tag", "tag")
     finish_all(course, rule.status, rule.before)
 

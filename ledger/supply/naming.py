@@ -47,6 +47,11 @@ def lots_stem(gtin: str) -> str:
     return f"{_GTIN}{gtin}{_LOT}"
 
 
+def packs_stem(gtin: str) -> str:
+    """What the names of all packs of a product begin with."""
+    return f"{_GTIN}{gtin}{_SERIAL}"
+
+
 def lot_name(gtin: str, lot: str) -> str:
     """The class that a lot is."""
     return lots_stem(gtin) + lot

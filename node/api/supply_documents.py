@@ -166,6 +166,25 @@ class RecallProgressDocument(Record, frozen=True):
     cut: bool
 
 
+class DispensedPackDocument(Record, frozen=True):
+    """A pack that ended with a patient, and the events that gave it to him, the newest first. The
+    `tag` of each leads its own organisation to him, and nobody else."""
+
+    id: Item
+    lot: ItemClass
+    status: Status
+    events: tuple[EventDocument, ...]
+
+
+class DispensedPage(Record, frozen=True):
+    """What `organization` gave to patients of what is recalled, by name; `next` is what to pass as
+    `after`, null on the last page. A page may be empty without being the last."""
+
+    organization: MemberId
+    packs: tuple[DispensedPackDocument, ...]
+    next: str | None
+
+
 class VerificationDocument(Record, frozen=True):
     """A question to a manufacturer under its id."""
 

@@ -18,6 +18,7 @@ from ledger.state import decoded
 from ledger.supply import quality_queries, queries, reading
 from ledger.supply.actions import SupplyCapture
 from ledger.supply.alerts import alerts as open_alerts
+from ledger.supply.dispensings import dispensed_packs
 from ledger.supply.standing import holds_of_class
 from ledger.supply.trace import ActionAt, trace
 from ledger.supply.whereabouts import whereabouts
@@ -27,6 +28,8 @@ from node.api.problems import not_found
 from node.api.supply_alerts import attempts_in
 from node.api.supply_documents import (
     AlertsDocument,
+    DispensedPackDocument,
+    DispensedPage,
     EventDocument,
     HolderDocument,
     HoldersDocument,
@@ -180,6 +183,24 @@ async def recall(call: Call) -> web.Response:
     if found is None:
         raise not_found("recall", "path.id")
     return call.reply(found)
+
+
+async def dispensed(call: Call) -> web.Response:
+    """The packs of a recall that an organisation gave to patients."""
+    wanted: bytes = call.arguments["id"]
+    limit: int = call.arguments["limit"]
+    after: str = call.arguments["after"]
+    member: str = call.arguments["organization"] or call.authenticated.member
+    found = await ask(call, lambda state: dispensed_packs(state, wanted, member, limit, after))
+    if found is None:
+        raise not_found("recall", "path.id")
+    packs = tuple(
+        DispensedPackDocument(
+            each.item, each.lot, each.status, tuple(EventDocument(*told) for told in each.events)
+        )
+        for each in found.packs
+    )
+    return call.reply(DispensedPage(member, packs, found.next))
 
 
 async def verifications(call: Call) -> web.Response:

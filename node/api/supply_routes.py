@@ -13,6 +13,7 @@ from node.api.parameters import Parameter, choice, cursor, identifier, named, nu
 from node.api.routing import Route, answers
 from node.api.supply_documents import (
     AlertsDocument,
+    DispensedPage,
     HoldersDocument,
     ItemDocument,
     PartyDocument,
@@ -30,6 +31,7 @@ _GTIN: Final = re.compile(r"[0-9]{14}\Z")
 _GLN: Final = re.compile(r"[0-9]{13}\Z")
 _MEMBER: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,63}\Z")
 _PLACE: Final = re.compile(r"[!-~]{1,128}\Z")
+_NAME: Final = re.compile(r"[!-~]{1,160}\Z")
 
 
 def _thing(text: str) -> str:
@@ -52,10 +54,10 @@ _CLASS: Final = named("class", _thing, f"a lot or a product: {_ANY_SPELLING}", "
 _BY_ID: Final = cursor("after", 16, "the last id of the page before")
 
 
-def _after_place() -> Parameter:
+def _after_name(pattern: re.Pattern[str] = _NAME) -> Parameter:
     return named(
         "after",
-        lambda text: _matching(_PLACE, text),
+        lambda text: _matching(pattern, text),
         "what the page before gave as `next`",
         "query",
     )
@@ -92,7 +94,7 @@ SUPPLY_ROUTES: Final = (
         supply_reads.holders,
         _READ,
         answers(HoldersDocument),
-        (_CLASS, _after_place(), _LIMIT),
+        (_CLASS, _after_name(_PLACE), _LIMIT),
         problems=(404,),
     ),
     Route(
@@ -150,6 +152,27 @@ SUPPLY_ROUTES: Final = (
         _READ,
         answers(RecallProgressDocument),
         (identifier("id", 16, "the recall's id"),),
+        problems=(404,),
+    ),
+    Route(
+        "GET",
+        "/v1/recalls/{id}/dispensed",
+        "listDispensed",
+        "Which recalled packs an organisation gave to patients, and with which events",
+        supply_reads.dispensed,
+        _READ,
+        answers(DispensedPage),
+        (
+            identifier("id", 16, "the recall's id"),
+            named(
+                "organization",
+                lambda text: _matching(_MEMBER, text),
+                "whose; the caller's organisation where left out",
+                "query",
+            ),
+            _after_name(),
+            _LIMIT,
+        ),
         problems=(404,),
     ),
     Route(

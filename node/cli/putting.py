@@ -159,7 +159,7 @@ class Desk:
             intent = file.load()
             if intent is None:
                 continue
-            say("finishing an earlier put first, whose outcome was unknown")
+            say("finishing first what an earlier command left open")
             try:
                 finished = await self.finish(file, intent, sent_before=True)
             except OperatorError as error:
@@ -269,7 +269,7 @@ def _not_yet(transaction_id: bytes) -> OperatorError:
     return OperatorError(
         "E040",
         f"transaction {transaction_id.hex()} is not committed in time; it may still be",
-        fix="medlock why-stalled says what is missing; then put the same file again, "
+        fix="medlock why-stalled says what is missing; then give the same command again, "
         "which goes on with this transaction",
     )
 

@@ -3,6 +3,7 @@
 import click
 
 from node.cli.supply_capture import capture
+from node.cli.supply_patients import patients
 from node.cli.supply_quality import excursion, quarantine, recall, suspect, verification
 from node.cli.supply_reads import alerts, locate, trace, verify
 from node.cli.supply_registers import party, product
@@ -34,3 +35,4 @@ for _command in (
     simulate,
 ):
     supply.add_command(_command)
+recall.add_command(patients)

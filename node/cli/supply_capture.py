@@ -6,7 +6,8 @@ open is finished first: the same file captured again goes on with the same trans
 
 import asyncio
 import os
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -14,8 +15,10 @@ from typing import Any, Final, get_args
 
 import click
 
+from chain.errors import InvalidMessage
 from client.api import Api
 from client.builder import Network, TransactionBuilder
+from client.captured import Again, difference, find_event
 from client.capturing import (
     EVENTS_MAX,
     CapturedEvent,
@@ -23,6 +26,7 @@ from client.capturing import (
     EventToCapture,
     Visibility,
     add_event,
+    event_names,
     readers_category,
     standalone,
 )
@@ -46,7 +50,9 @@ from node.cli.putting import EPOCH_CODES, VALIDITY_MS, Desk, now_ms
 from node.cli.reach import Asked, Reach, reach_options, resolve
 from node.errors import OperatorError
 
+EXISTS: Final = "supply.event_exists"
 _FAULTS_SHOWN: Final = 8
+_ACTION: Final = re.compile(r"actions\[(\d+)\]")
 _NOBODY: Final = frozenset({"party.unknown", "product.unknown"})
 
 
@@ -95,23 +101,36 @@ def capture(
     raw = read_bounded(file, DOCUMENT_BYTES_MAX)
     how = How(not recording, visibility, patient)
     done = asyncio.run(capture_file(resolve(asked), raw, how))
-    rows = [(each["id"],) for each in done["events"]]
-    text = f"transaction {done['transaction']} at height {done['height']}\n"
-    print_document(done, text + table(("event",), rows))
+    print_document(done, _told(done))
+
+
+def _told(done: dict[str, Any]) -> str:
+    events = done["events"]
+    rows = [
+        (each["id"], "captured" if each["captured"] else "was there already") for each in events
+    ]
+    if done["transaction"] is None:
+        head = "nothing to capture: all of it stands on the chain already"
+    else:
+        head = f"transaction {done['transaction']} at height {done['height']}"
+    if all(each["captured"] for each in events):
+        return f"{head}\n{table(('event',), [row[:1] for row in rows])}"
+    return f"{head}\n{table(('event', 'outcome'), rows)}"
 
 
 async def capture_file(reach: Reach, raw: bytes, how: How) -> dict[str, Any]:
-    """Captures the document `raw` and waits for the commit; what `supply capture` prints."""
+    """Captures the document `raw` and waits for the commit; what `supply capture` prints.
+
+    What stands on the chain already, and says the same, is left out; `captured` tells.
+    """
     events = read_events(raw)
     async with reach.connect() as (api, _):
         desk = await Desk.open(reach, api)
         digest = _digest(events, how)
         done = await desk.finish_earlier(digest)
-        if done is not None:
-            return done
         for last in (False, True):
             try:
-                return await _capture(desk, events, how, digest)
+                return await _capture(desk, events, how, digest, done)
             except OperatorError as error:
                 # A colleague may have opened the category meanwhile, or its next epoch.
                 if last or not any(each in error.cause for each in (EPOCH_CODES, _OPENED)):
@@ -131,31 +150,132 @@ def read_events(raw: bytes) -> tuple[Event, ...]:
         more = len(told) - _FAULTS_SHOWN
         if more > 0:
             told[_FAULTS_SHOWN:] = [f"and {more} more"]
-        raise OperatorError(
-            "E018", "; ".join(told), why="EPCIS 2.0 asks otherwise at the places that are named"
-        ) from None
+        why = _NOT_JSON if refusal.code.startswith("json.") else _NOT_EPCIS
+        raise OperatorError("E018", _listed(told), why=why, fix=_MEND) from None
     if not 1 <= len(events) <= EVENTS_MAX:
         raise OperatorError(
-            "E018", f"1 to {EVENTS_MAX} events a transaction", fix="split the document"
+            "E018",
+            f"{len(events)} events, and 1 to {EVENTS_MAX} go into a transaction",
+            why="a file is one transaction: all of it or nothing",
+            fix="split the document" if events else "put an event into epcisBody.eventList",
         )
-    return events
+    return _each_once(events)
 
 
-async def _capture(desk: Desk, events: Sequence[Event], how: How, digest: bytes) -> dict[str, Any]:
+_NOT_JSON: Final = "a document of EPCIS 2.0 is a file in JSON (RFC 8259)"
+_NOT_EPCIS: Final = "EPCIS 2.0 asks otherwise at the places that are named"
+_MEND: Final = "mend the file at each place (a JSON Pointer into it), and capture it again"
+
+
+def _listed(told: Sequence[str]) -> str:
+    """One fault a line."""
+    if len(told) == 1:
+        return told[0]
+    return "\n".join(["the document has faults", *(f"  {each}" for each in told)])
+
+
+def _each_once(events: Sequence[Event]) -> tuple[Event, ...]:
+    """What a file repeats word for word is one event; two events under one id are refused."""
+    found: dict[tuple[bytes, ...], tuple[Event, bytes]] = {}
+    for index, event in enumerate(events):
+        document = standalone(event)[1]
+        _, known = found.setdefault(event_names(event, ()), (event, document))
+        if known != document:
+            raise OperatorError(
+                "E018",
+                f"/epcisBody/eventList/{index}/eventID: epcis.repeated_event_id: another event of "
+                "the document has the same id",
+                why="an id names one event",
+                fix="give one of the two an eventID of its own, or none",
+            )
+    return tuple(event for event, _ in found.values())
+
+
+async def _capture(
+    desk: Desk, events: Sequence[Event], how: How, digest: bytes, done: dict[str, Any] | None
+) -> dict[str, Any]:
+    """Captures what of `events` is not there. `done` is what an earlier command had left open of
+    the same file, and is now committed."""
     wallet = load_wallet(desk.path, desk.reach.held.passphrase)
     around = await look_around(desk.api, events)
-    builder = TransactionBuilder(desk.network, wallet, os.urandom)
     keys = EventKeys(desk.api, wallet, desk.network, how.visibility, around)
-    captured = []
-    for event in events:
+    there = await _already(desk, keys, events, how)
+    new = set() if done is None else {each["key"] for each in done["events"]}
+    rows = {
+        index: {"id": standalone(events[index])[0], "key": key, "captured": key in new}
+        for index, key in there.items()
+    }
+    fresh = {index: event for index, event in enumerate(events) if index not in there}
+    if fresh:
+        done = await _write(desk, keys, fresh, how, digest)
+        for index, each in zip(fresh, done["events"], strict=True):
+            rows[index] = {**each, "captured": True}
+    stands = {"transaction": None, "height": None} if done is None else done
+    return {**stands, "events": [rows[index] for index in sorted(rows)]}
+
+
+async def _already(
+    desk: Desk, keys: "EventKeys", events: Sequence[Event], how: How
+) -> dict[int, str]:
+    """Which of `events` stand on the chain, with the keys by which they do. E033 where one stands
+    there by an id of theirs that is another."""
+    found = {}
+    for index, event in enumerate(events):
+        entry = await find_event(desk.api, event, await keys.known_for(event))
+        if entry is None:
+            continue
+        again = Again(event, how.binding, how.patient, tag_keys(keys.wallet))
+        differs = await difference(keys.reader, desk.api, desk.network.chain_id, again, entry)
+        if differs:
+            raise OperatorError(
+                "E033",
+                f"rejected: {EXISTS} at events[{index}].eventID: {differs}",
+                why="an id names one event for ever, and its content never changes",
+                fix="leave the event out; or, where it is another one, give it an eventID of its "
+                "own or none; an error is taken back by the same event with an errorDeclaration",
+            )
+        found[index] = entry.event.hex()
+    return found
+
+
+async def _write(
+    desk: Desk, keys: "EventKeys", events: Mapping[int, Event], how: How, digest: bytes
+) -> dict[str, Any]:
+    """Captures all of `events` (under their places in the file) in one transaction."""
+    builder = TransactionBuilder(desk.network, keys.wallet, os.urandom)
+    captured, places = [], {}
+    for index, event in events.items():
         key = await keys.key_for(builder, event)
-        captured.append(add_capture(builder, event, key, how, around))
+        places[builder.size] = index
+        try:
+            captured.append(add_capture(builder, event, key, how, keys.around))
+        except InvalidMessage as refusal:
+            field = f"events[{index}].{refusal.field}"
+            cause = f"{field}: {refusal.code}: {refusal.cause}"
+            raise OperatorError("E018", cause, why=_UNSAID, fix=_MEND_EVENT) from None
     built = builder.sign(now_ms() + VALIDITY_MS)
     submission = CaptureSubmission(built, tuple(captured), keys.wallet)
     file = IntentFile.beside(desk.path, desk.reach.held.passphrase, built.id)
-    intent = capture_intent(submission, digest, wallet)
+    intent = capture_intent(submission, digest, keys.before)
     file.save(intent, os.urandom)
-    return await desk.finish(file, intent, sent_before=False)
+    try:
+        return await desk.finish(file, intent, sent_before=False)
+    except OperatorError as error:
+        raise _placed(error, places) from None
+
+
+_UNSAID: Final = "the ledger's rules cannot be told this of an event"
+_MEND_EVENT: Final = "mend what is named in that event (counted from 0), and capture the file again"
+
+
+def _placed(error: OperatorError, places: Mapping[int, int]) -> OperatorError:
+    """The same refusal with places in the file instead of the transaction."""
+
+    def place(found: re.Match[str]) -> str:
+        index = places.get(int(found[1]))
+        return found[0] if index is None else f"events[{index}]"
+
+    return OperatorError(error.code, _ACTION.sub(place, error.cause), why=error.why, fix=error.fix)
 
 
 def add_capture(
@@ -189,16 +309,19 @@ class EventKeys:
         visibility: Visibility,
         around: Surroundings,
     ) -> None:
-        self._reader = Reader(api, wallet, network.chain_id)
+        self.before = wallet
+        """As it was kept."""
+        self.around = around
+        self.reader = Reader(api, wallet, network.chain_id)
         self._api = api
         self._visibility = visibility
-        self._around = around
         self._keys: dict[bytes, CategoryKey] = {}
+        self._looked: set[bytes] = set()
 
     @property
     def wallet(self) -> Wallet:
         """The wallet, with every key that was found or made."""
-        found = self._reader.wallet
+        found = self.reader.wallet
         for key in self._keys.values():
             found = found.with_category_key(key)
         return found
@@ -206,26 +329,40 @@ class EventKeys:
     async def key_for(self, builder: TransactionBuilder, event: Event) -> CategoryKey:
         """The key for an event; opens its category in the transaction of `builder` where that is
         new, or not sealed to all who should read."""
-        readers = self._readers(event)
+        readers = self._readers(event, self._visibility)
         category = readers_category(self._visibility, [each.id for each in readers])
         if category not in self._keys:
-            place = await event_place(self._api, self._reader, category, readers)
+            place = await event_place(self._api, self.reader, category, readers)
             self._keys[category] = place.key_in(builder)
         return self._keys[category]
+
+    async def known_for(self, event: Event) -> tuple[CategoryKey, ...]:
+        """The keys under which the event may stand on the chain for its parties alone."""
+        readers = self._readers(event, "parties")
+        category = readers_category("parties", [each.id for each in readers])
+        if category not in self._looked:
+            await event_place(self._api, self.reader, category, readers)
+            self._looked.add(category)
+        wallet = self.reader.wallet
+        return tuple(
+            each
+            for each in wallet.category_keys
+            if (each.name.author, each.name.category) == (wallet.author, category)
+        )
 
     async def shared_key(self, builder: TransactionBuilder) -> tuple[CategoryKey, bool]:
         """The key of the consortium's category; True where `builder` has to open it."""
         category = readers_category("consortium", ())
-        place = await event_place(self._api, self._reader, category, self._around.members)
+        place = await event_place(self._api, self.reader, category, self.around.members)
         return place.key_in(builder), place.key is None
 
-    def _readers(self, event: Event) -> tuple[OrganizationEntry, ...]:
-        if self._visibility == "consortium":
-            return self._around.members
-        wanted = {self._reader.wallet.organization}
-        wanted |= {self._around.parties.get(each) for each in parties_named(event)}
-        wanted |= {self._around.makers.get(each) for each in products_named(event)}
-        return tuple(each for each in self._around.members if each.id in wanted)
+    def _readers(self, event: Event, visibility: Visibility) -> tuple[OrganizationEntry, ...]:
+        if visibility == "consortium":
+            return self.around.members
+        wanted = {self.reader.wallet.organization}
+        wanted |= {self.around.parties.get(each) for each in parties_named(event)}
+        wanted |= {self.around.makers.get(each) for each in products_named(event)}
+        return tuple(each for each in self.around.members if each.id in wanted)
 
 
 async def look_around(api: Api, events: Sequence[Event]) -> Surroundings:

@@ -5,7 +5,7 @@ from typing import Any, Final
 from chain.document import from_document
 from chain.errors import InvalidMessage
 from client.epcis.document import parse_document
-from client.epcis.events import Event
+from client.epcis.events import Event, SensorReport
 from client.epcis.facts import parties_named
 from client.epcis_reading import OpenedEvent, compare, document_name, open_document
 from client.errors import ApiError, NotForUs, Tampered
@@ -70,6 +70,7 @@ async def _opened(
         "read_point": _text(event.read_point),
         "biz_location": _text(event.biz_location),
         "certifications": list(event.certifications),
+        "measured": [_measured(each) for each in event.sensor_reports],
         "lines": _lines(opened),
     }
 
@@ -83,12 +84,31 @@ def _lines(opened: OpenedEvent) -> list[str]:
         lines.append(f"read at {one_line(event.read_point.text)}")
     if event.biz_location is not None:
         lines.append(f"then at {one_line(event.biz_location.text)}")
-    for report in event.sensor_reports:
-        low = report.minimum if report.minimum is not None else report.value
-        high = report.maximum if report.maximum is not None else report.value
-        lines.append(one_line(f"{report.type}: {low} to {high} {report.uom}"))
+    lines += [
+        one_line(f"{each['type']}: {_range(each)} {each['uom']}".rstrip())
+        for each in map(_measured, event.sensor_reports)
+    ]
     lines += [one_line(f"certificate {each}") for each in event.certifications]
     return lines
+
+
+def _measured(report: SensorReport) -> dict[str, Any]:
+    """A report of a sensor, its numbers as exact as they were sent."""
+    low = report.minimum if report.minimum is not None else report.value
+    high = report.maximum if report.maximum is not None else report.value
+    return {
+        "type": report.type or report.exception,
+        "min": None if low is None else f"{low:f}",
+        "max": None if high is None else f"{high:f}",
+        "uom": report.uom,
+    }
+
+
+def _range(measured: dict[str, Any]) -> str:
+    low, high = measured["min"], measured["max"]
+    if low is None and high is None:
+        return "reported"
+    return str(low) if low == high else f"{low or '?'} to {high or '?'}"
 
 
 def _text(found: Any) -> str | None:

@@ -1,7 +1,7 @@
 """`medlock supply locate|trace|verify|alerts`: where goods are, whence they came, what is wrong."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from typing import Any, Final
 
 import click
@@ -12,7 +12,7 @@ from node.cli.output import print_document, table
 from node.cli.supply_documents import opened_steps
 from node.cli.supply_words import Pack, as_pack, scanned
 from node.cli.words import moment
-from node.errors import Exit
+from node.errors import Exit, OperatorError
 
 HOLDS: Final = {
     "recalled": "it is recalled",
@@ -22,7 +22,29 @@ HOLDS: Final = {
     "quarantined": "it is in quarantine",
 }
 """Why something may not go on, for people."""
+ALERTS: Final = {
+    "recall.held": "you have goods that are recalled",
+    "recall.incoming": "recalled goods are on their way to you",
+    "recall.outgoing": "recalled goods that you sent are under way",
+    "recall.dispensed": "you gave recalled goods to patients: supply recall patients finds them",
+    "recall.unclear": "the recall is too wide to be looked through: look at your own stock",
+    "shipment.overdue": "not received in time",
+    "shipment.incomplete": "received in part only",
+    "lot.expired": "you have some of it, and it is expired",
+    "lot.expires_within_30_days": "you have some of it, and it expires within 30 days",
+    "lot.expires_within_90_days": "you have some of it, and it expires within 90 days",
+    "quarantine": "it is in quarantine",
+    "excursion": "it was out of its temperatures, and its manufacturer has not decided",
+    "excursion.destroy": "its manufacturer has decided that it is to be destroyed",
+    "suspect": "somebody doubts that it is genuine",
+    "verification": "its manufacturer, you, is asked whether it is genuine",
+}
+"""What an organisation should see to, for people."""
 MILLI: Final = 1_000
+DAY_MS: Final = 86_400_000
+THINGS_SHOWN_MAX: Final = 3
+"""Of an attempt; all of them are in the JSON."""
+NOT_OPENED: Final = "its document does not open for you: it is for others, or was erased"
 NOT_THERE: Final = "item.unknown"
 
 
@@ -35,8 +57,8 @@ def locate(errand: Errand, item_or_lot: str) -> None:
 
     async def act(visit: Visit) -> dict[str, Any]:
         if found.identifier.is_class:
-            return await visit.supply.lot(found.name)
-        return await visit.supply.item(found.name)
+            return await known(visit.supply.lot(found.name), found.name)
+        return await known(visit.supply.item(found.name), found.name)
 
     told = errand.run(act)
     print_document(told, _lot_text(told) if found.identifier.is_class else _item_text(told))
@@ -55,7 +77,7 @@ def trace(errand: Errand, item_or_lot: str, documents: bool, after: int) -> None
     name = scanned(item_or_lot, "ITEM_OR_LOT").name
 
     async def act(visit: Visit) -> dict[str, Any]:
-        found = await visit.supply.trace(name, after)
+        found = await known(visit.supply.trace(name, after), name)
         if documents:
             await opened_steps(visit, found["trace"])
         return found
@@ -83,12 +105,16 @@ def verify(errand: Errand, item: str) -> None:
             "item": pack.item,
             "dispensable": not findings,
             "findings": [{"code": code, "says": says} for code, says in findings],
+            "not_compared": _not_compared(pack),
             "found": found,
         }
 
     told = errand.run(act)
     lines = [f"{told['item']} {'may' if told['dispensable'] else 'must NOT'} be dispensed"]
     lines += [f"  {each['says']} ({each['code']})" for each in told["findings"]]
+    if told["dispensable"] and told["not_compared"]:
+        missing = " and ".join(told["not_compared"])
+        lines.append(f"  not compared with the label: {missing}; scan its whole barcode for that")
     print_document(told, "\n".join(lines))
     if not told["dispensable"]:
         sys.exit(Exit.CHECK_FAILED)
@@ -108,9 +134,22 @@ def alerts(errand: Errand, since: int | None, organization: str | None) -> None:
         return await visit.supply.alerts(since, organization)
 
     told = errand.run(act)
-    rows = list(_alert_rows(told))
-    text = table(("alert", "what", "who", "when", "about"), rows) if rows else "nothing"
-    print_document(told, text + ("\nmore is open than is listed" if told["cut"] else ""))
+    print_document(told, "\n".join(_alert_lines(told)))
+
+
+async def known(asked: Awaitable[dict[str, Any]], name: str) -> dict[str, Any]:
+    """What was `asked`; E034 where the ledger does not know what goes by `name`."""
+    try:
+        return await asked
+    except ApiError as error:
+        if error.code not in {NOT_THERE, "lot.unknown"}:
+            raise
+        raise OperatorError(
+            "E034",
+            f"{error.code}: the ledger knows no {name}",
+            why="nobody who makes it has commissioned it, or this node is behind",
+            fix="check the number; medlock status says how far the node is",
+        ) from None
 
 
 def _findings(
@@ -124,8 +163,13 @@ def _findings(
     if pack.lot is not None and pack.lot != lot:
         yield "lot_differs", f"its label says another lot than the ledger, which says {lot or '-'}"
     if pack.expires_ms is not None and pack.expires_ms != found["expires_ms"]:
-        known = moment(found["expires_ms"])
-        yield "expiry_differs", f"its label says another expiry than the ledger: {known}"
+        known = expiry_words(found["expires_ms"])
+        yield (
+            "expiry_differs",
+            f"its label says another expiry than the ledger, which says: {known}",
+        )
+    if found["product"] is None:
+        yield "no_pack", "it is a container or an asset, and no pack of a product"
     if found["status"] != "active":
         yield found["status"], f"it was {found['status']} already"
     for hold in found["holds"]:
@@ -141,8 +185,7 @@ def _findings(
 def _item_text(found: dict[str, Any]) -> str:
     rows = [("item", found["id"])]
     if found["lot"]:
-        expiry = moment(found["expires_ms"])
-        rows.append(("lot", f"{found['lot']}, expires {expiry}"))
+        rows.append(("lot", f"{found['lot']}, {expiry_words(found['expires_ms'])}"))
     if found["shipment"] is None:
         rows.append(("custodian", found["custodian"]))
     else:
@@ -156,9 +199,7 @@ def _item_text(found: dict[str, Any]) -> str:
     rows += [("inside of", each) for each in found["containers"]]
     rows.append(("status", found["status"]))
     rows += [("held", _reason_words(each)) for each in found["reasons"]]
-    rows += [
-        ("contains", f"{each['pieces']} of {each['item_class']}") for each in found["contents"]
-    ]
+    rows += [("contains", _content_words(each)) for each in found["contents"]]
     rows += [("event", _event_words(each)) for each in found["events"]]
     return "\n".join(f"{name:<10}  {value}" for name, value in rows)
 
@@ -189,7 +230,7 @@ def _step_word(event: dict[str, Any]) -> str:
 
 def _lot_text(found: dict[str, Any]) -> str:
     lot = found["lot"]
-    head = f"{found['id']}: GTIN {lot['gtin']}, expires {moment(lot['expires_ms'])}"
+    head = f"{found['id']}: GTIN {lot['gtin']}, {expiry_words(lot['expires_ms'])}"
     if found["holds"]:
         head += "\nmay not go on: " + ", ".join(HOLDS[each] for each in found["holds"])
     rows = [
@@ -203,7 +244,31 @@ def _lot_text(found: dict[str, Any]) -> str:
         )
         for each in found["holders"]
     ]
+    if not rows:
+        return f"{head}\nnobody has any of it"
     return f"{head}\n{table(('who', 'state', 'pieces', 'amount'), rows)}"
+
+
+def expiry_words(expires_ms: int | None) -> str:
+    """Until when something is good: as on labels, a day, where it is one."""
+    if expires_ms is None:
+        return "no expiry date"
+    if expires_ms % DAY_MS == 0:
+        return f"good until the end of {moment(expires_ms - DAY_MS).partition('T')[0]}"
+    return f"good until {moment(expires_ms)}"
+
+
+def _not_compared(pack: Pack) -> list[str]:
+    """What the ledger knows of a pack and the scan did not say."""
+    found = {"lot": pack.lot, "expiry": pack.expires_ms}
+    return [name for name, said in found.items() if said is None]
+
+
+def _content_words(each: dict[str, Any]) -> str:
+    found = [f"{each['pieces']} pieces"] if each["pieces"] else []
+    if each["amount"] is not None:
+        found.append(amount_words(each["amount"]))
+    return f"{' and '.join(found)} of {each['item_class']}"
 
 
 def amount_words(amount: dict[str, Any] | None) -> str:
@@ -245,9 +310,8 @@ def _step_lines(step: dict[str, Any], indent: str) -> Iterator[str]:
     inside = "" if step["level"] == 0 else f"  [{step['thing']}]"
     yield f"{indent}├ {step['number']:>4}  {_event_words(step)}{_measured(event)}{inside}"
     yield f"{indent}│       receipt {event['transaction']}"
-    opened = step.get("document")
-    if opened is not None:
-        for line in opened["lines"]:
+    if "document" in step:
+        for line in step["document"]["lines"] if step["document"] else (NOT_OPENED,):
             yield f"{indent}│       {line}"
 
 
@@ -257,10 +321,43 @@ def _measured(event: dict[str, Any]) -> str:
     return f", {event['min_mc'] / MILLI:.1f} to {event['max_mc'] / MILLI:.1f} °C"
 
 
-def _alert_rows(told: dict[str, Any]) -> Iterator[tuple[object, ...]]:
-    for each in told["attempts"]:
-        subject, when = ", ".join(each["things"]) or "-", moment(each["timestamp_ms"])
-        yield each["kind"], each["code"], each["organization"], when, subject
-    for each in told["alerts"]:
-        details = ", ".join(each["details"]) or "-"
-        yield each["kind"], each["subject"], told["organization"], moment(each["since_ms"]), details
+def _alert_lines(told: dict[str, Any]) -> Iterator[str]:
+    since = f"since height {told['from_height']}"
+    if told["attempts"]:
+        yield f"tried against the rules {since}:"
+        rows = [
+            (
+                each["kind"],
+                each["code"],
+                each["organization"],
+                moment(each["timestamp_ms"]),
+                _things_words(each["things"]),
+            )
+            for each in told["attempts"]
+        ]
+        yield table(("attempt", "rule", "by", "when", "about"), rows)
+    else:
+        yield f"nothing was tried against the rules {since}"
+    if told["alerts"]:
+        yield f"for {told['organization']} to see to:"
+        alerts = [
+            (
+                each["kind"],
+                ALERTS[each["kind"]],
+                each["subject"],
+                moment(each["since_ms"]),
+                ", ".join(each["details"]) or "-",
+            )
+            for each in told["alerts"]
+        ]
+        yield table(("alert", "what", "about", "when", "details"), alerts)
+    else:
+        yield f"{told['organization']} has nothing to see to"
+    if told["cut"]:
+        yield "there is more to see to than is listed"
+
+
+def _things_words(things: list[str]) -> str:
+    shown = ", ".join(things[:THINGS_SHOWN_MAX]) or "-"
+    more = len(things) - THINGS_SHOWN_MAX
+    return f"{shown} and {more} more" if more > 0 else shown

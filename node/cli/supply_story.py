@@ -382,10 +382,21 @@ class _Story:
             "recalled", late, HOSPITAL, "supply.recalled",
         )  # fmt: skip
         recall = opened["recall"]
+        own = self.teller.file("patients.txt", f"our patient 4710\n{PATIENT}\n")
+        found = self.teller.do(
+            "Hospital A tries the tags of what it dispensed with its own list of patients.",
+            *("supply", "recall", "patients", recall, "--patients", own, "--as", HOSPITAL),
+            outcome=lambda told: ", ".join(
+                f"{each['item']} went to {each['patient'] or 'nobody on it'}"
+                for each in told["packs"]
+            ),
+        )
+        counts = found["counts"]
         self.teller.do(
-            "Hospital A finds its packs, and its patient by the tag, and says so.",
-            *("supply", "recall", "acknowledge", recall, "--held", "11", "--dispensed", "1"),
-            *("--resolved", "1", "--notified", "1", "--as", HOSPITAL),
+            "It tells him, and says how many packs and patients it found.",
+            *("supply", "recall", "acknowledge", recall, "--held", str(counts["held"])),
+            *("--dispensed", str(counts["dispensed"]), "--resolved", str(counts["resolved"])),
+            *("--notified", str(counts["resolved"]), "--as", HOSPITAL),
             outcome=lambda made: f"acknowledged at height {made['height']}",
         )
         self.teller.do(

@@ -39,7 +39,9 @@ def scanned(text: str, name: str) -> Scanned:
         raise OperatorError(
             "E070",
             f"{name} is refused{where}: {refusal.code}: {refusal.cause}",
-            fix="give a barcode's element string, an EPC URN, a GS1 Digital Link or a path of one",
+            why="it names nothing that the ledger could know",
+            fix="give what the scanner reads, in quotes: '(01)…(21)…'; or an EPC URN, a GS1 "
+            "Digital Link, or the path of one: 01/GTIN/21/SERIAL, 01/GTIN/10/LOT, 00/SSCC",
         ) from None
 
 
@@ -53,7 +55,10 @@ def as_item(text: str) -> str:
     found = scanned(text, "ITEM")
     if found.identifier.is_class:
         raise OperatorError(
-            "E070", "ITEM is refused: it names a lot or a product", fix="give its serial number"
+            "E070",
+            "ITEM is refused: it names a lot or a product",
+            why="this is about one thing, and a lot or a product is many",
+            fix="give its serial number too: scan its whole barcode, or write 01/GTIN/21/SERIAL",
         )
     return found.name
 

@@ -29,6 +29,7 @@ from tests.node.supply_market import (
 
 AT_MS = 1_700_000_000_000
 HOUR_MS = 3_600_000
+EPCIS = Path(__file__).parents[3] / "shared" / "data" / "epcis"
 CANARY = "CANARY the line was not clean"
 
 
@@ -48,6 +49,13 @@ def shop(opened: tuple[Path, Ward, str], capsys: pytest.CaptureFixture[str]) -> 
         if known.code != 0:
             made.register()
         yield made
+
+
+@pytest.fixture
+def epcis() -> Path:
+    if not EPCIS.is_dir():
+        pytest.skip("no EPCIS documents beside the checkout")
+    return EPCIS
 
 
 def barcode(pack: str, lot: str = LOT, expiry: str = "310630") -> str:
@@ -72,9 +80,137 @@ def test_an_event_without_an_id_goes_by_the_hash_of_what_it_says(shop: Shop) -> 
     made = events.commissioning("manufacturer", shop.fresh(1), LOT, EXPIRY, AT_MS)
     done = shop.capture("manufacturer", made)
     assert done["events"][0]["id"].startswith("ni:///sha-256;")
-    again = shop.refused("supply", "capture", shop.document(made), "--as", "manufacturer")
-    assert (again["code"], again["exit_code"]) == ("E033", 1)
-    assert "supply.event_exists" in again["cause"]
+    again = shop.capture("manufacturer", made)
+    assert again["events"] == [{**done["events"][0], "captured": False}]
+
+
+def test_what_stands_on_the_chain_already_is_left_out_and_all_of_it_is_no_transaction(
+    shop: Shop,
+) -> None:
+    one, two = (
+        events.commissioning("manufacturer", shop.fresh(1), LOT, EXPIRY, AT_MS) for _ in range(2)
+    )
+    first = shop.capture("manufacturer", one)
+    both = shop.document(one, two)
+    done = shop.ok("supply", "capture", both, "--as", "manufacturer")
+    assert [each["captured"] for each in done["events"]] == [False, True]
+    assert done["events"][0]["key"] == first["events"][0]["key"]
+    height = shop.ok("status", "--as", "regulator")["height"]
+    again = shop.ok("supply", "capture", both, "--as", "manufacturer")
+    assert (again["transaction"], again["height"]) == (None, None)
+    assert [each["key"] for each in again["events"]] == [each["key"] for each in done["events"]]
+    said = shop.says("supply", "capture", both, "--as", "manufacturer")
+    assert said.startswith("nothing to capture")
+    assert said.count("was there already") == 2
+    assert shop.ok("status", "--as", "regulator")["height"] == height
+
+
+def test_how_an_event_is_spelled_does_not_make_it_another(shop: Shop) -> None:
+    (pack,) = shop.fresh(1)
+    made = {
+        **events.commissioning("manufacturer", [pack], LOT, EXPIRY, AT_MS),
+        "eventID": "urn:uuid:22222222-aaaa-4000-8000-1",
+    }
+    shop.capture("manufacturer", made)
+    serial = pack.rpartition("/")[2]
+    urn = f"urn:epc:id:sgtin:{PRODUCT[1:8]}.{PRODUCT[0]}{PRODUCT[8:13]}.{serial}"
+    spelled = json.loads(json.dumps(made).replace(names.link(pack), urn))
+    assert spelled != made
+    (told,) = shop.capture("manufacturer", spelled)["events"]
+    assert not told["captured"]
+
+
+def test_another_event_under_an_id_that_stands_is_refused_with_its_place(shop: Shop) -> None:
+    ours = "urn:uuid:33333333-aaaa-4000-8000-1"
+    one, two, other = (
+        events.commissioning("manufacturer", shop.fresh(1), LOT, EXPIRY, AT_MS) for _ in range(3)
+    )
+    shop.capture("manufacturer", {**one, "eventID": ours})
+    file = shop.document(two, {**other, "eventID": ours})
+    height = shop.ok("status", "--as", "regulator")["height"]
+    error = shop.refused("supply", "capture", file, "--as", "manufacturer")
+    assert (error["code"], error["exit_code"]) == ("E033", 1)
+    assert error["cause"] == (
+        "rejected: supply.event_exists at events[1].eventID: what stands there says something else"
+    )
+    assert "eventID of its own" in error["fix"]
+    same = shop.document({**one, "eventID": ours})
+    for more, member, why in (
+        (("--recording",), "manufacturer", "captured as binding"),
+        (("--patient", "x"), "manufacturer", "another patient"),
+        ((), "wholesaler", "manufacturer has captured it"),
+    ):
+        error = shop.refused("supply", "capture", same, *more, "--as", member)
+        assert why in error["cause"], (member, more)
+    assert shop.ok("status", "--as", "regulator")["height"] == height, "nothing was sent"
+
+
+def test_a_dispense_captured_again_is_the_same_for_the_same_patient_only(shop: Shop) -> None:
+    (pack,) = shop.delivered()
+    file = shop.document(events.dispensing("hospital-a", [pack], AT_MS))
+    shop.ok("supply", "capture", file, "--patient", "a", "--as", "hospital-a")
+    again = shop.ok("supply", "capture", file, "--patient", "a", "--as", "hospital-a")
+    assert again["transaction"] is None
+    error = shop.refused("supply", "capture", file, "--patient", "b", "--as", "hospital-a")
+    assert "another patient" in error["cause"]
+
+
+def test_what_was_captured_for_its_parties_is_found_again(shop: Shop) -> None:
+    (pack,) = shop.commission()
+    sent = events.shipping("manufacturer", [pack], "wholesaler", AT_MS)
+    shop.capture("manufacturer", sent, more=("--visibility", "parties"))
+    for visibility in ("parties", "consortium"):
+        again = shop.capture("manufacturer", sent, more=("--visibility", visibility))
+        assert again["transaction"] is None, visibility
+
+
+def test_a_declaration_of_an_error_is_another_event_than_the_one_that_it_takes_back(
+    shop: Shop,
+) -> None:
+    made = {
+        **events.commissioning("manufacturer", shop.fresh(1), LOT, EXPIRY, AT_MS),
+        "eventID": "urn:uuid:44444444-aaaa-4000-8000-1",
+    }
+    wrong = {**made, "errorDeclaration": {"declarationTime": "2026-11-02T00:00:00Z"}}
+    shop.capture("manufacturer", made)
+    both = shop.document(made, wrong)
+    done = shop.ok("supply", "capture", both, "--as", "manufacturer")
+    assert [each["captured"] for each in done["events"]] == [False, True]
+    again = shop.ok("supply", "capture", both, "--as", "manufacturer")
+    assert again["transaction"] is None
+
+
+def test_what_a_file_says_twice_is_captured_once(shop: Shop) -> None:
+    one, two = (
+        events.commissioning("manufacturer", shop.fresh(1), LOT, EXPIRY, AT_MS) for _ in range(2)
+    )
+    assert len(shop.capture("manufacturer", one, one)["events"]) == 1
+    named = [{**each, "eventID": "urn:uuid:55555555-aaaa-4000-8000-1"} for each in (one, two)]
+    file = shop.document(*named)
+    error = shop.refused("supply", "capture", file, "--as", "manufacturer")
+    assert (error["code"], "/epcisBody/eventList/1/eventID" in error["cause"]) == ("E018", True)
+
+
+def test_a_refusal_counts_events_as_the_file_does(shop: Shop) -> None:
+    known, fresh = (
+        events.commissioning("manufacturer", shop.fresh(1), LOT, EXPIRY, AT_MS) for _ in range(2)
+    )
+    shop.capture("manufacturer", known)
+    foreign = events.receiving("manufacturer", [shop.unit()], AT_MS)
+    file = shop.document(known, fresh, foreign)
+    error = shop.refused("supply", "capture", file, "--as", "manufacturer")
+    assert "events[2].items[0].names[0]" in error["cause"]
+
+
+def test_the_standards_own_documents_that_share_an_event_are_captured_one_after_the_other(
+    shop: Shop, epcis: Path
+) -> None:
+    shared = 0
+    for name in ("ObjectEvent", "ObjectEvent_with_error_declaration"):
+        file = epcis / "documents" / f"{name}.json"
+        done = shop.ok("supply", "capture", file, "--recording", "--as", "manufacturer")
+        shared += sum(not each["captured"] for each in done["events"])
+    assert shared == 1
 
 
 def test_many_events_are_one_transaction_and_all_of_it_or_nothing(shop: Shop) -> None:
@@ -85,7 +221,7 @@ def test_many_events_are_one_transaction_and_all_of_it_or_nothing(shop: Shop) ->
     error = shop.refused(
         "supply", "capture", shop.document(made, boxed, foreign), "--as", "manufacturer"
     )
-    assert "rejected: supply.not_in_transit at actions[2].items[0].names[0]" in error["cause"]
+    assert "rejected: supply.not_in_transit at events[2].items[0].names[0]" in error["cause"]
     assert error["why"] == REJECTIONS["supply.not_in_transit"].rule
     assert shop.refused("supply", "locate", packs[0], "--as", "regulator")["code"] == "E034"
     done = shop.capture("manufacturer", made, boxed)
@@ -170,7 +306,7 @@ def test_a_trace_leads_from_the_line_to_the_patient_with_receipts_and_documents(
     said = shop.says("supply", "trace", packs[0], "--as", "wholesaler")
     assert f"shipping by manufacturer to hospital-a  [{pallet}]" in said
     assert said.count("receipt ") == 8
-    assert "4711" not in json.dumps(told), "the site alone knows whom a tag is for"
+    assert "our 4711" not in json.dumps(told), "the site alone knows whom a tag is for"
 
 
 def test_a_document_for_its_parties_opens_for_them_and_for_nobody_else(shop: Shop) -> None:
@@ -183,12 +319,48 @@ def test_a_document_for_its_parties_opens_for_them_and_for_nobody_else(shop: Sho
         assert (shown is not None) == sees, member
         if sees:
             assert shown["differs"] == []
+        said = shop.says("supply", "trace", pack, "--documents", "--as", member)
+        assert ("its document does not open for you" in said) != sees
     wallet = load_wallet(shop.path / "wallets" / "manufacturer.wallet", b"secret")
     kept = {key.name.category for key in wallet.category_keys}
     parties = event_category(organization_owner(each) for each in ("manufacturer", "wholesaler"))
     assert {event_category(), parties} <= kept, "opened once, remembered"
     guessed = done["events"][0]["key"]
     assert guessed != sha256(done["events"][0]["id"].encode()).hexdigest()
+
+
+def test_a_trace_shows_places_measurements_and_certificates_of_the_documents(shop: Shop) -> None:
+    (pack,) = shop.fresh(1)
+    made = {
+        **events.commissioning("manufacturer", [pack], LOT, EXPIRY, AT_MS),
+        "certificationInfo": ["https://council.example/7", "urn:certificate:gmp:12"],
+        "sensorElementList": [
+            {
+                "sensorReport": [
+                    {"type": "AbsoluteHumidity", "minValue": 2.5, "maxValue": 7.75, "uom": "A93"},
+                    {"type": "Illuminance", "value": 40, "uom": "LUX"},
+                    {"type": "Count", "booleanValue": True},
+                ]
+            }
+        ],
+    }
+    shop.capture("manufacturer", made)
+    told = shop.ok("supply", "trace", pack, "--documents", "--as", "wholesaler")
+    (step,) = told["trace"]["legs"][0]["steps"]
+    document = step["document"]
+    assert document["certifications"] == ["https://council.example/7", "urn:certificate:gmp:12"]
+    assert document["read_point"] == f"414/{names.gln('manufacturer')}"
+    assert document["measured"] == [
+        {"type": "AbsoluteHumidity", "min": "2.5", "max": "7.75", "uom": "A93"},
+        {"type": "Illuminance", "min": "40", "max": "40", "uom": "LUX"},
+        {"type": "Count", "min": None, "max": None, "uom": ""},
+    ]
+    said = shop.says("supply", "trace", pack, "--documents", "--as", "wholesaler")
+    assert "AbsoluteHumidity: 2.5 to 7.75 A93" in said
+    assert "Illuminance: 40 LUX" in said
+    assert "Count: reported\n" in said
+    assert "certificate https://council.example/7" in said
+    assert "certificate urn:certificate:gmp:12" in said
 
 
 def test_a_later_capture_uses_the_key_that_the_first_one_made(shop: Shop) -> None:
@@ -247,6 +419,36 @@ def test_a_scan_before_dispensing_compares_the_label_with_the_ledger(
     codes = [each["code"] for each in ran.document["findings"]]
     assert codes == ([] if code is None else [code])
     assert ran.document["dispensable"] == (code is None)
+
+
+def test_what_a_scan_does_not_say_is_told_to_be_uncompared(shop: Shop) -> None:
+    (pack,) = shop.delivered()
+    for name, missing in (
+        (pack, "lot and expiry"),
+        (f"(01){PRODUCT}(21){pack.rpartition('/')[2]}(10){LOT}", "expiry"),
+    ):
+        said = shop.says("supply", "verify", name, "--as", "hospital-a")
+        assert f"not compared with the label: {missing};" in said
+    assert "not compared" not in shop.says("supply", "verify", barcode(pack), "--as", "hospital-a")
+
+
+def test_a_case_is_no_pack_and_is_not_dispensed(shop: Shop) -> None:
+    packs, case = shop.delivered(), shop.unit()
+    shop.capture("hospital-a", events.packing("hospital-a", case, packs, AT_MS))
+    ran = shop.run("supply", "verify", case, "--as", "hospital-a", "--json")
+    assert (ran.code, ran.document["findings"][0]["code"]) == (1, "no_pack")
+
+
+def test_dates_and_amounts_read_as_labels_do(shop: Shop) -> None:
+    packs, case = shop.commission(2), shop.unit()
+    shop.capture("manufacturer", events.packing("manufacturer", case, packs, AT_MS))
+    for name in (packs[0], f"01/{PRODUCT}/10/{LOT}"):
+        said = shop.says("supply", "locate", name, "--as", "regulator")
+        assert "good until the end of 2031-06-30" in said
+    said = shop.says("supply", "locate", case, "--as", "regulator")
+    assert f"contains    2 pieces of 01/{PRODUCT}/10/{LOT}" in said
+    wrong = shop.run("supply", "verify", barcode(packs[0], expiry="310629"), "--as", "manufacturer")
+    assert "which says: good until the end of 2031-06-30" in wrong.out
 
 
 def test_a_scan_says_why_a_pack_must_not_be_dispensed(shop: Shop) -> None:
@@ -382,6 +584,11 @@ def test_alerts_name_who_tried_what_and_what_an_organisation_should_see_to(shop:
     others = shop.ok("supply", "alerts", "--of", "hospital-a", "--as", "regulator")
     assert others["alerts"] == own["alerts"]
     assert "rejected.wrong_party" in shop.says("supply", "alerts", "--as", "regulator")
+    said = shop.says("supply", "alerts", "--as", "hospital-a")
+    assert "tried against the rules since height 1:" in said
+    assert "it is in quarantine" in said
+    quiet = shop.says("supply", "alerts", "--since", 10**9, "--as", "wholesaler")
+    assert "nothing was tried against the rules since height 1000000000" in quiet
     shop.ok("supply", "quarantine", "release", pack, "--as", "hospital-a-doctor")
 
 
@@ -435,7 +642,7 @@ def test_what_names_nothing_is_a_usage_error_with_a_fix(
         ("", "json."),
         ("{}", "/@context: epcis.context"),
         ('{"resourceType": "Patient"}', "/resourceType"),
-        (json.dumps(events.document([], AT_MS)), "1 to 64 events"),
+        (json.dumps(events.document([], AT_MS)), "0 events, and 1 to 64 go"),
     ],
 )
 def test_a_file_that_is_no_document_is_refused_with_the_place(
@@ -453,6 +660,11 @@ def test_faults_of_events_are_listed_each_with_its_place(shop: Shop) -> None:
     error = shop.refused("supply", "capture", shop.document(wrong), "--as", "manufacturer")
     assert "/epcisBody/eventList/0/eventTime" in error["cause"]
     assert "/epcisBody/eventList/0/action" in error["cause"]
+    assert "mend the file" in error["fix"]
+    ran = shop.run("supply", "capture", shop.document(wrong), "--as", "manufacturer")
+    lines = ran.err.splitlines()
+    faults = [each for each in lines if each.startswith("  /epcisBody/eventList/0/")]
+    assert len(faults) == 3, "one a line, and one more for the action: no ilmd goes with it"
 
 
 def test_whom_nobody_knows_is_not_found(shop: Shop) -> None:
@@ -464,4 +676,7 @@ def test_whom_nobody_knows_is_not_found(shop: Shop) -> None:
         ("party", "show", names.gln("regulator")),
         ("recall", "show", "00" * 16),
     ):
-        assert shop.refused("supply", *arguments, "--as", "hospital-a")["code"] == "E034"
+        error = shop.refused("supply", *arguments, "--as", "hospital-a")
+        assert error["code"] == "E034"
+        if arguments[0] in {"locate", "trace"}:
+            assert f"the ledger knows no {arguments[1]}" in error["cause"]

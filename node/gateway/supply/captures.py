@@ -9,12 +9,10 @@ import asyncio
 import logging
 import re
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 from chain.errors import InvalidMessage, Rejected
-from client.epcis.document import parse_document
-from client.epcis.event_hash import event_hash_id
-from client.fhir_json import canonical
+from client.epcis.sameness import said
 from ledger.codes import REJECTIONS
 from ledger.ids import event_category
 from node.backend import Busy
@@ -216,29 +214,6 @@ class Captures:
                 raise Rejected(EXISTS, f"/epcisBody/eventList/{each.index}/eventID")
             found.append(each)
         return found
-
-
-class Said(NamedTuple):
-    """What makes two documents one event: what CBV's hash covers, however it is spelled, and what
-    it leaves out that is not ours to say. `declaration` is empty for an event itself."""
-
-    event: str
-    declaration: bytes
-    rest: bytes
-
-
-def said(document: bytes) -> Said:
-    """What a document says; a document that is no event says nothing."""
-    try:
-        (event,) = parse_document(document).events
-    except (InvalidMessage, ValueError):
-        return Said("", b"", document)
-    declaration = event.raw.get("errorDeclaration")
-    return Said(
-        event_hash_id(event),
-        b"" if declaration is None else canonical(declaration),
-        canonical(event.raw.get("certificationInfo")),
-    )
 
 
 def error_of(

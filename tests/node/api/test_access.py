@@ -60,6 +60,7 @@ ALLOWED = {
     "listShipments": STAFF,
     "listRecalls": STAFF,
     "getRecall": STAFF,
+    "listDispensed": STAFF,
     "listVerifications": STAFF,
     "listSupplyAlerts": STAFF,
     "listMembers": SUBMITTERS,

@@ -12,6 +12,7 @@ from tests.node.api.conftest import Node
 
 MARK = "tellmenot"
 ID = "0" * 64
+NONE = "0" * 32
 PACK = "01%2F09521141012345%2F21%2F2017"
 MSGPACK = {"Content-Type": "application/msgpack"}
 JSON = {"Content-Type": "application/json"}
@@ -77,6 +78,10 @@ PATHS = [
     ("/v1/shipments?after=00", "query.after"),
     ("/v1/recalls/00", "path.id"),
     ("/v1/recalls?after=x", "query.after"),
+    ("/v1/recalls/00/dispensed", "path.id"),
+    (f"/v1/recalls/{NONE}/dispensed?after=%20", "query.after"),
+    (f"/v1/recalls/{NONE}/dispensed?organization=A%20b", "query.organization"),
+    (f"/v1/recalls/{NONE}/dispensed?limit=201", "query.limit"),
     (f"/v1/verifications?limit={MARK}", "query.limit"),
     ("/v1/supply/alerts?from=-1", "query.from"),
     ("/v1/supply/alerts?organization=A%20b", "query.organization"),
@@ -110,7 +115,8 @@ NOT_FOUND = [
     "/v1/lots/01%2F09521141012345%2F10%2FL7/holders",
     "/v1/products/09521141012345",
     "/v1/parties/9521141000014",
-    "/v1/recalls/" + "0" * 32,
+    f"/v1/recalls/{NONE}",
+    f"/v1/recalls/{NONE}/dispensed",
     f"/{MARK}",
     "/v1/",
     "/v1/blocks/1/2",
