@@ -6,8 +6,8 @@ open is finished first: the same file captured again goes on with the same trans
 
 import asyncio
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final, get_args
@@ -24,16 +24,18 @@ from client.capturing import (
     Visibility,
     add_event,
     readers_category,
+    readers_of,
     standalone,
 )
 from client.category import CategoryKey
 from client.dispensing import tag_keys, tag_of
 from client.epcis.document import DOCUMENT_BYTES_MAX, parse_document
 from client.epcis.events import Event
-from client.epcis.facts import capture_of, parties_named, products_named
+from client.epcis.facts import NO_KEYS, capture_of, parties_named, products_named
 from client.epcis.faults import InvalidDocument
 from client.errors import ApiError
 from client.files import read_bounded
+from client.hidden import ProductKeys
 from client.intent import IntentFile, capture_intent
 from client.reading import Reader
 from client.supply_api import SupplyApi
@@ -62,11 +64,13 @@ class How:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What has to be known of the consortium to build captures: whose GLNs are, who makes what."""
+    """What has to be known of the consortium to build captures: whose GLNs are, who makes what,
+    the keys of products whose serial numbers are hidden."""
 
     parties: dict[str, str]
     makers: dict[str, str]
     members: tuple[OrganizationEntry, ...]
+    hidden: Mapping[str, bytes]
 
 
 @click.command()
@@ -144,6 +148,9 @@ def read_events(raw: bytes) -> tuple[Event, ...]:
 async def _capture(desk: Desk, events: Sequence[Event], how: How, digest: bytes) -> dict[str, Any]:
     wallet = load_wallet(desk.path, desk.reach.held.passphrase)
     around = await look_around(desk.api, events)
+    products = ProductKeys(desk.api, wallet, desk.network.chain_id)
+    hidden = {gtin: key for event in events for gtin, key in (await products.of(event)).items()}
+    around = replace(around, hidden=hidden)
     builder = TransactionBuilder(desk.network, wallet, os.urandom)
     keys = EventKeys(desk.api, wallet, desk.network, how.visibility, around)
     captured = []
@@ -173,7 +180,15 @@ def add_capture(
         tag = tag_of(secrets[0], how.patient, event_id)
 
     def facts(named: bytes, content: EventContent) -> SupplyCapture:
-        return capture_of(event, named, content, around.parties, binding=how.binding, tag=tag)
+        return capture_of(
+            event,
+            named,
+            content,
+            around.parties,
+            binding=how.binding,
+            tag=tag,
+            hidden=around.hidden,
+        )
 
     return add_event(builder, EventToCapture(event_id, document, facts), key)
 
@@ -222,14 +237,13 @@ class EventKeys:
     def _readers(self, event: Event) -> tuple[OrganizationEntry, ...]:
         if self._visibility == "consortium":
             return self._around.members
-        wanted = {self._reader.wallet.organization}
-        wanted |= {self._around.parties.get(each) for each in parties_named(event)}
-        wanted |= {self._around.makers.get(each) for each in products_named(event)}
+        author = self._reader.wallet.organization or ""
+        wanted = readers_of(event, author, self._around.parties, self._around.makers)
         return tuple(each for each in self._around.members if each.id in wanted)
 
 
 async def look_around(api: Api, events: Sequence[Event]) -> Surroundings:
-    """What `events` name, as far as the ledger knows it."""
+    """What `events` name, as far as the ledger knows it; no keys yet."""
     supply = SupplyApi(api)
     parties: dict[str, str] = {}
     makers: dict[str, str] = {}
@@ -245,7 +259,7 @@ async def look_around(api: Api, events: Sequence[Event]) -> Surroundings:
         except ApiError as error:
             if error.code not in _NOBODY:
                 raise
-    return Surroundings(parties, makers, await api.members())
+    return Surroundings(parties, makers, await api.members(), NO_KEYS)
 
 
 def _digest(events: Sequence[Event], how: How) -> bytes:

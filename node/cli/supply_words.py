@@ -25,9 +25,22 @@ _CONCERNED: Final = ("regulator", "manufacturer", "wholesaler")
 class Pack:
     """A pack, and what its label says of lot and expiry."""
 
-    item: str
-    lot: str | None
-    expires_ms: int | None
+    scanned: Scanned
+
+    @property
+    def item(self) -> str:
+        """As its label says it."""
+        return self.scanned.name
+
+    @property
+    def lot(self) -> str | None:
+        """None where the label does not say it."""
+        return self.scanned.lot
+
+    @property
+    def expires_ms(self) -> int | None:
+        """The first moment at which it is expired; None where the label does not say it."""
+        return self.scanned.expires_ms
 
 
 def scanned(text: str, name: str) -> Scanned:
@@ -43,19 +56,36 @@ def scanned(text: str, name: str) -> Scanned:
         ) from None
 
 
-def as_subject(text: str) -> str:
+def as_subject(text: str) -> Scanned:
     """An item, a lot or a product."""
-    return scanned(text, "the name").name
+    return scanned(text, "the name")
 
 
-def as_item(text: str) -> str:
+def as_item(text: str) -> Scanned:
     """One thing, not a kind of things."""
     found = scanned(text, "ITEM")
     if found.identifier.is_class:
         raise OperatorError(
             "E070", "ITEM is refused: it names a lot or a product", fix="give its serial number"
         )
-    return found.name
+    return found
+
+
+async def ledger_name(visit: Visit, thing: Scanned) -> str:
+    """What the ledger calls it: where serial numbers are hidden, the node and the chain see a tag.
+    Raises `NotForUs` where the wallet cannot tell which."""
+    return await visit.products().ledger_name(thing)
+
+
+def revealed(told: Any, hidden: str, shown: str) -> Any:
+    """A node's answer with the name `shown` wherever it has the tag `hidden`."""
+    match told:
+        case dict():
+            return {name: revealed(each, hidden, shown) for name, each in told.items()}
+        case list():
+            return [revealed(each, hidden, shown) for each in told]
+        case _:
+            return shown if told == hidden else told
 
 
 def as_class(text: str) -> str:
@@ -70,8 +100,7 @@ def as_class(text: str) -> str:
 
 def as_pack(text: str) -> Pack:
     """One thing with what its label says."""
-    found = scanned(text, "ITEM")
-    return Pack(as_item(text), found.lot, found.expires_ms)
+    return Pack(as_item(text))
 
 
 def expiry_ms(text: str) -> int:
