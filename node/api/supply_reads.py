@@ -16,7 +16,7 @@ from chain.transaction import BODY, SIGNED
 from ledger.actions import decode_action
 from ledger.ids import organization_owner
 from ledger.queries import members
-from ledger.state import decoded
+from ledger.state import StateReader, decoded
 from ledger.supply import quality_queries, queries, reading
 from ledger.supply.actions import SupplyCapture
 from ledger.supply.alerts import alerts as open_alerts
@@ -125,7 +125,7 @@ async def product(call: Call) -> web.Response:
     numbers."""
     gtin: str = call.arguments["gtin"]
 
-    def read(state: StateSnapshot) -> ProductDocument | None:
+    def read(state: StateReader) -> ProductDocument | None:
         entry = queries.product(state, gtin)
         if entry is None:
             return None
