@@ -77,13 +77,17 @@ async def ledger_name(visit: Visit, thing: Scanned) -> str:
     return await visit.products().ledger_name(thing)
 
 
-def revealed(told: Any, hidden: str, shown: str) -> Any:
+def revealed(told: dict[str, Any], hidden: str, shown: str) -> dict[str, Any]:
     """A node's answer with the name `shown` wherever it has the tag `hidden`."""
+    return {name: _revealed(each, hidden, shown) for name, each in told.items()}
+
+
+def _revealed(told: Any, hidden: str, shown: str) -> Any:
     match told:
         case dict():
-            return {name: revealed(each, hidden, shown) for name, each in told.items()}
+            return revealed(told, hidden, shown)
         case list():
-            return [revealed(each, hidden, shown) for each in told]
+            return [_revealed(each, hidden, shown) for each in told]
         case _:
             return shown if told == hidden else told
 
