@@ -2,10 +2,11 @@
 on the chain. The node is asked by tag; it never sees a serial number that is hidden.
 """
 
+from chain.errors import InvalidMessage
 from client.api import Api
 from client.epcis.events import Event
 from client.epcis.facts import hidden_name, serials_named
-from client.errors import ApiError, NotForUs
+from client.errors import ApiError, NotForUs, Tampered
 from client.product_key import open_product_key, sealed_to
 from client.scanned import Scanned
 from client.supply_api import SupplyApi
@@ -52,12 +53,12 @@ class ProductKeys:
 
     async def readable(self, event: Event) -> dict[str, bytes | None]:
         """The products in `event` whose serial numbers are hidden: their keys, None where they are
-        sealed to others."""
+        sealed to others or do not open."""
         found: dict[str, bytes | None] = {}
         for gtin in serials_named(event):
             try:
                 secret = await self.key(gtin)
-            except NotForUs:
+            except (NotForUs, Tampered, InvalidMessage):
                 found[gtin] = None
             else:
                 if secret is not None:
