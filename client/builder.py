@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Final, cast
 
+from msgspec.structs import replace
+
 from chain.errors import InvalidMessage
 from chain.genesis import GenesisPrincipal
 from chain.keys import EncryptionKey, SigningKey
@@ -24,6 +26,7 @@ from client.category import CategoryKey, CategoryName, Recipient, new_category_k
 from client.category import seal_category_key as seal_to
 from client.content import DataKey, place_of, seal_content
 from client.note import seal_note
+from client.product_key import KEY_BYTES, seal_product_key
 from client.sealing import Random
 from client.wallet import Wallet
 from ledger.actions import (
@@ -51,7 +54,7 @@ from ledger.consent_actions import (
 from ledger.fields import BasisKind, Deferred, Effect, Period, Power, Purpose, StandingKey
 from ledger.governance_actions import ProposalOpen, Subject
 from ledger.ids import RANDOM_BYTES, event_record, new_case_id, new_consent_id, new_record_id
-from ledger.supply.actions import EventContent
+from ledger.supply.actions import EventContent, ProductRegister, ProductShare
 
 NONCE_BYTES: Final = 16
 CATEGORY_BYTES: Final = 16
@@ -158,6 +161,19 @@ class TransactionBuilder:
         """Seals `words` to `recipients`; the hash to name in an action's `note`."""
         raw = seal_note(words, self.network.chain_id, patient, recipients, self.random)
         return self._attach(raw)
+
+    def register_product(self, action: ProductRegister, recipients: tuple[Recipient, ...]) -> bytes:
+        """Asks for `action` with a fresh key for hidden serial numbers, sealed to `recipients`, who
+        act for the manufacturer; the key."""
+        secret = self.random(KEY_BYTES)
+        raw = seal_product_key(secret, action.gtin, self.network.chain_id, recipients)
+        self._actions.append(replace(action, seals=self._attach(raw)))
+        return secret
+
+    def share_product(self, gtin: str, secret: bytes, member: str, reader: Recipient) -> None:
+        """Seals `secret`, the key of a product of the sender's, to the organisation `member`."""
+        raw = seal_product_key(secret, gtin, self.network.chain_id, (reader,))
+        self._actions.append(ProductShare(gtin, member, self._attach(raw)))
 
     def register_patient(
         self, patient: GenesisPrincipal, patient_key: SigningKey, author: Recipient

@@ -4,7 +4,7 @@ Pure but for randomness, which is the builder's. Which key to seal under, and wh
 the caller's affair: a member's wallet (`client.writing.event_place`), or a gateway's vault.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from hmac import new as keyed
@@ -18,7 +18,7 @@ from client.builder import BuiltTransaction, TransactionBuilder
 from client.category import CategoryKey
 from client.epcis.event_hash import event_hash_id
 from client.epcis.events import Event
-from client.epcis.facts import declaration_key
+from client.epcis.facts import declaration_key, parties_named, products_named
 from client.fhir_json import canonical
 from client.wallet import Wallet
 from ledger.ids import event_category, organization_owner
@@ -69,6 +69,16 @@ def standalone(event: Event) -> tuple[str, bytes]:
     event_id = event.event_id or event_hash_id(event)
     alone = {**event.raw, "@context": list(event.context), "eventID": event_id}
     return event_id, canonical(alone)
+
+
+def readers_of(
+    event: Event, author: str, parties: Mapping[str, str], makers: Mapping[str, str]
+) -> tuple[str, ...]:
+    """The members that have to do with `event`, in order: its author, the `parties` (by Global
+    Location Number) that it names, and the `makers` (by GTIN) of its products."""
+    named = {parties.get(each) for each in parties_named(event)}
+    named |= {makers.get(each) for each in products_named(event)}
+    return tuple(sorted({author, *(each for each in named if each is not None)}))
 
 
 def readers_category(visibility: Visibility, readers: Sequence[str]) -> bytes:

@@ -15,7 +15,7 @@ from client.category import CategoryKey, CategoryName
 from client.content import open_content, place_of
 from client.epcis.document import parse_document
 from client.epcis.events import Event
-from client.epcis.facts import capture_of
+from client.epcis.facts import NO_KEYS, capture_of, serials_named
 from client.errors import Tampered
 from ledger.ids import event_record, organization_owner
 from ledger.supply.actions import SupplyCapture
@@ -40,11 +40,14 @@ REST: Final = "items, quantities, lot or readings"
 @dataclass(frozen=True, slots=True)
 class OpenedEvent:
     """`document` is what its organisation sealed, byte for byte; `differs` names what it says
-    otherwise than the chain, and is empty where the two agree."""
+    otherwise than the chain, and is empty where the two agree. `unjudged` are the products whose
+    serial numbers are hidden from this reader: whether those agree, he cannot tell, nor whether
+    what stands under one hash with them does (`REST`)."""
 
     event: Event
     document: bytes
     differs: tuple[str, ...]
+    unjudged: tuple[str, ...] = ()
 
 
 def document_name(entry: EventEntry) -> CategoryName:
@@ -67,16 +70,43 @@ def open_document(attachment: bytes, entry: EventEntry, key: CategoryKey, chain_
 
 
 def compare(
-    document: bytes, entry: EventEntry, key: CategoryKey, parties: Mapping[str, str]
+    document: bytes,
+    entry: EventEntry,
+    key: CategoryKey,
+    parties: Mapping[str, str],
+    hidden: Mapping[str, bytes | None] = NO_KEYS,
 ) -> OpenedEvent:
     """The event in `document`, and where it says something else than the chain.
 
-    Raises `InvalidMessage` where it is no event at all.
+    `hidden` are the products with hidden serial numbers by GTIN: their keys, None where the reader
+    has none. Raises `InvalidMessage` where it is no event at all.
     """
     (event,) = parse_document(document).events
     named = event_key(event.event_id, key)
-    facts = capture_of(event, named, entry.content, parties, binding=entry.binding, tag=entry.tag)
-    return OpenedEvent(event, document, tuple(_differences(facts, entry)))
+
+    def facts(keys: Mapping[str, bytes]) -> SupplyCapture:
+        return capture_of(
+            event,
+            named,
+            entry.content,
+            parties,
+            binding=entry.binding,
+            tag=entry.tag,
+            hidden=keys,
+        )
+
+    keys = {gtin: secret for gtin, secret in hidden.items() if secret is not None}
+    unjudged = tuple(gtin for gtin in serials_named(event) if gtin in hidden.keys() - keys.keys())
+    in_clear = facts(NO_KEYS)
+    if hidden and facts_of(in_clear) == entry.facts:
+        # Captured before its product was registered, when there was nothing to hide.
+        return OpenedEvent(event, document, tuple(_differences(in_clear, entry)))
+    if not unjudged:
+        return OpenedEvent(event, document, tuple(_differences(facts(keys), entry)))
+    parent_hidden = event.parent is not None and event.parent.gtin in unjudged
+    left_out = {REST, "parent"} if parent_hidden else {REST}
+    found = [each for each in _differences(in_clear, entry) if each not in left_out]
+    return OpenedEvent(event, document, tuple(found), unjudged)
 
 
 def _differences(facts: SupplyCapture, entry: EventEntry) -> list[str]:

@@ -334,7 +334,12 @@ def product_key(gtin: str) -> bytes:
 
 def product_share_key(gtin: str, organization: bytes) -> bytes:
     """Where the key for hidden serial numbers stands that is sealed to an organisation."""
-    return b"".join((PRODUCT_SHARE_PREFIX, gtin.encode("ascii"), organization))
+    return product_shares_prefix(gtin) + organization
+
+
+def product_shares_prefix(gtin: str) -> bytes:
+    """What the keys of a product's shares begin with; owner ids follow."""
+    return PRODUCT_SHARE_PREFIX + gtin.encode("ascii")
 
 
 def lot_key(item_class: str) -> bytes:

@@ -203,6 +203,14 @@ class NodeConfig:
             "whether events that are captured move custody, or only say something",
         ),
     ] = "binding"
+    gateway_epcis_visibility: Annotated[
+        str,
+        Setting(
+            "gateway.epcis_visibility",
+            _choice("consortium", "parties"),
+            "who can open events that are captured, where a client does not say",
+        ),
+    ] = "consortium"
     gateway_epcis_private_targets: Annotated[
         bool,
         Setting(

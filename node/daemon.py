@@ -236,7 +236,9 @@ def _attend(
                 os.urandom,
                 wallets,
                 EpcisSettings(
-                    config.gateway_epcis_policy == "binding", config.gateway_epcis_private_targets
+                    config.gateway_epcis_policy == "binding",
+                    config.gateway_epcis_private_targets,
+                    "parties" if config.gateway_epcis_visibility == "parties" else "consortium",
                 ),
             )
         except StoreProblem as problem:

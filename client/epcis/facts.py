@@ -128,6 +128,13 @@ def products_named(event: Event) -> tuple[str, ...]:
     return tuple(sorted({each.gtin for each in named if each.gtin}))
 
 
+def serials_named(event: Event) -> tuple[str, ...]:
+    """The GTINs in `event` of which it names single items by their serial numbers, in order."""
+    parents = [event.parent] if event.parent else []
+    named = [*_things(event).names, *event.outputs, *parents]
+    return tuple(sorted({each.gtin for each in named if each.gtin and each.serial}))
+
+
 def step_of(biz_step: str) -> str:
     """The step by which the ledger's rules know a normalised `biz_step`; `other` for none."""
     return _own_word(biz_step, BIZ_STEPS.words, _OWN_STEPS) or "other"
@@ -137,6 +144,18 @@ def hidden_serial(key: bytes, gtin: str, serial: str) -> str:
     """What stands for `serial`, as it is printed: `~` and 22 characters that only `key` makes."""
     tag = digest(key, f"{gtin}/{serial}".encode(), "sha256")[:_TAG_BYTES]
     return "~" + urlsafe_b64encode(tag).decode().rstrip("=")
+
+
+def hidden_name(identifier: Identifier, key: bytes, field: str) -> str:
+    """How the ledger names a pack whose serial number is hidden by `key`.
+
+    Raises `InvalidMessage` for other serial numbers of trade items (AI 235, 8006): there are no
+    tags for them, and they are not told either.
+    """
+    if identifier.kind is not Kind.SGTIN:
+        raise InvalidMessage("facts.not_hidden", field, "a serial number that cannot be hidden")
+    serial = hidden_serial(key, identifier.gtin, identifier.serial)
+    return f"01/{identifier.gtin}/21/{serial}"
 
 
 def day_after_ms(day: date) -> int:
@@ -204,9 +223,8 @@ def _limit(listed: Sequence[object], most: int, field: str) -> None:
 
 def _name(identifier: Identifier, hidden: Mapping[str, bytes], field: str) -> str:
     text = identifier.text
-    if identifier.kind is Kind.SGTIN and identifier.gtin in hidden:
-        serial = hidden_serial(hidden[identifier.gtin], identifier.gtin, identifier.serial)
-        text = f"01/{identifier.gtin}/21/{serial}"
+    if identifier.serial and identifier.gtin in hidden:
+        text = hidden_name(identifier, hidden[identifier.gtin], field)
     return _printable(text, _ITEM_CHARS_MAX, field)
 
 

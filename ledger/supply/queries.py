@@ -18,6 +18,7 @@ from ledger.keyspace import (
     lot_key,
     party_key,
     product_key,
+    product_shares_prefix,
     shipment_due_key,
     shipment_from_key,
     shipment_key,
@@ -34,11 +35,13 @@ from ledger.supply.entries import (
     NUMBER,
     PARTY,
     PRODUCT,
+    SHARE,
     SHIPMENT,
     EventEntry,
     History,
     LotEntry,
     ProductEntry,
+    ShareEntry,
     ShipmentEntry,
 )
 from ledger.supply.fields import Amount, Hold, Status
@@ -93,6 +96,13 @@ def lot(state: StateReader, item_class: str) -> LotEntry | None:
 def product(state: StateReader, gtin: str) -> ProductEntry | None:
     """The product with this GTIN."""
     return decoded(state).read(product_key(gtin), PRODUCT)
+
+
+def product_shares(state: StateReader, gtin: str) -> tuple[tuple[bytes, ShareEntry], ...]:
+    """Those to whom the key for a product's hidden serial numbers was sealed later, by their owner
+    ids; one for each, so as many as there are members at most."""
+    prefix = product_shares_prefix(gtin)
+    return tuple((key[len(prefix) :], SHARE.decode(raw)) for key, raw in state.scan(prefix))
 
 
 def organization_at(state: StateReader, gln: str) -> str | None:

@@ -1,7 +1,7 @@
 """The shapes of what this API tells about goods: items, lots, products, shipments, recalls."""
 
 from chain.codec import Record
-from chain.types import Height, MemberId, Milliseconds, PrincipalId, TransactionId, Unsigned
+from chain.types import Hash, Height, MemberId, Milliseconds, PrincipalId, TransactionId, Unsigned
 from ledger.supply.alerts import SupplyAlertKind
 from ledger.supply.entries import (
     AcknowledgementEntry,
@@ -111,11 +111,21 @@ class HoldersDocument(Record, frozen=True):
     height: Height
 
 
+class ProductShareDocument(Record, frozen=True):
+    """The key for hidden serial numbers is sealed to `organization` in the attachment `sealed`."""
+
+    organization: MemberId
+    sealed: Hash
+    shared_ms: Milliseconds
+
+
 class ProductDocument(Record, frozen=True):
-    """A product under its GTIN."""
+    """A product under its GTIN. Its serial numbers are hidden where it has `seals`: the attachment
+    in which their key is sealed to the manufacturer. `shares` name the others who have it."""
 
     id: Gtin
     product: ProductEntry
+    shares: tuple[ProductShareDocument, ...]
 
 
 class PartyDocument(Record, frozen=True):

@@ -14,7 +14,9 @@ from aiohttp import web
 from chain.errors import InvalidMessage
 from chain.transaction import BODY, SIGNED
 from ledger.actions import decode_action
-from ledger.state import decoded
+from ledger.ids import organization_owner
+from ledger.queries import members
+from ledger.state import StateReader, decoded
 from ledger.supply import quality_queries, queries, reading
 from ledger.supply.actions import SupplyCapture
 from ledger.supply.alerts import alerts as open_alerts
@@ -36,6 +38,7 @@ from node.api.supply_documents import (
     ItemDocument,
     PartyDocument,
     ProductDocument,
+    ProductShareDocument,
     ReasonDocument,
     RecallDocument,
     RecallPage,
@@ -121,12 +124,26 @@ async def holders(call: Call) -> web.Response:
 
 
 async def product(call: Call) -> web.Response:
-    """A product: its manufacturer, limits and recalls."""
+    """A product: its manufacturer, limits and recalls, and who has the key for its hidden serial
+    numbers."""
     gtin: str = call.arguments["gtin"]
-    found = await ask(call, lambda state: queries.product(state, gtin))
+
+    def read(state: StateReader) -> ProductDocument | None:
+        entry = queries.product(state, gtin)
+        if entry is None:
+            return None
+        names = {organization_owner(each.id): each.id for each in members(state)}
+        shares = tuple(
+            ProductShareDocument(names[owner], share.sealed, share.shared_ms)
+            for owner, share in queries.product_shares(state, gtin)
+            if owner in names
+        )
+        return ProductDocument(gtin, entry, shares)
+
+    found = await ask(call, read)
     if found is None:
         raise not_found("product", "path.gtin")
-    return call.reply(ProductDocument(gtin, found))
+    return call.reply(found)
 
 
 async def party(call: Call) -> web.Response:

@@ -101,7 +101,7 @@ SUPPLY_ROUTES: Final = (
         "GET",
         "/v1/products/{gtin}",
         "getProduct",
-        "A product: its manufacturer, its limits, its recalls",
+        "A product: its manufacturer, limits and recalls, who has the key for hidden serials",
         supply_reads.product,
         _READ,
         answers(ProductDocument),

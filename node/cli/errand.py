@@ -17,6 +17,7 @@ from client.api import Api, Submitted
 from client.builder import Network, TransactionBuilder
 from client.category import Recipient
 from client.errors import ApiError
+from client.hidden import ProductKeys
 from client.reading import Reader
 from client.submission import organization_recipient
 from client.supply_api import SupplyApi
@@ -94,6 +95,10 @@ class Visit:
     def reader(self) -> Reader:
         """Opens what the wallet can open."""
         return Reader(self.api, self.wallet, self.network.chain_id)
+
+    def products(self) -> ProductKeys:
+        """The keys for hidden serial numbers that the wallet can open."""
+        return ProductKeys(self.api, self.wallet, self.network.chain_id)
 
     async def commit(self, builder: TransactionBuilder) -> Submitted:
         """Signs, submits and waits; E033 with the rule's words where the ledger refuses."""

@@ -8,7 +8,7 @@ import asyncio
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final, get_args
@@ -28,16 +28,18 @@ from client.capturing import (
     add_event,
     event_names,
     readers_category,
+    readers_of,
     standalone,
 )
 from client.category import CategoryKey
 from client.dispensing import tag_keys, tag_of
 from client.epcis.document import DOCUMENT_BYTES_MAX, parse_document
 from client.epcis.events import Event
-from client.epcis.facts import capture_of, parties_named, products_named
+from client.epcis.facts import NO_KEYS, capture_of, parties_named, products_named
 from client.epcis.faults import InvalidDocument
 from client.errors import ApiError
 from client.files import read_bounded
+from client.hidden import ProductKeys
 from client.intent import IntentFile, capture_intent
 from client.reading import Reader
 from client.supply_api import SupplyApi
@@ -68,11 +70,13 @@ class How:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What has to be known of the consortium to build captures: whose GLNs are, who makes what."""
+    """What has to be known of the consortium to build captures: whose GLNs are, who makes what,
+    the keys of products whose serial numbers are hidden."""
 
     parties: dict[str, str]
     makers: dict[str, str]
     members: tuple[OrganizationEntry, ...]
+    hidden: Mapping[str, bytes]
 
 
 @click.command()
@@ -198,6 +202,9 @@ async def _capture(
     the same file, and is now committed."""
     wallet = load_wallet(desk.path, desk.reach.held.passphrase)
     around = await look_around(desk.api, events)
+    products = ProductKeys(desk.api, wallet, desk.network.chain_id)
+    hidden = {gtin: key for event in events for gtin, key in (await products.of(event)).items()}
+    around = replace(around, hidden=hidden)
     keys = EventKeys(desk.api, wallet, desk.network, how.visibility, around)
     there = await _already(desk, keys, events, how)
     new = set() if done is None else {each["key"] for each in done["events"]}
@@ -293,7 +300,15 @@ def add_capture(
         tag = tag_of(secrets[0], how.patient, event_id)
 
     def facts(named: bytes, content: EventContent) -> SupplyCapture:
-        return capture_of(event, named, content, around.parties, binding=how.binding, tag=tag)
+        return capture_of(
+            event,
+            named,
+            content,
+            around.parties,
+            binding=how.binding,
+            tag=tag,
+            hidden=around.hidden,
+        )
 
     return add_event(builder, EventToCapture(event_id, document, facts), key)
 
@@ -359,14 +374,13 @@ class EventKeys:
     def _readers(self, event: Event, visibility: Visibility) -> tuple[OrganizationEntry, ...]:
         if visibility == "consortium":
             return self.around.members
-        wanted = {self.reader.wallet.organization}
-        wanted |= {self.around.parties.get(each) for each in parties_named(event)}
-        wanted |= {self.around.makers.get(each) for each in products_named(event)}
+        author = self.reader.wallet.organization or ""
+        wanted = readers_of(event, author, self.around.parties, self.around.makers)
         return tuple(each for each in self.around.members if each.id in wanted)
 
 
 async def look_around(api: Api, events: Sequence[Event]) -> Surroundings:
-    """What `events` name, as far as the ledger knows it."""
+    """What `events` name, as far as the ledger knows it; no keys yet."""
     supply = SupplyApi(api)
     parties: dict[str, str] = {}
     makers: dict[str, str] = {}
@@ -382,7 +396,7 @@ async def look_around(api: Api, events: Sequence[Event]) -> Surroundings:
         except ApiError as error:
             if error.code not in _NOBODY:
                 raise
-    return Surroundings(parties, makers, await api.members())
+    return Surroundings(parties, makers, await api.members(), NO_KEYS)
 
 
 def _digest(events: Sequence[Event], how: How) -> bytes:

@@ -9,6 +9,7 @@ from client.epcis.events import Event, SensorReport
 from client.epcis.facts import parties_named
 from client.epcis_reading import OpenedEvent, compare, document_name, open_document
 from client.errors import ApiError, NotForUs, Tampered
+from client.hidden import ProductKeys
 from client.reading import Reader
 from ledger.supply.entries import EventEntry
 from node.cli.errand import Visit
@@ -20,10 +21,10 @@ _GONE: Final = frozenset({404, 410})
 async def opened_steps(visit: Visit, trace: dict[str, Any]) -> None:
     """Puts beside every step of a trace what its document says, where this wallet may open it:
     `document`, null where it may not."""
-    reader, parties = visit.reader(), Parties(visit)
+    reader, parties, products = visit.reader(), Parties(visit), visit.products()
     for step in (each for leg in trace["legs"] for each in leg["steps"]):
         entry: EventEntry = from_document(EventEntry, step["event"], "event")
-        step["document"] = await _opened(visit, reader, parties, entry)
+        step["document"] = await _opened(visit, reader, parties, products, entry)
 
 
 class Parties:
@@ -48,14 +49,15 @@ class Parties:
 
 
 async def _opened(
-    visit: Visit, reader: Reader, parties: Parties, entry: EventEntry
+    visit: Visit, reader: Reader, parties: Parties, products: ProductKeys, entry: EventEntry
 ) -> dict[str, Any] | None:
     try:
         key = await reader.category_key(document_name(entry))
         attachment = await visit.api.attachment(entry.content.ciphertext)
         raw = open_document(attachment, entry, key, visit.network.chain_id)
         (event,) = parse_document(raw).events
-        opened = compare(raw, entry, key, await parties.of(event))
+        hidden = await products.readable(event)
+        opened = compare(raw, entry, key, await parties.of(event), hidden)
     except NotForUs:
         return None
     except (Tampered, InvalidMessage) as error:
@@ -67,6 +69,7 @@ async def _opened(
     return {
         "id": opened.event.event_id,
         "differs": list(opened.differs),
+        "unjudged": list(opened.unjudged),
         "read_point": _text(event.read_point),
         "biz_location": _text(event.biz_location),
         "certifications": list(event.certifications),
@@ -80,6 +83,8 @@ def _lines(opened: OpenedEvent) -> list[str]:
     lines = []
     if opened.differs:
         lines.append(f"SAYS OTHERWISE THAN THE CHAIN: {', '.join(opened.differs)}")
+    if opened.unjudged:
+        lines.append(f"serial numbers not compared, hidden from you: {', '.join(opened.unjudged)}")
     if event.read_point is not None:
         lines.append(f"read at {one_line(event.read_point.text)}")
     if event.biz_location is not None:

@@ -37,6 +37,7 @@ from node.cli.supply_words import (
     as_pack,
     as_subject,
     expiry_ms,
+    ledger_name,
     opened_words,
     sealed_words,
 )
@@ -212,8 +213,8 @@ def place(errand: Errand, subject: str, reason: QuarantineReason, note_file: Pat
     async def act(visit: Visit) -> dict[str, Any]:
         builder = visit.builder()
         note = await sealed_words(visit, builder, words)
-        builder.add(QuarantinePlace(wanted, reason, note))
-        return await visit.enact(builder, {"subject": wanted, "reason": reason})
+        builder.add(QuarantinePlace(await ledger_name(visit, wanted), reason, note))
+        return await visit.enact(builder, {"subject": wanted.name, "reason": reason})
 
     made = errand.run(act)
     print_document(made, f"{made['subject']} is held from height {made['height']} on")
@@ -231,8 +232,8 @@ def release(errand: Errand, subject: str, organization: str | None) -> None:
         placed_by = organization or visit.wallet.organization or ""
         await visit.organization(placed_by)
         builder = visit.builder()
-        builder.add(QuarantineRelease(wanted, placed_by))
-        return await visit.enact(builder, {"subject": wanted, "organization": placed_by})
+        builder.add(QuarantineRelease(await ledger_name(visit, wanted), placed_by))
+        return await visit.enact(builder, {"subject": wanted.name, "organization": placed_by})
 
     made = errand.run(act)
     print_document(made, f"{made['subject']} is released at height {made['height']}")
@@ -256,8 +257,8 @@ def dispose(errand: Errand, item: str, disposal: Disposal, note_file: Path | Non
     async def act(visit: Visit) -> dict[str, Any]:
         builder = visit.builder()
         note = await sealed_words(visit, builder, words)
-        builder.add(ExcursionDispose(wanted, disposal, note))
-        return await visit.enact(builder, {"item": wanted, "disposal": disposal})
+        builder.add(ExcursionDispose(await ledger_name(visit, wanted), disposal, note))
+        return await visit.enact(builder, {"item": wanted.name, "disposal": disposal})
 
     made = errand.run(act)
     print_document(made, f"{made['item']}: {disposal}, decided at height {made['height']}")
@@ -280,8 +281,8 @@ def report(errand: Errand, item: str, reason: SuspectReason, note_file: Path | N
     async def act(visit: Visit) -> dict[str, Any]:
         builder, reported = visit.builder(), os.urandom(RANDOM_BYTES)
         note = await sealed_words(visit, builder, words)
-        builder.add(SuspectReport(reported, wanted, reason, note))
-        made = {"report": reported.hex(), "item": wanted, "reason": reason}
+        builder.add(SuspectReport(reported, await ledger_name(visit, wanted), reason, note))
+        made = {"report": reported.hex(), "item": wanted.name, "reason": reason}
         return await visit.enact(builder, made)
 
     made = errand.run(act)
@@ -309,7 +310,8 @@ def ask(errand: Errand, item: str, lot: str | None, expiry: str | None) -> None:
 
     async def act(visit: Visit) -> dict[str, Any]:
         builder, asked = visit.builder(), os.urandom(RANDOM_BYTES)
-        builder.add(VerificationRequest(asked, pack.item, facts))
+        item = await ledger_name(visit, pack.scanned)
+        builder.add(VerificationRequest(asked, item, facts))
         made = {"verification": asked.hex(), "item": pack.item, "lot": named}
         return await visit.enact(builder, made)
 

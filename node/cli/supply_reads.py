@@ -10,7 +10,7 @@ from client.errors import ApiError
 from node.cli.errand import Errand, Visit, member_command
 from node.cli.output import print_document, table
 from node.cli.supply_documents import opened_steps
-from node.cli.supply_words import Pack, as_pack, scanned
+from node.cli.supply_words import Pack, as_pack, ledger_name, revealed, scanned
 from node.cli.words import moment
 from node.errors import Exit, OperatorError
 
@@ -58,7 +58,8 @@ def locate(errand: Errand, item_or_lot: str) -> None:
     async def act(visit: Visit) -> dict[str, Any]:
         if found.identifier.is_class:
             return await known(visit.supply.lot(found.name), found.name)
-        return await known(visit.supply.item(found.name), found.name)
+        name = await ledger_name(visit, found)
+        return revealed(await known(visit.supply.item(name), found.name), name, found.name)
 
     told = errand.run(act)
     print_document(told, _lot_text(told) if found.identifier.is_class else _item_text(told))
@@ -74,13 +75,14 @@ def trace(errand: Errand, item_or_lot: str, documents: bool, after: int) -> None
 
     Every step names its transaction: medlock receipt get fetches its proof.
     """
-    name = scanned(item_or_lot, "ITEM_OR_LOT").name
+    thing = scanned(item_or_lot, "ITEM_OR_LOT")
 
     async def act(visit: Visit) -> dict[str, Any]:
-        found = await known(visit.supply.trace(name, after), name)
+        name = await ledger_name(visit, thing)
+        found = await known(visit.supply.trace(name, after), thing.name)
         if documents:
             await opened_steps(visit, found["trace"])
-        return found
+        return revealed(found, name, thing.name)
 
     told = errand.run(act)
     print_document(told, "\n".join(_trace_lines(told["trace"], 0, "")))
@@ -95,7 +97,8 @@ def verify(errand: Errand, item: str) -> None:
 
     async def act(visit: Visit) -> dict[str, Any]:
         try:
-            found = await visit.supply.item(pack.item)
+            name = await ledger_name(visit, pack.scanned)
+            found = revealed(await visit.supply.item(name), name, pack.item)
         except ApiError as error:
             if error.code != NOT_THERE:
                 raise

@@ -1,11 +1,15 @@
-"""`medlock supply product|party`: whose product a GTIN is, and whose place a GLN is."""
+"""`medlock supply product|party`: whose product a GTIN is, who may tell its packs apart, and whose
+place a GLN is."""
 
 from typing import Any, Final
 
 import click
 
 from chain.errors import InvalidMessage
+from client.category import Recipient
 from client.scanned import scan
+from client.submission import organization_recipient
+from client.wallet import recipient
 from ledger.supply.actions import PartyRegister, ProductRegister
 from node.cli.errand import Errand, Visit, member_command
 from node.cli.output import print_document
@@ -45,6 +49,11 @@ def product() -> None:
 @click.option(
     "--shelf-life-days", type=click.IntRange(1, 36_500), help="How far ahead a lot may expire."
 )
+@click.option(
+    "--hidden",
+    is_flag=True,
+    help="Keep serial numbers off the chain: only those with whom you share a key follow a pack.",
+)
 @member_command
 def register(
     *,
@@ -54,6 +63,7 @@ def register(
     excursion_hours: float,
     gap_hours: float | None,
     shelf_life_days: int | None,
+    hidden: bool,
 ) -> None:
     """Register a GTIN as your own, as a manufacturer; once, for good."""
     wanted = _gtin(gtin)
@@ -68,8 +78,11 @@ def register(
 
     async def act(visit: Visit) -> dict[str, Any]:
         builder = visit.builder()
-        builder.add(action)
-        made = {"product": wanted, "manufacturer": visit.wallet.organization}
+        if hidden:
+            builder.register_product(action, await _own_readers(visit))
+        else:
+            builder.add(action)
+        made = {"product": wanted, "manufacturer": visit.wallet.organization, "hidden": hidden}
         return await visit.enact(builder, made)
 
     made = errand.run(act)
@@ -78,11 +91,58 @@ def register(
     )
 
 
+async def _own_readers(visit: Visit) -> tuple[Recipient, ...]:
+    """The wallet's organisation; the wallet itself too, where it cannot speak for it."""
+    members = await visit.api.members()
+    found = [
+        organization_recipient(each) for each in members if each.id == visit.wallet.organization
+    ]
+    return (*found, *(() if visit.wallet.organization_keys else (recipient(visit.wallet),)))
+
+
+@product.command()
+@click.argument("gtin")
+@click.argument("member")
+@member_command
+def share(errand: Errand, gtin: str, member: str) -> None:
+    """Give MEMBER the key for a product's hidden serial numbers, as its manufacturer.
+
+    For good: who has it can tell packs apart that he sees, those of today and of tomorrow.
+    """
+    wanted = _gtin(gtin)
+
+    async def act(visit: Visit) -> dict[str, Any]:
+        await visit.organization(member)
+        registered = await visit.supply.product(wanted)
+        maker = registered["product"]["manufacturer"]
+        if maker != visit.wallet.organization:
+            raise OperatorError(
+                "E070", f"{wanted} is {maker}'s product, which alone shares its key"
+            )
+        secret = await visit.products().key(wanted)
+        if secret is None:
+            raise OperatorError(
+                "E070",
+                f"the serial numbers of {wanted} are not hidden: there is no key to share",
+                fix="register another GTIN with --hidden; what was open stays open",
+            )
+        (reader,) = (each for each in await visit.api.members() if each.id == member)
+        builder = visit.builder()
+        builder.share_product(wanted, secret, member, organization_recipient(reader))
+        return await visit.enact(builder, {"product": wanted, "shared_with": member})
+
+    made = errand.run(act)
+    print_document(
+        made,
+        f"{made['shared_with']} has the key of {made['product']} from height {made['height']} on",
+    )
+
+
 @product.command("show")
 @click.argument("gtin")
 @member_command
 def show_product(errand: Errand, gtin: str) -> None:
-    """Who registered a product, its limits, its recalls."""
+    """Who registered a product, its limits, its recalls, who has the key of its serial numbers."""
     wanted = _gtin(gtin)
 
     async def act(visit: Visit) -> dict[str, Any]:

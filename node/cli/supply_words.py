@@ -25,9 +25,22 @@ _CONCERNED: Final = ("regulator", "manufacturer", "wholesaler")
 class Pack:
     """A pack, and what its label says of lot and expiry."""
 
-    item: str
-    lot: str | None
-    expires_ms: int | None
+    scanned: Scanned
+
+    @property
+    def item(self) -> str:
+        """As its label says it."""
+        return self.scanned.name
+
+    @property
+    def lot(self) -> str | None:
+        """None where the label does not say it."""
+        return self.scanned.lot
+
+    @property
+    def expires_ms(self) -> int | None:
+        """The first moment at which it is expired; None where the label does not say it."""
+        return self.scanned.expires_ms
 
 
 def scanned(text: str, name: str) -> Scanned:
@@ -45,12 +58,12 @@ def scanned(text: str, name: str) -> Scanned:
         ) from None
 
 
-def as_subject(text: str) -> str:
+def as_subject(text: str) -> Scanned:
     """An item, a lot or a product."""
-    return scanned(text, "the name").name
+    return scanned(text, "the name")
 
 
-def as_item(text: str) -> str:
+def as_item(text: str) -> Scanned:
     """One thing, not a kind of things."""
     found = scanned(text, "ITEM")
     if found.identifier.is_class:
@@ -60,7 +73,28 @@ def as_item(text: str) -> str:
             why="this is about one thing, and a lot or a product is many",
             fix="give its serial number too: scan its whole barcode, or write 01/GTIN/21/SERIAL",
         )
-    return found.name
+    return found
+
+
+async def ledger_name(visit: Visit, thing: Scanned) -> str:
+    """What the ledger calls it: where serial numbers are hidden, the node and the chain see a tag.
+    Raises `NotForUs` where the wallet cannot tell which."""
+    return await visit.products().ledger_name(thing)
+
+
+def revealed(told: dict[str, Any], hidden: str, shown: str) -> dict[str, Any]:
+    """A node's answer with the name `shown` wherever it has the tag `hidden`."""
+    return {name: _revealed(each, hidden, shown) for name, each in told.items()}
+
+
+def _revealed(told: Any, hidden: str, shown: str) -> Any:
+    match told:
+        case dict():
+            return revealed(told, hidden, shown)
+        case list():
+            return [_revealed(each, hidden, shown) for each in told]
+        case _:
+            return shown if told == hidden else told
 
 
 def as_class(text: str) -> str:
@@ -75,8 +109,7 @@ def as_class(text: str) -> str:
 
 def as_pack(text: str) -> Pack:
     """One thing with what its label says."""
-    found = scanned(text, "ITEM")
-    return Pack(as_item(text), found.lot, found.expires_ms)
+    return Pack(as_item(text))
 
 
 def expiry_ms(text: str) -> int:

@@ -111,7 +111,7 @@ def new(  # noqa: PLR0913 - one a flag, called by click
         raise OperatorError("E070", "patients and proxies have no --org, everyone else has one")
     if asset is not None and kind != "device":
         raise OperatorError("E070", "--asset is on a measuring device", fix="give --kind device")
-    named = None if asset is None else device_of(as_item(asset))
+    named = None if asset is None else device_of(as_item(asset).name)
     network = _testnet(directory) if demo else None
     if network is not None:
         file = network.wallets / f"{file.name}.wallet"

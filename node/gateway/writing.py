@@ -38,10 +38,12 @@ T = TypeVar("T")
 
 
 class Place(NamedTuple):
-    """Where a record goes: whose it is, and which category; without one, the general."""
+    """Where a record goes: whose it is, and which category; without one, the general. `readers` are
+    the members to whom the key of a category of our own is sealed; None for all of them."""
 
     owner: bytes
     category: bytes | None = None
+    readers: tuple[str, ...] | None = None
 
 
 class Written(NamedTuple, Generic[T]):
@@ -111,6 +113,11 @@ class Writing:
         """
         return (await self._keys([Place(owner, category)]))[Place(owner, category)]
 
+    async def held(self, place: Place) -> CategoryKey | None:
+        """The key under which was written there last; None where nothing was, or it is not here."""
+        found = await self._office.backend.in_thread(lambda: self._look(place))
+        return await self._keyring.find(found) if isinstance(found, CategoryName) else None
+
     async def renew(self, place: Place) -> None:
         """Opens the next epoch of a category of the organisation's own where somebody who reads
         what is written there has joined since. Raises `Rejected`, `NoQuorum`, `Busy`."""
@@ -140,7 +147,7 @@ class Writing:
             seals = SEALS.decode(office.backend.attachments.read(epoch.seals))
         except (AttachmentMissing, AttachmentErased, AttachmentDamaged):
             return None
-        recipients = _recipients(state, place.owner, office)
+        recipients = _recipients(state, place, office)
         sealed = {each.recipient for each in seals.seals}
         return None if {each.id for each in recipients} <= sealed else (name, recipients)
 
@@ -287,7 +294,7 @@ class Writing:
             name = current_name(state, place.owner, category, office.owner)
             if name is not None:
                 return name
-        return _ToOpen(category, _recipients(state, place.owner, office))
+        return _ToOpen(category, _recipients(state, place, office))
 
     def _general(self, state: DecodedState, owner: bytes) -> bytes | None:
         """The category of most of what is written about `owner`: ours, else that of his hospital,
@@ -316,12 +323,14 @@ class _ToOpen(NamedTuple):
     recipients: tuple[Recipient, ...]
 
 
-def _recipients(state: DecodedState, owner: bytes, office: Office) -> tuple[Recipient, ...]:
-    """The patient and us; of what is our organisation's own, every member."""
+def _recipients(state: DecodedState, place: Place, office: Office) -> tuple[Recipient, ...]:
+    """The patient and us; of what is our organisation's own, its readers."""
+    owner = place.owner
     if owner == office.owner:
         return tuple(
             Recipient(organization_owner(member.id), member.encryption_key)
             for member in queries.members(state)
+            if place.readers is None or member.id in place.readers
         )
     patient = queries.principal(state, owner)
     if patient is None or patient.kind != "patient":

@@ -68,3 +68,45 @@ def test_what_names_nothing_is_refused_with_its_code(text: str, code: str) -> No
         scan(text, 2026, "path.epc")
     assert refusal.value.code == code
     assert refusal.value.field.startswith("path.epc")
+
+
+TAG = "01/09521141012345/21/~" + "aB3_-" * 4 + "xy"
+
+
+def test_a_tag_in_place_of_a_serial_number_names_a_pack() -> None:
+    found = scan(TAG, 2026)
+    assert (found.name, found.identifier.gtin) == (TAG, "09521141012345")
+    assert not found.shows_serial
+    assert not found.identifier.is_class
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        TAG[:-1],
+        TAG + "a",
+        TAG.replace("_", "."),
+        TAG.replace("12345/", "12346/"),
+        "https://id.gs1.org/" + TAG,
+        f"(01)09521141012345(21){TAG[-23:]}",
+        TAG + "/10/L7",
+    ],
+)
+def test_what_is_no_tag_is_refused(text: str) -> None:
+    with pytest.raises(InvalidMessage):
+        scan(text, 2026)
+
+
+@pytest.mark.parametrize(
+    ("text", "shows"),
+    [
+        (PACK, True),
+        ("01/09521141012345/235/XYZ", True),
+        ("8006/095211410123450102/21/7", True),
+        ("01/09521141012345/10/L7", False),
+        ("01/09521141012345", False),
+        ("00/395211410001100011", False),
+    ],
+)
+def test_what_shows_the_serial_number_of_a_trade_item(text: str, shows: bool) -> None:
+    assert scan(text, 2026).shows_serial == shows

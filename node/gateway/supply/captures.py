@@ -12,17 +12,17 @@ from collections.abc import Sequence
 from typing import Final
 
 from chain.errors import InvalidMessage, Rejected
+from client.capturing import CapturedEvent
 from client.epcis.sameness import said
 from ledger.codes import REJECTIONS
-from ledger.ids import event_category
 from node.backend import Busy
 from node.gateway.epcis.problem import EpcisProblem, no_such
 from node.gateway.office import NoQuorum, Office
 from node.gateway.shelf import Shelf
-from node.gateway.supply.composing import Composer
+from node.gateway.supply.composing import Composer, Wish
 from node.gateway.supply.events import Events
 from node.gateway.supply.jobs import JOB, JOB_ID_BYTES, Behaviour, EventToDo, Job, JobError
-from node.gateway.writing import Place, Writing
+from node.gateway.writing import Draft, Place, Writing
 
 _LOG: Final = logging.getLogger("medlock.gateway")
 JOBS_KEPT_MAX: Final = 10_000
@@ -56,23 +56,21 @@ class Captures:
 
     # One event, at once.
 
-    async def capture(self, raw: bytes, patient: str | None) -> str:
+    async def capture(self, raw: bytes, wish: Wish) -> str:
         """Captures the single event in `raw`; its id. Raises `EpcisProblem`, `Rejected`,
         `InvalidMessage`, `NoQuorum` and `Busy`."""
         (event,) = await self._backend.in_thread(
-            lambda: self._composer.read(raw, single=True, patient=patient)
+            lambda: self._composer.read(raw, wish, single=True)
         )
         await self._captured([event])
         return event.id
 
     # Jobs.
 
-    async def accept(
-        self, caller: bytes, raw: bytes, behaviour: Behaviour, patient: str | None
-    ) -> Job:
+    async def accept(self, caller: bytes, raw: bytes, behaviour: Behaviour, wish: Wish) -> Job:
         """A new job, durable at return. Raises `EpcisProblem` where the document is refused as it
         stands, and `Busy`."""
-        events = await self._backend.in_thread(lambda: self._read(raw, behaviour, patient))
+        events = await self._backend.in_thread(lambda: self._read(raw, behaviour, wish))
         if sum(each.running for each in self._jobs.values()) >= JOBS_RUNNING_MAX:
             raise Busy("epcis.jobs_full", f"{JOBS_RUNNING_MAX} capture jobs are under way")
         job = Job(
@@ -89,8 +87,8 @@ class Captures:
         self._begun.put_nowait(job)
         return job
 
-    def _read(self, raw: bytes, behaviour: Behaviour, patient: str | None) -> tuple[EventToDo, ...]:
-        events = self._composer.read(raw, patient=patient)
+    def _read(self, raw: bytes, behaviour: Behaviour, wish: Wish) -> tuple[EventToDo, ...]:
+        events = self._composer.read(raw, wish)
         if behaviour == "rollback":
             self._composer.check_fits(events)
         return events
@@ -192,19 +190,28 @@ class Captures:
                 return
 
     async def _write(self, events: Sequence[EventToDo]) -> None:
-        place = Place(self._office.owner, event_category())
-        await self._writing.renew(place)
-        written = await self._writing.write(
-            [place], lambda draft: self._composer.add(draft.builder, events, draft.key(place))
-        )
+        places = await self._places(events)
+        for place in dict.fromkeys(places):
+            await self._writing.renew(place)
+
+        def compose(draft: Draft) -> list[CapturedEvent]:
+            keys = map(draft.key, places)
+            return self._composer.add(draft.builder, list(zip(events, keys, strict=True)))
+
+        written = await self._writing.write(places, compose)
         await self._events.take_in([each.key for each in written.outcome])
+
+    async def _places(self, events: Sequence[EventToDo]) -> list[Place]:
+        """Where each of `events` goes."""
+        return await self._backend.in_thread(lambda: list(map(self._composer.place, events)))
 
     async def _fresh(self, events: Sequence[EventToDo]) -> list[EventToDo]:
         """Those that do not stand on the chain. Raises `Rejected` where one stands there by its id
         that is another."""
         found = []
-        for each in events:
-            there = await self._events.documents_of(each.id)
+        for each, place in zip(events, await self._places(events), strict=True):
+            key = None if place.readers is None else await self._writing.held(place)
+            there = await self._events.documents_of(each.id, key)
             ours, *others = await self._backend.in_thread(
                 lambda each=each, there=there: [said(each.document), *map(said, there)]  # type: ignore[misc]
             )

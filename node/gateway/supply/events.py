@@ -19,6 +19,7 @@ from msgspec import Meta
 
 from chain.codec import Codec
 from chain.errors import InvalidMessage
+from client.capturing import event_key as named_under
 from client.category import CategoryKey, CategoryName
 from client.epcis_reading import document_name
 from client.errors import Tampered
@@ -291,15 +292,18 @@ class Events:
         with self._lock:
             return any(self._index.knows(facet, name) for facet in facets)
 
-    async def documents_of(self, event_id: str) -> list[bytes]:
+    async def documents_of(self, event_id: str, key: CategoryKey | None = None) -> list[bytes]:
         """What stands on the chain by that eventID and can be opened: events, declarations that
-        they were wrong. What the whole consortium may read is found even where the index is
-        behind."""
+        they were wrong. What the whole consortium may read, and what is under `key`, is found even
+        where the index is behind."""
+        behind = [sha256(event_id.encode()).digest()]
+        if key is not None:
+            behind.append(named_under(event_id, key))
 
         def look() -> list[int]:
             wanted = Query((OneOf(("eventID",), frozenset({thing(event_id)})),))
             found = [each.position.number for each in self._find(wanted, None, None)]
-            return found + self._numbers([sha256(event_id.encode()).digest()])
+            return found + self._numbers(behind)
 
         numbers = await self._backend.in_thread(look)
         return [each.document for each in await self._open(list(dict.fromkeys(numbers)))]

@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from chain.codec import Codec
 from chain.types import Milliseconds, PrincipalId, Unsigned
+from client.capturing import Visibility
 from client.fhir_json import Number, Value
 from client.redacted import Redacted
 from ledger.supply.fields import DispenseTag
@@ -25,12 +26,13 @@ JobId = Annotated[bytes, Meta(min_length=JOB_ID_BYTES, max_length=JOB_ID_BYTES)]
 
 class EventToDo(Redacted, frozen=True):
     """An event of a job: `document` is its JSON with its context, complete with its id; `index` its
-    place in what was sent, `tag` goes with what is dispensed."""
+    place in what was sent, `tag` goes with what is dispensed; `visibility` says who can open it."""
 
     index: Unsigned
     id: str
     document: bytes
     tag: DispenseTag | None
+    visibility: Visibility
 
 
 class JobError(Redacted, frozen=True):

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from chain.errors import InvalidMessage
+from client.capturing import Visibility
 from client.category import CategoryKey
 from client.epcis.document import parse_document
 from client.epcis_reading import compare
@@ -18,6 +19,7 @@ from node.gateway.supply.captures import Captures
 from node.gateway.supply.composing import Composer, parties_of
 from node.gateway.supply.events import Events
 from node.gateway.supply.indexing import EventIndexing
+from node.gateway.supply.product_keys import ProductKeys
 from node.gateway.supply.queries import Queries
 from node.gateway.supply.subscriptions import Subscriptions
 from node.gateway.vault import Vault
@@ -33,10 +35,12 @@ _TOKENS_KEY: Final = b"epcis tokens"
 @dataclass(frozen=True, slots=True)
 class EpcisSettings:
     """What the operator decides. `binding`: captured events move custody, or only say something;
-    `private_targets`: subscriptions may lead to addresses of the inside, and without TLS."""
+    `private_targets`: subscriptions may lead to addresses of the inside, and without TLS;
+    `visibility`: who can open what is captured, where a client does not say."""
 
     binding: bool = True
     private_targets: bool = False
+    visibility: Visibility = "consortium"
 
 
 DEFAULTS: Final = EpcisSettings()
@@ -59,6 +63,8 @@ class Supply:
         """Reads what is below `folder`. Blocks."""
         keys = FileKeys(vault.derive(_FILES_KEY))
         self._office = office
+        self._products = ProductKeys(office)
+        self.visibility = settings.visibility
         self.token_key = vault.derive(_TOKENS_KEY)
         self.events = Events(office, keyring, disk, folder, keys, self._differs)
         self.indexing = EventIndexing(self.events)
@@ -68,7 +74,7 @@ class Supply:
             self.events.settle_until(header.timestamp_ms)
         else:
             vault.rewind(EventIndexing.name)
-        composer = Composer(office, binding=settings.binding)
+        composer = Composer(office, self._products, binding=settings.binding)
         jobs = Shelf(disk, folder / "jobs.shelf", keys, office.random)
         self.captures = Captures(office, writing, self.events, composer, jobs)
         self.queries = Queries(office, Shelf(disk, folder / "queries.shelf", keys, office.random))
@@ -99,6 +105,7 @@ class Supply:
         try:
             (event,) = parse_document(document).events
             parties = parties_of(self._office.backend.store.state, event)
-            return bool(compare(document, entry, key, parties).differs)
+            hidden = self._products.readable(event)
+            return bool(compare(document, entry, key, parties, hidden).differs)
         except (InvalidMessage, ValueError):
             return True

@@ -15,6 +15,7 @@ from client.epcis.facts import (
     hidden_serial,
     parties_named,
     products_named,
+    serials_named,
     step_of,
 )
 from ledger.ids import device_of
@@ -326,3 +327,23 @@ def test_the_order_of_a_list_does_not_count(serials: list[int], chance: Any) -> 
     chance.shuffle(listed)
     assert capture(observed(epcList=listed)) == first
     check_capture(first, "actions[0]")
+
+
+def test_serial_numbers_that_cannot_be_hidden_are_not_told() -> None:
+    hidden = {GTIN: b"k" * 32}
+    for thing in (
+        f"https://id.gs1.org/01/{GTIN}/235/XYZ",
+        f"https://id.gs1.org/8006/{GTIN}0102/21/7",
+    ):
+        assert "7" in str(capture(bent(OBJECT, epcList=[thing])).items) or "XYZ" in thing
+        with pytest.raises(InvalidMessage) as refusal:
+            capture(bent(OBJECT, epcList=[thing]), hidden=hidden)
+        assert (refusal.value.code, refusal.value.field) == ("facts.not_hidden", "items")
+
+
+def test_which_products_have_their_serial_numbers_named() -> None:
+    assert serials_named(read(OBJECT)) == (GTIN,)
+    assert serials_named(read(TRANSFORMATION)) == (GTIN,)
+    counted = bent(OBJECT, epcList=None, quantityList=[{"epcClass": LOT, "quantity": 2}])
+    assert serials_named(read(counted)) == ()
+    assert products_named(read(counted)) == (GTIN,)

@@ -10,10 +10,10 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from chain.block import Result
-from chain.genesis import Genesis, Member, NodeEntry, Parameters
+from chain.genesis import Genesis, Member, NodeEntry, Parameters, Role
 from chain.keys import SigningKey, Suite
 from client.builder import BuiltTransaction, Network, Provision, TransactionBuilder
 from client.category import CategoryKey, CategoryName, Recipient
@@ -43,6 +43,8 @@ SOON_S = 5.0
 class Hospitals:
     """Genesis; seeded, so that runs are alike."""
 
+    roles: ClassVar[dict[str, Role]] = {"wholesaler": "wholesaler"}
+
     def __init__(self, parameters: Parameters | None = None) -> None:
         self.random = random.Random(7).randbytes
         self.validator = SigningKey(b"v" * 32)
@@ -54,7 +56,7 @@ class Hospitals:
             Member(
                 name,
                 name.title(),
-                "wholesaler" if name == "wholesaler" else "hospital",
+                self.roles.get(name, "hospital"),
                 staff["service"].organization_keys[0].public,
                 tuple(card(each) for each in staff.values()),
                 node if name == VALIDATOR else None,

@@ -28,12 +28,10 @@ _NAME: Final = struct.Struct(">QQ")
 
 async def capture(exchange: Exchange) -> web.Response:
     """`POST /capture`: a job, which goes on after the answer."""
-    behaviour, patient = exchange.behaviour(), exchange.patient()
+    behaviour, wish = exchange.behaviour(), exchange.wish()
     raw = await _body(exchange)
     try:
-        job = await exchange.gateway.supply.captures.accept(
-            exchange.caller, raw, behaviour, patient
-        )
+        job = await exchange.gateway.supply.captures.accept(exchange.caller, raw, behaviour, wish)
     except EpcisProblem as refusal:
         if refusal.status == 413:
             refusal.headers.update(LIMIT_HEADERS)
@@ -73,9 +71,9 @@ async def job(exchange: Exchange) -> web.Response:
 
 async def capture_event(exchange: Exchange) -> web.Response:
     """`POST /events`: one event; the answer comes when it stands on the chain."""
-    patient = exchange.patient()
+    wish = exchange.wish()
     raw = await _body(exchange)
-    event_id = await exchange.gateway.supply.captures.capture(raw, patient)
+    event_id = await exchange.gateway.supply.captures.capture(raw, wish)
     location = f"{exchange.base}/events/{quote(event_id, safe='')}"
     return answer(exchange, {"eventID": event_id}, 201, {"Location": location})
 

@@ -13,6 +13,7 @@ from typing import Final, TypeVar, cast, get_args
 
 from aiohttp import web
 
+from client.capturing import Visibility
 from client.fhir_json import Value, canonical, parse
 from client.wire import TOKEN_PATH
 from node.api.bodies import read_bounded
@@ -24,6 +25,7 @@ from node.gateway.epcis.query import Asker
 from node.gateway.gateway import Gateway
 from node.gateway.rest.epcis.limits import QUERY_BYTES_MAX
 from node.gateway.rest.negotiation import accepts
+from node.gateway.supply.composing import Wish
 from node.gateway.supply.jobs import Behaviour
 
 T = TypeVar("T")
@@ -39,6 +41,7 @@ VERSION_HEADERS: Final = {
 """On every answer."""
 PATIENT_HEADER: Final = "Medlock-Patient"
 PATIENT_CHARACTERS_MAX: Final = 256
+VISIBILITY_HEADER: Final = "Medlock-Visibility"
 EXTENSIONS_MAX: Final = 64
 _ACCEPTED: Final = frozenset({*JSON_TYPES, "application/*", "*/*"})
 _EXTENSION: Final = re.compile(r"([A-Za-z_][A-Za-z0-9_.-]{0,63})=(\S{1,512})\Z")
@@ -116,7 +119,17 @@ class Exchange:
             raise _wrong_header("GS1-Capture-Error-Behaviour", "rollback or proceed")
         return cast("Behaviour", asked)
 
-    def patient(self) -> str | None:
+    def wish(self) -> Wish:
+        """How what is sent is to be captured."""
+        return Wish(self._visibility(), self._patient())
+
+    def _visibility(self) -> Visibility:
+        asked = self.request.headers.get(VISIBILITY_HEADER, self.gateway.supply.visibility).strip()
+        if asked not in get_args(Visibility):
+            raise _wrong_header(VISIBILITY_HEADER, " or ".join(get_args(Visibility)))
+        return cast("Visibility", asked)
+
+    def _patient(self) -> str | None:
         """The site's own name for the patient to whom something is dispensed."""
         name = self.request.headers.get(PATIENT_HEADER)
         if name is not None and not 0 < len(name) <= PATIENT_CHARACTERS_MAX:

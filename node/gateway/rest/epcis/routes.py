@@ -116,7 +116,8 @@ _ASKED: Final = (
         "POST",
         "/capture",
         "captureEvents",
-        "Capture a document as a job; with rollback all of it or nothing",
+        "Capture a document as a job; with rollback all of it or nothing; the header"
+        " Medlock-Visibility (consortium or parties) says who can open it",
         captures.capture,
         _CAPTURE,
         _answers(202, "a job"),
@@ -151,7 +152,8 @@ _ASKED: Final = (
         "POST",
         "/events",
         "captureEvent",
-        "Capture one event; the answer comes once it stands on the chain",
+        "Capture one event; the answer comes once it stands on the chain; Medlock-Visibility as for"
+        " POST /capture",
         captures.capture_event,
         _CAPTURE,
         _answers(201, "captured"),
