@@ -181,8 +181,9 @@ class Arrivals:
         write_shipment(course.state, number, after)
 
 
-def return_all(course: Course, number: int) -> None:
-    """What an event received of a shipment is on its way again, as if it had not arrived."""
+def return_all(course: Course, number: int, receipt: int) -> None:
+    """What event number `receipt` received of a shipment is on its way again, as if it had not
+    arrived."""
     shipment, carried, count = read_shipment(course.state, number), Tally(), 0
     sender, receiver = shipment.sender, shipment.receiver
 
@@ -211,6 +212,11 @@ def return_all(course: Course, number: int) -> None:
     is_open = Tally(shipment.open)
     is_open.add(carried.contents())
     is_open.add(loose.contents())
-    items = shipment.items + count
-    write_shipment(course.state, number, replace(shipment, open=is_open.contents(), items=items))
+    back = replace(
+        shipment,
+        open=is_open.contents(),
+        items=shipment.items + count,
+        received=tuple([each for each in shipment.received if each != receipt]),
+    )
+    write_shipment(course.state, number, back)
     course.shipment = number

@@ -101,7 +101,7 @@ def _reverse(course: Course, number: int, entry: EventEntry) -> None:  # noqa: C
         case "ship":
             take_back(course, number)
         case "receive" | "accept" if entry.shipment is not None:
-            return_all(course, entry.shipment)
+            return_all(course, entry.shipment, number)
         case "finish" if entry.before is not None:
             restore_all(course, course.rule.status, entry.before)
         case "transform":
