@@ -172,7 +172,6 @@ class Custody(RuleBasedStateMachine):
             changes = {name: replace(self.things[name], parent=parent) for name in names}
             if self.unlabelled(parent):
                 changes[parent] = Thing(who, None)
-                self.held.discard(parent)
         self.try_it(who, event, allowed, "pack", changes, [*names, parent])
 
     def may_unpack(self, who: str, name: str) -> bool:
@@ -299,7 +298,10 @@ class Custody(RuleBasedStateMachine):
             )
             and not (
                 event.effect == "finish"
-                and len({thing.status for thing in was if thing is not None}) > 1
+                and (
+                    len({thing.status for thing in was if thing is not None}) > 1
+                    or any(self.is_labelled_anew(name) for name in event.touched)
+                )
             )
         )
         result = self.chain.declare(who, event.captured)
@@ -320,6 +322,11 @@ class Custody(RuleBasedStateMachine):
                 del self.things[name]
             else:
                 self.things[name] = before
+
+    def is_labelled_anew(self, name: str) -> bool:
+        """Its label was taken off, and put on again since, be it by an error that was taken back:
+        then it is not given back to whoever had it before."""
+        return name not in self.things or self.things[name].status == "active"
 
     # What the state has to say.
 
