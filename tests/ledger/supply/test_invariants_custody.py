@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
@@ -15,6 +14,7 @@ from ledger.supply.actions import SupplyCapture
 from ledger.supply.entries import CONTAINER, HELD_QUARANTINED
 from ledger.supply.fields import LotFacts
 from ledger.supply.standing import standing
+from tests import campaign
 from tests.ledger.supply.supply_world import TAG, SupplyWorld, lot, pack
 
 PACKS = tuple(pack(str(number)) for number in range(6))
@@ -397,4 +397,4 @@ class Custody(RuleBasedStateMachine):
 
 
 TestCustody = Custody.TestCase
-TestCustody.settings = settings(max_examples=80, stateful_step_count=40, deadline=None)
+TestCustody.settings = campaign.machine(30, steps=40)
