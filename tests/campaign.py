@@ -5,7 +5,7 @@ Without the environment of `scripts/campaign` it is what the suite has time for.
 
 import os
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 ROUNDS_VARIABLE = "CAMPAIGN_ROUNDS"
 SEED_VARIABLE = "CAMPAIGN_SEED"
@@ -36,3 +36,10 @@ def budget(in_the_suite: int) -> settings:
         database=None,
         suppress_health_check=list(HealthCheck),
     )
+
+
+def machine(in_the_suite: int, steps: int) -> settings:
+    """`budget` for a machine that takes so many steps. A story that fails is told by the suite as
+    it was found, and comes again each time; a campaign takes the minutes to make it short."""
+    phases = tuple(Phase) if EXAMPLES_VARIABLE in os.environ else (Phase.generate,)
+    return settings(budget(in_the_suite), stateful_step_count=steps, phases=phases, print_blob=True)

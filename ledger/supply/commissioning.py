@@ -2,7 +2,8 @@
 
 A pack is commissioned by the manufacturer of its GTIN, who says its lot; anything else by whoever
 puts its label on, again once the label was taken off. An amount without serial numbers is
-commissioned into its lot.
+commissioned into its lot. What is made anew is the same thing: what holds it, and how long it was
+out of its temperatures, stay with it.
 """
 
 from typing import Final
@@ -70,13 +71,24 @@ def class_of(gtin: str, lot: LotFacts | None) -> str:
 def label(course: Course, item: str) -> ItemEntry:
     """Puts a label on a container or an asset, and gives what to write for it."""
     known = course.state.read(item_key(item), ITEM)
+    new = ItemEntry("", course.organization, None, None, "active", 0, 0, False, NO_HISTORY)
     if known is None:
-        history, contains = NO_HISTORY, False
-    elif known.status in {"decommissioned", "undone"}:
-        history, contains = known.history, known.contains
-    else:
+        return new
+    if known.status not in {"decommissioned", "undone"}:
         raise Rejected("supply.already_commissioned")
-    return ItemEntry("", course.organization, None, None, "active", 0, 0, contains, history)
+    return _anew(new, known, known.history)
+
+
+def _anew(new: ItemEntry, known: ItemEntry, history: History) -> ItemEntry:
+    """`new`, where it was there before: a quarantine is not lifted by another label, and what lay
+    in a container counts from the container's clock."""
+    return replace(
+        new,
+        holds=known.holds,
+        exposure_ms=known.exposure_ms,
+        contains=known.contains,
+        history=history,
+    )
 
 
 def unmake(
@@ -161,7 +173,7 @@ class _Maker:
             if known.status != "undone":
                 raise Rejected("supply.already_commissioned")
             history = touched(course.state, item, known.history, course.number)
-            course.state.write(key, ITEM, replace(pack, contains=known.contains, history=history))
+            course.state.write(key, ITEM, _anew(pack, known, history))
         else:
             course.state.write(key, ITEM, pack)
         self._pieces.count(pack.lot)

@@ -91,9 +91,9 @@ def next_event(state: EntryReader) -> EventNumber:
 
 def place_excursion(state: Overlay, item: Item, excursion: ExcursionEntry) -> None:
     """Holds a thing that was out of its temperatures, or unmeasured, for too long. The first
-    finding stays, until the manufacturer disposes of it."""
+    finding stays until the manufacturer releases it; what he condemned stays so."""
     known = state.read(excursion_key(item), EXCURSION)
-    if known is None or known.disposal is not None:
+    if known is None or known.disposal == "release":
         state.write(excursion_key(item), EXCURSION, excursion)
         found = event_excursion_key(next_event(state), item)
         state.write(found, NUMBER, NumberEntry(0))

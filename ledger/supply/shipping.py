@@ -108,7 +108,7 @@ def write_shipment(state: Overlay, number: int, shipment: ShipmentEntry) -> None
 def take_back(course: Course, number: int) -> None:
     """All of a shipment is back with its sender, as if it had not left."""
     shipment, carried = read_shipment(course.state, number), Tally()
-    if shipment.received or shipment.void:
+    if shipment.received or shipment.void or shipment.open != shipment.shipped:
         raise Rejected("supply.not_undoable", "event")
 
     def return_one(item: str) -> None:

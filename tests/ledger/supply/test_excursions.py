@@ -123,6 +123,35 @@ def test_what_is_condemned_may_only_go_back_or_be_destroyed(chain: SupplyWorld) 
     assert chain.observe("wholesaler", "destroying", TWO) == OK
 
 
+def test_what_is_condemned_stays_so_when_it_is_too_warm_again(chain: SupplyWorld) -> None:
+    held_case(chain)
+    assert chain.submit("maker-admin", disposal(CASE, "destroy")) == OK
+    warm(chain, "wholesaler", CASE, 3)
+    assert chain.submit("maker-admin", disposal(CASE)).code == "excursion.decided_already"
+    assert chain.ship("wholesaler", "pharmacy", CASE).code == "supply.excursion"
+
+
+def test_what_is_condemned_stays_so_in_a_case_that_is_not(chain: SupplyWorld) -> None:
+    held_case(chain)
+    assert chain.unpack("wholesaler", CASE, ONE) == OK
+    assert chain.submit("maker-admin", disposal(ONE, "destroy")) == OK
+    assert chain.pack("wholesaler", CASE, ONE) == OK
+    assert chain.unpack("wholesaler", CASE, ONE) == OK
+    assert chain.submit("maker-admin", disposal(ONE)).code == "excursion.decided_already"
+
+
+def test_a_container_that_was_released_counts_on_under_another_label(chain: SupplyWorld) -> None:
+    held_case(chain)
+    assert chain.submit("maker-admin", disposal(CASE)) == OK
+    assert chain.unpack("wholesaler", CASE, ONE, TWO) == OK
+    assert chain.detach("wholesaler", CASE, "wholesaler-logger") == OK
+    assert chain.observe("wholesaler", "decommissioning", CASE) == OK
+    assert chain.pack("wholesaler", CASE, ONE) == OK
+    attach(chain, "wholesaler", CASE)
+    warm(chain, "wholesaler", CASE, 1)
+    assert chain.stands(ONE).exposure_ms == STEP_MS
+
+
 @pytest.mark.parametrize("bulk", [False, True])
 def test_what_came_out_of_a_held_case_is_decided_about_by_itself(
     chain: SupplyWorld, bulk: bool

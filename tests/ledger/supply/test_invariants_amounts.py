@@ -2,13 +2,13 @@
 
 from collections import Counter
 
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from ledger.supply import queries
 from ledger.supply.amounts import amount_of, millionths
 from ledger.supply.fields import ClassQuantities, ClassQuantity
+from tests import campaign
 from tests.ledger.supply.supply_world import TAG, SupplyWorld, lot
 
 LOTS = (lot("L1"), lot("L2"))
@@ -182,4 +182,4 @@ class Amounts(RuleBasedStateMachine):
 
 
 TestAmounts = Amounts.TestCase
-TestAmounts.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestAmounts.settings = campaign.machine(30, steps=40)

@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
@@ -15,6 +14,7 @@ from ledger.supply.actions import SupplyCapture
 from ledger.supply.entries import CONTAINER, HELD_QUARANTINED
 from ledger.supply.fields import LotFacts
 from ledger.supply.standing import standing
+from tests import campaign
 from tests.ledger.supply.supply_world import TAG, SupplyWorld, lot, pack
 
 PACKS = tuple(pack(str(number)) for number in range(6))
@@ -172,7 +172,6 @@ class Custody(RuleBasedStateMachine):
             changes = {name: replace(self.things[name], parent=parent) for name in names}
             if self.unlabelled(parent):
                 changes[parent] = Thing(who, None)
-                self.held.discard(parent)
         self.try_it(who, event, allowed, "pack", changes, [*names, parent])
 
     def may_unpack(self, who: str, name: str) -> bool:
@@ -299,7 +298,10 @@ class Custody(RuleBasedStateMachine):
             )
             and not (
                 event.effect == "finish"
-                and len({thing.status for thing in was if thing is not None}) > 1
+                and (
+                    len({thing.status for thing in was if thing is not None}) > 1
+                    or any(self.is_labelled_anew(name) for name in event.touched)
+                )
             )
         )
         result = self.chain.declare(who, event.captured)
@@ -320,6 +322,11 @@ class Custody(RuleBasedStateMachine):
                 del self.things[name]
             else:
                 self.things[name] = before
+
+    def is_labelled_anew(self, name: str) -> bool:
+        """Its label was taken off, and put on again since, be it by an error that was taken back:
+        then it is not given back to whoever had it before."""
+        return name not in self.things or self.things[name].status == "active"
 
     # What the state has to say.
 
@@ -390,4 +397,4 @@ class Custody(RuleBasedStateMachine):
 
 
 TestCustody = Custody.TestCase
-TestCustody.settings = settings(max_examples=80, stateful_step_count=40, deadline=None)
+TestCustody.settings = campaign.machine(30, steps=40)

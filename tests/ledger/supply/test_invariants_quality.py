@@ -3,7 +3,6 @@ readings from nowhere, patients whom a recall does not reach."""
 
 from dataclasses import dataclass, field
 
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -13,6 +12,7 @@ from ledger.supply import quality_queries as queries
 from ledger.supply.actions import SupplyCapture
 from ledger.supply.fields import Disposal, Verdict
 from ledger.supply.status import reasons
+from tests import campaign
 from tests.ledger.ledger_world import person
 from tests.ledger.supply.quality_world import (
     acknowledgement,
@@ -502,4 +502,4 @@ class Quality(RuleBasedStateMachine):
 
 
 TestQuality = Quality.TestCase
-TestQuality.settings = settings(max_examples=30, stateful_step_count=40, deadline=None)
+TestQuality.settings = campaign.machine(10, steps=30)

@@ -4,6 +4,7 @@ import pytest
 
 from chain.block import OK
 from ledger.supply import quality_queries as queries
+from ledger.supply.fields import LotFacts
 from tests.ledger.supply.quality_world import (
     CASE,
     PALLET,
@@ -163,3 +164,28 @@ def test_a_container_of_several_makers_is_held_by_none_of_them(chain: SupplyWorl
     assert chain.submit("maker-admin", quarantine(CASE)).code == "quarantine.not_permitted"
     assert chain.submit("maker-admin", quarantine(ONE)) == OK
     assert chain.ship("wholesaler", "pharmacy", CASE).code == "supply.held_inside"
+
+
+def test_a_label_that_is_put_on_again_lifts_no_quarantine(chain: SupplyWorld) -> None:
+    chain.commission("wholesaler", CASE, lot=None)
+    chain.commission("maker", ONE)
+    assert chain.submit("wholesaler-nurse", quarantine(CASE)) == OK
+    assert chain.observe("wholesaler", "decommissioning", CASE) == OK
+    assert chain.commission("maker", CASE, lot=None) == OK
+    assert chain.ship("maker", "pharmacy", CASE).code == "supply.quarantined"
+    assert chain.observe("maker", "decommissioning", CASE) == OK
+    assert chain.pack("maker", CASE, ONE) == OK
+    assert chain.ship("maker", "pharmacy", CASE).code == "supply.quarantined"
+    assert chain.submit("wholesaler-nurse", releasing(CASE, "wholesaler")) == OK
+    assert chain.ship("maker", "pharmacy", CASE) == OK
+
+
+def test_a_pack_that_is_commissioned_anew_is_still_in_quarantine(chain: SupplyWorld) -> None:
+    event = chain.event("object", "ADD", "commissioning", [ONE], lot=LotFacts("L1", None))
+    assert chain.capture("maker", event) == OK
+    assert chain.submit("regulator-admin", quarantine(ONE)) == OK
+    assert chain.declare("maker", event) == OK
+    assert chain.commission("maker", ONE, lot="L2") == OK
+    assert chain.ship("maker", "pharmacy", ONE).code == "supply.quarantined"
+    assert chain.submit("regulator-admin", releasing(ONE, "regulator")) == OK
+    assert chain.ship("maker", "pharmacy", ONE) == OK

@@ -8,6 +8,7 @@ from ledger.keyspace import lot_expiry_key
 from ledger.policies import DAY_MS
 from ledger.supply import queries
 from ledger.supply.fields import LotFacts
+from ledger.supply.receiving import RECEIPTS_MAX
 from tests.ledger.ledger_world import person
 from tests.ledger.supply.supply_world import (
     COLD,
@@ -79,6 +80,52 @@ def test_a_receipt_that_was_an_error_is_under_way_again(made: SupplyWorld) -> No
     ((number, shipment),) = queries.shipments_to(made.state, "rival", limit=9)
     assert (number, shipment.items, shipment.open) == (2, 4, shipment.shipped)
     assert made.receive("rival", *PACKS, quantities=FIVE) == OK
+
+
+def test_a_shipment_whose_receipt_was_an_error_is_its_senders_to_take_back(
+    made: SupplyWorld,
+) -> None:
+    shipped = made.event("object", "OBSERVE", "shipping", PACKS, receiver="rival", quantities=FIVE)
+    received = made.event("object", "OBSERVE", "receiving", PACKS, quantities=FIVE)
+    assert made.capture("maker", shipped) == OK
+    assert made.capture("rival", received) == OK
+    assert made.declare("maker", shipped).code == "supply.not_undoable"
+    assert made.declare("rival", received) == OK
+    assert made.declare("maker", shipped) == OK
+    assert held(made) == {"maker": (4, 10)}
+    assert queries.shipments_to(made.state, "rival", limit=9) == ()
+    assert made.ship("maker", "wholesaler", *PACKS, quantities=FIVE) == OK
+
+
+def test_a_receipt_that_a_shipment_no_longer_names_still_stands_in_the_way(
+    made: SupplyWorld,
+) -> None:
+    a_tenth = quantities((lot(), 1, -1, ""))
+    shipped = made.event("object", "OBSERVE", "shipping", receiver="rival", quantities=FIVE)
+    assert made.capture("maker", shipped) == OK
+    assert made.ship("maker", "rival", quantities=FIVE) == OK
+    receipts = [
+        made.event("object", "OBSERVE", "receiving", quantities=a_tenth)
+        for _ in range(RECEIPTS_MAX + 1)
+    ]
+    for receipt in receipts:
+        assert made.capture("rival", receipt) == OK
+    for receipt in receipts[1:]:
+        assert made.declare("rival", receipt) == OK
+    assert made.declare("maker", shipped).code == "supply.not_undoable"
+    assert made.declare("rival", receipts[0]) == OK
+    assert made.declare("maker", shipped) == OK
+
+
+def test_a_label_that_somebody_else_put_on_by_error_does_not_come_back(chain: SupplyWorld) -> None:
+    assert chain.commission("maker", "urn:tote", lot=None) == OK
+    taken_off = chain.event("object", "OBSERVE", "decommissioning", ["urn:tote"])
+    put_on = chain.event("object", "ADD", "commissioning", ["urn:tote"])
+    assert chain.capture("maker", taken_off) == OK
+    assert chain.capture("rival", put_on) == OK
+    assert chain.declare("rival", put_on) == OK
+    assert chain.declare("maker", taken_off).code == "supply.unknown_item"
+    assert chain.commission("maker", "urn:tote", lot=None) == OK
 
 
 def test_a_receipt_of_two_shipments_is_not_taken_apart(made: SupplyWorld) -> None:
