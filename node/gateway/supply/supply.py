@@ -70,8 +70,9 @@ class Supply:
         self.indexing = EventIndexing(self.events)
         if self.events.load():
             header = office.backend.store.header(vault.cursor(EventIndexing.name))
-            assert header is not None, "a cursor is at a height that is here"
-            self.events.settle_until(header.timestamp_ms)
+            # A node that lost its chain learns it again; until then nobody is told anything.
+            if header is not None:
+                self.events.settle_until(header.timestamp_ms)
         else:
             vault.rewind(EventIndexing.name)
         composer = Composer(office, self._products, binding=settings.binding)
