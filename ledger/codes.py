@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Final
 
 from ledger.explanation import Explanation
+from ledger.governance_codes import GOVERNANCE_REJECTIONS
 from ledger.supply.codes import SUPPLY_REJECTIONS
 from ledger.supply.quality_codes import QUALITY_REJECTIONS
 
@@ -296,15 +297,6 @@ _RECORDS_AND_CARE: Final[Mapping[str, Explanation]] = MappingProxyType(
             "The author has not opened this epoch of the category.",
             "Read the current epoch.",
         ),
-        "organization.suspended": Explanation(
-            "Whoever signed, or co-signed, acts for an organisation that is suspended; such a "
-            "one signs nothing but that it has erased something.",
-            "Nothing, until the members lift the suspension by a vote.",
-        ),
-        "organization.unknown": Explanation(
-            "No member has this id.",
-            "Check the id; GET /v1/members names them.",
-        ),
         "owner.foreign": Explanation(
             "These records belong to another organisation, or the patient is not the sender.",
             "Write about patients, about your own organisation, or, as a patient, about yourself.",
@@ -341,40 +333,6 @@ _RECORDS_AND_CARE: Final[Mapping[str, Explanation]] = MappingProxyType(
         "principal.unknown": Explanation(
             "No principal has this id.",
             "Check the id, or enrol the principal first.",
-        ),
-        "proposal.concerned": Explanation(
-            "A member does not vote on what concerns itself.",
-            "Leave it to the others.",
-        ),
-        "proposal.ended": Explanation(
-            "The proposal is decided, or its time is over.",
-            "Read what came of it; open another one, if it is still wanted.",
-        ),
-        "proposal.exists": Explanation(
-            "The id belongs to a proposal already.",
-            "Draw a new random id.",
-        ),
-        "proposal.no_change": Explanation(
-            "It is so already: who is suspended is not suspended again, nor reinstated who is "
-            "not suspended.",
-            "Nothing.",
-        ),
-        "proposal.not_administrator": Explanation(
-            "Administrators open proposals and vote on them, for their organisation.",
-            "Let an administrator sign.",
-        ),
-        "proposal.too_few_voters": Explanation(
-            "Too few members may vote on this to decide it: nobody votes on what concerns "
-            "himself, nor while suspended, and at least two have to agree.",
-            "Reinstate members first, or admit others.",
-        ),
-        "proposal.unknown": Explanation(
-            "No proposal has this id.",
-            "Check the id, or open the proposal first.",
-        ),
-        "proposal.voted_already": Explanation(
-            "The member has voted on this proposal; a vote is final.",
-            "Nothing: it counts.",
         ),
         "proxy.beyond_scope": Explanation(
             "The proxy's appointment does not cover this act, or not all of these categories.",
@@ -443,7 +401,16 @@ _RECORDS_AND_CARE: Final[Mapping[str, Explanation]] = MappingProxyType(
 """Rules that need the state. A transaction that breaks one is committed with this result."""
 
 REJECTIONS: Final[Mapping[str, Explanation]] = MappingProxyType(
-    dict(sorted({**_RECORDS_AND_CARE, **SUPPLY_REJECTIONS, **QUALITY_REJECTIONS}.items()))
+    dict(
+        sorted(
+            {
+                **_RECORDS_AND_CARE,
+                **GOVERNANCE_REJECTIONS,
+                **SUPPLY_REJECTIONS,
+                **QUALITY_REJECTIONS,
+            }.items()
+        )
+    )
 )
 
 INVALID: Final[Mapping[str, Explanation]] = MappingProxyType(
