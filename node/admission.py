@@ -95,7 +95,7 @@ class Admission:
 
         `strict` is for a sender who listens: every attachment must be there, and what the ledger
         would reject at the tip is refused now, but for what has to stand on the chain as evidence
-        (`node.api.goods`). Gossip is lenient: order on the way is nobody's fault.
+        (`ledger.supply.evidence`). Gossip is lenient: order on the way is nobody's fault.
         """
         context = self._context(block_ms)
         # One memory of decoded entries for the batch: most senders come more than once.

@@ -55,8 +55,3 @@ def packs_stem(gtin: str) -> str:
 def lot_name(gtin: str, lot: str) -> str:
     """The class that a lot is."""
     return lots_stem(gtin) + lot
-
-
-def is_pack(name: str) -> bool:
-    """True for `01/GTIN/21/SERIAL`: one thing of a product."""
-    return gtin_of(name) is not None and name.startswith(_SERIAL, _PRODUCT_LENGTH)
