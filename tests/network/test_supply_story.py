@@ -1,18 +1,14 @@
 """Goods over real node processes: the document about them as it stands, and the story that the test
 network tells, with every fraud that it knows."""
 
-import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.network import zygote
-from tests.network.transcript import Shell, blocks_of
+from tests.network.transcript import ROOT, Shell, blocks_of, reading
 from tests.network.world import medlock
 
 pytestmark = pytest.mark.network
-ROOT = Path(__file__).parents[2]
 BLOCKS = blocks_of((ROOT / "docs" / "supply.md").read_text("utf-8"))
 FRAUDS = {
     "supply.already_commissioned": "rejected.counterfeit",
@@ -31,20 +27,8 @@ FRAUDS = {
 
 @pytest.fixture(scope="module")
 def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
-    """A reader's terminal in a checkout, where the first block has been typed, and the last one is
-    at the end."""
-    folder = tmp_path_factory.mktemp("supply")
-    (folder / "configs").symlink_to(ROOT / "configs")
-    program = folder / "bin" / "medlock"
-    program.parent.mkdir()
-    reader = Shell(folder, f"{program.parent}:{os.environ['PATH']}")
-    with zygote.serving(program):
-        try:
-            reader.follow(BLOCKS[0])
-            yield reader
-            reader.follow(BLOCKS[-1])
-        finally:
-            reader.type("medlock testnet down")
+    with reading(BLOCKS, tmp_path_factory.mktemp("supply")) as reader:
+        yield reader
 
 
 def test_every_block_about_goods_prints_what_it_says(shell: Shell) -> None:

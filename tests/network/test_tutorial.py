@@ -1,37 +1,21 @@
 """The tutorial as it stands, and the story that the test network tells of itself, both against one
 network of real processes."""
 
-import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.network import zygote
-from tests.network.transcript import Shell, Typed, blocks_of, pattern_of
+from tests.network.transcript import ROOT, Shell, Typed, blocks_of, pattern_of, reading
 from tests.network.world import NODES, medlock
 
 pytestmark = pytest.mark.network
-ROOT = Path(__file__).parents[2]
 BLOCKS = blocks_of((ROOT / "docs" / "tutorial.md").read_text("utf-8"))
 
 
 @pytest.fixture(scope="module")
 def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
-    """A reader's terminal in a checkout, where the first block has been typed, and the last one is
-    at the end."""
-    folder = tmp_path_factory.mktemp("tutorial")
-    (folder / "configs").symlink_to(ROOT / "configs")
-    program = folder / "bin" / "medlock"
-    program.parent.mkdir()
-    reader = Shell(folder, f"{program.parent}:{os.environ['PATH']}")
-    with zygote.serving(program):
-        try:
-            reader.follow(BLOCKS[0])
-            yield reader
-            reader.follow(BLOCKS[-1])
-        finally:
-            reader.type("medlock testnet down")
+    with reading(BLOCKS, tmp_path_factory.mktemp("tutorial")) as reader:
+        yield reader
 
 
 def test_every_block_of_the_tutorial_prints_what_it_says(shell: Shell) -> None:

@@ -8,9 +8,14 @@ ids are.
 import os
 import re
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.network import zygote
+
+ROOT = Path(__file__).parents[2]
 PATIENCE_S = 120.0
 _BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _PART = re.compile(r"(…|<[A-Z]+>| +)")
@@ -93,3 +98,20 @@ class Shell:
         )
         text = done.stdout.decode()
         return text if not text or text.endswith("\n") else text + "\n"
+
+
+@contextmanager
+def reading(blocks: list[list[Typed]], folder: Path) -> Iterator[Shell]:
+    """A reader's terminal in a checkout (`folder`, empty as yet), where the first of `blocks` has
+    been typed, and the last one is at the end; no test network stays behind."""
+    (folder / "configs").symlink_to(ROOT / "configs")
+    program = folder / "bin" / "medlock"
+    program.parent.mkdir()
+    reader = Shell(folder, f"{program.parent}:{os.environ['PATH']}")
+    with zygote.serving(program):
+        try:
+            reader.follow(blocks[0])
+            yield reader
+            reader.follow(blocks[-1])
+        finally:
+            reader.type("medlock testnet down")
