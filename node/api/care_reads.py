@@ -5,7 +5,7 @@ both see what a stranger is told.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from aiohttp import web
 
@@ -14,6 +14,7 @@ from ledger.fields import Power
 from ledger.ids import owner_of
 from ledger.patient_queries import release_cursor
 from ledger.state import StateReader
+from node.api.asking import ask, page
 from node.api.calls import Call
 from node.api.documents import (
     CarePlanDocument,
@@ -35,23 +36,23 @@ from node.api.documents import (
     RequestDocument,
     RequestPage,
 )
-from node.api.ledger_reads import ask
 from node.api.problems import not_found
 from node.api.sight import check_owner, may_see
 
+T = TypeVar("T")
 Query = Callable[[StateReader, bytes, int, bytes], tuple[Any, ...]]
 
 
 async def requests(call: Call) -> web.Response:
     """Who asked a patient for access, and his answers."""
-    found, following = await _page(call, patient_queries.requests_of, "consent")
-    return call.reply(RequestPage(tuple(RequestDocument(*each) for each in found), following))
+    found = await _page(call, patient_queries.requests_of, RequestDocument, "consent")
+    return call.reply(RequestPage(*found))
 
 
 async def proxies(call: Call) -> web.Response:
     """Whom a patient has appointed, those whose time is over too."""
-    found, following = await _page(call, patient_queries.proxies_of, "consent")
-    return call.reply(ProxyPage(tuple(ProxyDocument(*each) for each in found), following))
+    found = await _page(call, patient_queries.proxies_of, ProxyDocument, "consent")
+    return call.reply(ProxyPage(*found))
 
 
 async def releases(call: Call) -> web.Response:
@@ -64,23 +65,23 @@ async def releases(call: Call) -> web.Response:
     found = await ask(
         call, lambda state: patient_queries.releases_of(state, owner, limit + 1, start)
     )
-    page = tuple(ReleaseDocument(*each) for each in found[:limit])
+    shown = tuple(ReleaseDocument(*each) for each in found[:limit])
     last = (
         release_cursor(owner, found[limit - 1])[len(owner) :].hex() if len(found) > limit else None
     )
-    return call.reply(ReleasePage(page, last))
+    return call.reply(ReleasePage(shown, last))
 
 
 async def emergencies(call: Call) -> web.Response:
     """Where the glass was broken for a patient, and what the review said."""
-    found, following = await _page(call, patient_queries.emergencies_of, "consent")
-    return call.reply(EmergencyPage(tuple(EmergencyDocument(*each) for each in found), following))
+    found = await _page(call, patient_queries.emergencies_of, EmergencyDocument, "consent")
+    return call.reply(EmergencyPage(*found))
 
 
 async def care_plans(call: Call) -> web.Response:
     """A patient's care plans, current versions with his answers."""
-    found, following = await _page(call, patient_queries.care_plans_of, "care")
-    return call.reply(CarePlanPage(tuple(CarePlanDocument(*each) for each in found), following))
+    found = await _page(call, patient_queries.care_plans_of, CarePlanDocument, "care")
+    return call.reply(CarePlanPage(*found))
 
 
 async def plan_versions(call: Call) -> web.Response:
@@ -101,16 +102,15 @@ async def plan_versions(call: Call) -> web.Response:
 async def goal_reports(call: Call) -> web.Response:
     """The reports on a care plan's goals."""
     plan: bytes = call.arguments["id"]
-    after: bytes = call.arguments["after"]
-    limit: int = call.arguments["limit"]
     known = await ask(call, lambda state: patient_queries.care_plan(state, plan))
     if known is None or not await may_see(call, owner_of(plan), "care"):
         raise not_found("careplan", "path.id")
-    found = await ask(
-        call, lambda state: patient_queries.goal_reports_of(state, plan, limit + 1, after)
+    found = await page(
+        call,
+        lambda state, limit, after: patient_queries.goal_reports_of(state, plan, limit, after),
+        GoalReportDocument,
     )
-    page = tuple(GoalReportDocument(*each) for each in found[:limit])
-    return call.reply(GoalReportPage(plan, page, page[-1].id.hex() if len(found) > limit else None))
+    return call.reply(GoalReportPage(plan, *found))
 
 
 async def erasures(call: Call) -> web.Response:
@@ -119,29 +119,27 @@ async def erasures(call: Call) -> web.Response:
     def read(state: StateReader, owner: bytes, limit: int, after: bytes) -> tuple[Any, ...]:
         found = patient_queries.erasures_of(state, owner, limit, after)
         return tuple(
-            (each, entry, patient_queries.attestations(state, each)) for each, entry in found
+            (
+                each,
+                entry,
+                tuple(OwedAttestation(*one) for one in patient_queries.attestations(state, each)),
+            )
+            for each, entry in found
         )
 
-    found, following = await _page(call, read, "erasure")
-    page = tuple(
-        ErasureDocument(each, entry, tuple(OwedAttestation(*one) for one in owed))
-        for each, entry, owed in found
-    )
-    return call.reply(ErasurePage(page, following))
+    return call.reply(ErasurePage(*await _page(call, read, ErasureDocument, "erasure")))
 
 
 async def holds(call: Call) -> web.Response:
     """The legal holds on a patient, those that were released too."""
-    found, following = await _page(call, patient_queries.holds_of, "erasure")
-    return call.reply(HoldPage(tuple(HoldDocument(*each) for each in found), following))
+    found = await _page(call, patient_queries.holds_of, HoldDocument, "erasure")
+    return call.reply(HoldPage(*found))
 
 
-async def _page(call: Call, query: Query, power: Power) -> tuple[tuple[Any, ...], str | None]:
-    """One page of what `query` finds of an owner, and where the next one begins."""
+async def _page(
+    call: Call, query: Query, document: Callable[..., T], power: Power
+) -> tuple[tuple[T, ...], str | None]:
+    """A page of what `query` finds of the owner, for those with `power` over it."""
     owner: bytes = call.arguments["owner"]
     await check_owner(call, owner, power)
-    limit: int = call.arguments["limit"]
-    after: bytes = call.arguments["after"]
-    found = await ask(call, lambda state: query(state, owner, limit + 1, after))
-    page = found[:limit]
-    return page, page[-1][0].hex() if len(found) > limit else None
+    return await page(call, lambda state, limit, after: query(state, owner, limit, after), document)

@@ -3,6 +3,7 @@
 from aiohttp import web
 
 from chain.transaction import SIGNED
+from node.api.asking import known
 from node.api.calls import Call
 from node.api.documents import BlockDocument, BlockPage, BlockSummary, BlockTransaction, StateEntry
 from node.api.problems import not_found
@@ -13,9 +14,7 @@ async def block(call: Call) -> web.Response:
     """One block, by height, by hash, or the latest."""
     wanted: int | bytes | None = call.arguments["block"]
     found = await call.backend.in_thread(lambda: _block(call.backend.store, wanted))
-    if found is None:
-        raise not_found("block", "path.block")
-    return call.reply(found)
+    return call.reply(known(found, "block", "path.block"))
 
 
 async def blocks(call: Call) -> web.Response:

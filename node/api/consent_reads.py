@@ -3,6 +3,8 @@
 Who sees what is `node.api.sight`'s.
 """
 
+from typing import Any
+
 from aiohttp import web
 
 from ledger import patient_queries, queries
@@ -11,6 +13,7 @@ from ledger.entries import PrincipalEntry
 from ledger.fields import Purpose
 from ledger.proxies import PROXY_KINDS
 from ledger.state import StateReader, decoded
+from node.api.asking import ask, page
 from node.api.calls import Call
 from node.api.documents import (
     AccessDocument,
@@ -19,7 +22,6 @@ from node.api.documents import (
     ConsentPage,
     DecisionDocument,
 )
-from node.api.ledger_reads import ask
 from node.api.problems import not_found
 from node.api.sight import check_owner, may_see
 
@@ -28,31 +30,24 @@ async def consents(call: Call) -> web.Response:
     """A patient's consents, by grantee, those that have ended too."""
     owner: bytes = call.arguments["owner"]
     await check_owner(call, owner, "consent")
-    limit: int = call.arguments["limit"]
-    after: bytes = call.arguments["after"]
-    found = await ask(
-        call, lambda state: patient_queries.consents_of(state, owner, limit + 1, after)
+    found = await page(
+        call,
+        lambda state, limit, after: patient_queries.consents_of(state, owner, limit, after),
+        ConsentDocument,
     )
-    page = tuple(ConsentDocument(*each) for each in found[:limit])
-    return call.reply(ConsentPage(page, page[-1].id.hex() if len(found) > limit else None))
+    return call.reply(ConsentPage(*found))
 
 
 async def accesses(call: Call) -> web.Response:
     """Who read what of a patient, oldest first."""
     owner: bytes = call.arguments["owner"]
     await check_owner(call, owner, "consent")
-    limit: int = call.arguments["limit"]
-    after: bytes = call.arguments["after"]
 
-    def read(state: StateReader) -> tuple[AccessDocument, ...]:
-        return tuple(
-            AccessDocument(each, entry, patient_queries.dispute(state, each))
-            for each, entry in patient_queries.accesses_of(state, owner, limit + 1, after)
-        )
+    def read(state: StateReader, limit: int, after: bytes) -> tuple[Any, ...]:
+        found = patient_queries.accesses_of(state, owner, limit, after)
+        return tuple((each, entry, patient_queries.dispute(state, each)) for each, entry in found)
 
-    found = await ask(call, read)
-    page = found[:limit]
-    return call.reply(AccessPage(page, page[-1].id.hex() if len(found) > limit else None))
+    return call.reply(AccessPage(*await page(call, read, AccessDocument)))
 
 
 async def record_decision(call: Call) -> web.Response:

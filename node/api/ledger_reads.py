@@ -3,15 +3,13 @@
 Who sees what is `node.api.sight`'s.
 """
 
-from collections.abc import Callable
-from typing import TypeVar
-
 from aiohttp import web
 
 from ledger import governance_queries, patient_queries, queries
 from ledger.entries import CategoryEntry, RecordEntry
 from ledger.ids import owner_of
 from ledger.state import StateReader
+from node.api.asking import ask, known, page
 from node.api.calls import Call
 from node.api.documents import (
     CategoryDocument,
@@ -28,7 +26,6 @@ from node.api.documents import (
 from node.api.problems import not_found
 from node.api.sight import check_owner, may_see
 
-T = TypeVar("T")
 _ID_BYTES = 16
 
 
@@ -46,11 +43,9 @@ async def members(call: Call) -> web.Response:
 
 async def proposals(call: Call) -> web.Response:
     """What the members were asked to decide, decided and expired proposals too."""
-    limit: int = call.arguments["limit"]
-    after: bytes = call.arguments["after"]
-    found = await ask(call, lambda state: governance_queries.proposals(state, limit + 1, after))
-    page = tuple(ProposalDocument(*each) for each in found[:limit])
-    return call.reply(ProposalPage(page, page[-1].id.hex() if len(found) > limit else None))
+    return call.reply(
+        ProposalPage(*await page(call, governance_queries.proposals, ProposalDocument))
+    )
 
 
 async def proposal(call: Call) -> web.Response:
@@ -65,10 +60,7 @@ async def proposal(call: Call) -> web.Response:
         votes = governance_queries.votes_on(state, wanted)
         return CountedProposal(wanted, entry, votes, count.voters, count.needed)
 
-    found = await ask(call, read)
-    if found is None:
-        raise not_found("proposal", "path.id")
-    return call.reply(found)
+    return call.reply(known(await ask(call, read), "proposal", "path.id"))
 
 
 async def principal(call: Call) -> web.Response:
@@ -84,11 +76,12 @@ async def records(call: Call) -> web.Response:
     """Current versions of an owner's records, by id; an empty page for an owner without any."""
     owner: bytes = call.arguments["owner"]
     await check_owner(call, owner)
-    limit: int = call.arguments["limit"]
-    after: bytes = call.arguments["after"]
-    found = await ask(call, lambda state: queries.records_of(state, owner, limit + 1, after))
-    page = tuple(RecordDocument(record_id, entry) for record_id, entry in found[:limit])
-    return call.reply(RecordPage(page, page[-1].id.hex() if len(found) > limit else None))
+    found = await page(
+        call,
+        lambda state, limit, after: queries.records_of(state, owner, limit, after),
+        RecordDocument,
+    )
+    return call.reply(RecordPage(*found))
 
 
 async def record(call: Call) -> web.Response:
@@ -121,9 +114,9 @@ async def categories(call: Call) -> web.Response:
     cursor: bytes = call.arguments["after"]
     after = (cursor[:_ID_BYTES], cursor[_ID_BYTES:]) if cursor else None
     found = await ask(call, lambda state: queries.categories_of(state, owner, limit + 1, after))
-    page = tuple(CategoryDocument(owner, *each) for each in found[:limit])
-    following = (page[-1].category + page[-1].author).hex() if len(found) > limit else None
-    return call.reply(CategoryPage(page, following))
+    shown = tuple(CategoryDocument(owner, *each) for each in found[:limit])
+    following = (shown[-1].category + shown[-1].author).hex() if len(found) > limit else None
+    return call.reply(CategoryPage(shown, following))
 
 
 async def category(call: Call) -> web.Response:
@@ -148,14 +141,3 @@ async def category(call: Call) -> web.Response:
 def category_of(*versions: RecordEntry) -> bytes | None:
     """In which category a record stands, as far as `versions` of it tell."""
     return next((each.content.category for each in versions if each.content is not None), None)
-
-
-async def ask(call: Call, question: Callable[[StateReader], T]) -> T:
-    """Answers from one height, off the event loop."""
-    store = call.backend.store
-
-    def answer() -> T:
-        with store.snapshot() as state:
-            return question(state)
-
-    return await call.backend.in_thread(answer)

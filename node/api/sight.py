@@ -11,8 +11,10 @@ from ledger.keyspace import proxy_key
 from ledger.proxies import covers, in_force
 from ledger.state import decoded
 from node.api.access import Scope
+from node.api.asking import ask
 from node.api.calls import Call
 from node.api.problems import not_found
+from storage.protocols import StateSnapshot
 
 
 async def may_see(
@@ -27,18 +29,16 @@ async def may_see(
         return True
     categories = () if category is None else (category,)
 
-    def is_covered() -> bool:
-        store = call.backend.store
-        with store.snapshot() as state:
-            entry = decoded(state).read(proxy_key(owner, caller), APPOINTMENT)
-            at_ms = max(int(call.api.clock() * 1_000), state.header.timestamp_ms + 1)
-            return (
-                entry is not None
-                and in_force(entry, at_ms)
-                and any(covers(entry, each, categories) for each in (power, "read"))
-            )
+    def is_covered(state: StateSnapshot) -> bool:
+        entry = decoded(state).read(proxy_key(owner, caller), APPOINTMENT)
+        at_ms = max(int(call.api.clock() * 1_000), state.header.timestamp_ms + 1)
+        return (
+            entry is not None
+            and in_force(entry, at_ms)
+            and any(covers(entry, each, categories) for each in (power, "read"))
+        )
 
-    return await call.backend.in_thread(is_covered)
+    return await ask(call, is_covered)
 
 
 async def check_owner(

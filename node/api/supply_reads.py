@@ -4,10 +4,9 @@ All of it is what every member's node holds, so staff of all members may ask (`n
 documents of events stay sealed.
 """
 
-from collections.abc import Callable
 from functools import lru_cache
 from itertools import islice
-from typing import Any, Final
+from typing import Final
 
 from aiohttp import web
 
@@ -24,9 +23,8 @@ from ledger.supply.dispensings import dispensed_packs
 from ledger.supply.standing import holds_of_class
 from ledger.supply.trace import ActionAt, trace
 from ledger.supply.whereabouts import whereabouts
+from node.api.asking import ask, known, page
 from node.api.calls import Call
-from node.api.ledger_reads import ask
-from node.api.problems import not_found
 from node.api.supply_alerts import attempts_in
 from node.api.supply_documents import (
     AlertsDocument,
@@ -73,10 +71,7 @@ async def item(call: Call) -> web.Response:
         found = reading.where_is(state, name, now_ms)
         return None if found is None else _item(name, found, state)
 
-    found = await _at_one_height(call, read)
-    if found is None:
-        raise not_found("item", "path.epc")
-    return call.reply(found)
+    return call.reply(known(await ask(call, read), "item", "path.epc"))
 
 
 async def item_trace(call: Call) -> web.Response:
@@ -88,10 +83,7 @@ async def item_trace(call: Call) -> web.Response:
         found = trace(state, name, actions_of(call.backend.store), after)
         return None if found is None else TraceDocument(name, found, state.header.height)
 
-    found = await _at_one_height(call, read)
-    if found is None:
-        raise not_found("item", "path.epc")
-    return call.reply(found)
+    return call.reply(known(await ask(call, read), "item", "path.epc"))
 
 
 async def holders(call: Call) -> web.Response:
@@ -117,10 +109,7 @@ async def holders(call: Call) -> web.Response:
             state.header.height,
         )
 
-    found = await _at_one_height(call, read)
-    if found is None:
-        raise not_found("lot", "path.class")
-    return call.reply(found)
+    return call.reply(known(await ask(call, read), "lot", "path.class"))
 
 
 async def product(call: Call) -> web.Response:
@@ -140,19 +129,14 @@ async def product(call: Call) -> web.Response:
         )
         return ProductDocument(gtin, entry, shares)
 
-    found = await ask(call, read)
-    if found is None:
-        raise not_found("product", "path.gtin")
-    return call.reply(found)
+    return call.reply(known(await ask(call, read), "product", "path.gtin"))
 
 
 async def party(call: Call) -> web.Response:
     """Whose a Global Location Number is."""
     gln: str = call.arguments["gln"]
     found = await ask(call, lambda state: queries.organization_at(state, gln))
-    if found is None:
-        raise not_found("party", "path.gln")
-    return call.reply(PartyDocument(gln, found))
+    return call.reply(PartyDocument(gln, known(found, "party", "path.gln")))
 
 
 async def shipments(call: Call) -> web.Response:
@@ -166,22 +150,18 @@ async def shipments(call: Call) -> web.Response:
     def read(state: StateSnapshot) -> ShipmentPage:
         before_ms = _now_ms(call, state) if overdue else _FOREVER_MS
         found = queries.overdue(state, before_ms, limit + 1, last)
-        page = tuple(ShipmentDocument(*each) for each in found[:limit])
+        shown = tuple(ShipmentDocument(*each) for each in found[:limit])
         if len(found) <= limit:
-            return ShipmentPage(page, None)
-        due_ms, number = page[-1].shipment.due_ms, page[-1].number
-        return ShipmentPage(page, f"{due_ms:016x}{number:016x}")
+            return ShipmentPage(shown, None)
+        due_ms, number = shown[-1].shipment.due_ms, shown[-1].number
+        return ShipmentPage(shown, f"{due_ms:016x}{number:016x}")
 
-    return call.reply(await _at_one_height(call, read))
+    return call.reply(await ask(call, read))
 
 
 async def recalls(call: Call) -> web.Response:
     """All recalls, by id."""
-    limit: int = call.arguments["limit"]
-    after: bytes = call.arguments["after"]
-    found = await ask(call, lambda state: quality_queries.recalls(state, limit + 1, after))
-    page = tuple(RecallDocument(*each) for each in found[:limit])
-    return call.reply(RecallPage(page, page[-1].id.hex() if len(found) > limit else None))
+    return call.reply(RecallPage(*await page(call, quality_queries.recalls, RecallDocument)))
 
 
 async def recall(call: Call) -> web.Response:
@@ -196,10 +176,7 @@ async def recall(call: Call) -> web.Response:
         told = tuple(RecallProgress(*each) for each in progress)
         return RecallProgressDocument(wanted, entry, told, cut)
 
-    found = await _at_one_height(call, read)
-    if found is None:
-        raise not_found("recall", "path.id")
-    return call.reply(found)
+    return call.reply(known(await ask(call, read), "recall", "path.id"))
 
 
 async def dispensed(call: Call) -> web.Response:
@@ -208,12 +185,11 @@ async def dispensed(call: Call) -> web.Response:
     limit: int = call.arguments["limit"]
     after: str = call.arguments["after"]
     member: str = call.arguments["organization"] or call.authenticated.member
-    found = await ask(call, lambda state: dispensed_packs(state, wanted, member, limit, after))
-    if found is None:
-        raise not_found("recall", "path.id")
+    told = await ask(call, lambda state: dispensed_packs(state, wanted, member, limit, after))
+    found = known(told, "recall", "path.id")
     packs = tuple(
         DispensedPackDocument(
-            each.item, each.lot, each.status, tuple(EventDocument(*told) for told in each.events)
+            each.item, each.lot, each.status, tuple(EventDocument(*event) for event in each.events)
         )
         for each in found.packs
     )
@@ -222,11 +198,9 @@ async def dispensed(call: Call) -> web.Response:
 
 async def verifications(call: Call) -> web.Response:
     """What manufacturers were asked, and what they answered."""
-    limit: int = call.arguments["limit"]
-    after: bytes = call.arguments["after"]
-    found = await ask(call, lambda state: reading.verifications(state, limit + 1, after))
-    page = tuple(VerificationDocument(*each) for each in found[:limit])
-    return call.reply(VerificationPage(page, page[-1].id.hex() if len(found) > limit else None))
+    return call.reply(
+        VerificationPage(*await page(call, reading.verifications, VerificationDocument))
+    )
 
 
 async def alerts(call: Call) -> web.Response:
@@ -241,7 +215,7 @@ async def alerts(call: Call) -> web.Response:
         attempts, following = attempts_in(store, state, first, end, ATTEMPTS_MAX)
         return AlertsDocument(member, attempts, told, first, following, cut)
 
-    return call.reply(await _at_one_height(call, read))
+    return call.reply(await ask(call, read))
 
 
 def _open_alerts(
@@ -251,13 +225,13 @@ def _open_alerts(
     found: list[SupplyAlertDocument] = []
     after = b""
     for _ in range(ALERT_PAGES_MAX):
-        page = open_alerts(state, member, now_ms, ALERTS_LISTED_MAX, after)
-        found += [SupplyAlertDocument(*each) for each in page.alerts]
-        if page.next is None:
+        some = open_alerts(state, member, now_ms, ALERTS_LISTED_MAX, after)
+        found += [SupplyAlertDocument(*each) for each in some.alerts]
+        if some.next is None:
             return tuple(found), False
         if len(found) >= ALERTS_LISTED_MAX:
             break
-        after = page.next
+        after = some.next
     return tuple(found), True
 
 
@@ -310,14 +284,3 @@ def _item(name: str, found: reading.Where, state: StateSnapshot) -> ItemDocument
 def _now_ms(call: Call, state: StateSnapshot) -> int:
     """What block time would be now: what expires between blocks is expired."""
     return max(int(call.api.clock() * 1_000), state.header.timestamp_ms + 1)
-
-
-async def _at_one_height(call: Call, read: Callable[[StateSnapshot], Any]) -> Any:
-    """`ask`, for what needs to know the height too."""
-    store = call.backend.store
-
-    def answer() -> Any:
-        with store.snapshot() as state:
-            return read(state)
-
-    return await call.backend.in_thread(answer)
