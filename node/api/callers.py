@@ -31,7 +31,6 @@ from node.api.problems import Problem
 from node.api.registered_keys import RegisteredKey
 
 _GRANT_TYPE: Final = "client_credentials"
-_MS_PER_S: Final = 1_000
 
 
 async def sign_in(call: Call) -> web.Response:
@@ -103,16 +102,13 @@ async def renewed(api: Api, token_digest: bytes) -> Caller:
 
 
 async def _standing(api: Api, principal: bytes) -> Standing | None:
-    now_ms = int(api.clock() * _MS_PER_S)
-    return await api.backend.in_thread(lambda: _read(api, principal, now_ms))
+    return await api.backend.in_thread(lambda: _read(api, principal))
 
 
-def _read(api: Api, principal: bytes, now_ms: int) -> Standing | None:
+def _read(api: Api, principal: bytes) -> Standing | None:
     with api.backend.store.snapshot() as state:
-        # As the next block would judge: its time is above the tip's, whatever this clock says.
-        at_ms = max(now_ms, state.header.timestamp_ms + 1)
         entry = queries.principal(state, principal)
-        keys = queries.sender_keys(state, principal, at_ms)
+        keys = queries.sender_keys(state, principal, api.next_block_ms(state.header))
     if entry is None or not keys:
         return None
     registered: tuple[RegisteredKey, ...] = ()

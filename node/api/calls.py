@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 from aiohttp import web
 
+from chain.block import Header
 from chain.codec import Record
 from chain.document import to_document
 from client.wire import CONTENT_TYPE, TOKEN_PATH
@@ -86,6 +87,11 @@ class Api:
         """The token endpoint as this client reaches it, or the first name that the node has."""
         asked = f"{request.scheme}://{request.host}{TOKEN_PATH}"
         return asked if asked in self.audiences else min(self.audiences, default=asked)
+
+    def next_block_ms(self, tip: Header) -> int:
+        """The time that the next block has at least: what it would judge by, were it made now. It
+        is above that of `tip`, whatever the clock says."""
+        return max(int(self.clock() * 1_000), tip.timestamp_ms + 1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Any
 from aiohttp import web
 
 from ledger import patient_queries, queries
-from ledger.decision import WHY, Actor, Decision, Target
+from ledger.decision import WHY, Actor, Target
 from ledger.entries import PrincipalEntry
 from ledger.fields import Purpose
 from ledger.proxies import PROXY_KINDS
@@ -24,6 +24,7 @@ from node.api.documents import (
 )
 from node.api.problems import not_found
 from node.api.sight import check_owner, may_see
+from storage.protocols import StateSnapshot
 
 
 async def consents(call: Call) -> web.Response:
@@ -71,23 +72,17 @@ async def category_decision(call: Call) -> web.Response:
 async def _decide(call: Call, target: Target) -> web.Response:
     reader: bytes = call.arguments["actor"] or call.authenticated.principal
     purpose: Purpose = call.arguments["purpose"]
-    tip = call.backend.store.tip()
-    assert tip is not None, "a running node has a genesis block"
-    # The time that the next block has at least: what would be said to an access logged now.
-    at_ms = max(int(call.api.clock() * 1_000), tip.header.timestamp_ms + 1)
 
-    def decide(state: StateReader) -> Decision:
+    def decide(state: StateSnapshot) -> DecisionDocument:
+        at_ms = call.api.next_block_ms(state.header)
         view = decoded(state)
         actor = _actor(reader, queries.principal(view, reader))
-        return patient_queries.decision(view, actor, target, purpose, at_ms)
-
-    found = await ask(call, decide)
-    explanation = WHY[found.why]
-    return call.reply(
-        DecisionDocument(
-            at_ms, found.permit, found.basis, found.cited, found.why, explanation, found.considered
+        said = patient_queries.decision(view, actor, target, purpose, at_ms)
+        return DecisionDocument(
+            at_ms, said.permit, said.basis, said.cited, said.why, WHY[said.why], said.considered
         )
-    )
+
+    return call.reply(await ask(call, decide))
 
 
 def _actor(principal: bytes, entry: PrincipalEntry | None) -> Actor:

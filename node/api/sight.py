@@ -31,7 +31,7 @@ async def may_see(
 
     def is_covered(state: StateSnapshot) -> bool:
         entry = decoded(state).read(proxy_key(owner, caller), APPOINTMENT)
-        at_ms = max(int(call.api.clock() * 1_000), state.header.timestamp_ms + 1)
+        at_ms = call.api.next_block_ms(state.header)
         return (
             entry is not None
             and in_force(entry, at_ms)

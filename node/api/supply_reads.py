@@ -67,7 +67,7 @@ async def item(call: Call) -> web.Response:
     name: str = call.arguments["epc"]
 
     def read(state: StateSnapshot) -> ItemDocument | None:
-        now_ms = _now_ms(call, state)
+        now_ms = call.api.next_block_ms(state.header)
         found = reading.where_is(state, name, now_ms)
         return None if found is None else _item(name, found, state)
 
@@ -100,7 +100,7 @@ async def holders(call: Call) -> web.Response:
         return HoldersDocument(
             name,
             entry,
-            holds_of_class(decoded(state), name, _now_ms(call, state)),
+            holds_of_class(decoded(state), name, call.api.next_block_ms(state.header)),
             tuple(
                 HolderDocument(each.member, each.receiver, each.state, each.pieces, each.amount)
                 for each in found[:limit]
@@ -148,7 +148,7 @@ async def shipments(call: Call) -> web.Response:
     last = (int.from_bytes(after[:8], "big"), int.from_bytes(after[8:], "big")) if after else None
 
     def read(state: StateSnapshot) -> ShipmentPage:
-        before_ms = _now_ms(call, state) if overdue else _FOREVER_MS
+        before_ms = call.api.next_block_ms(state.header) if overdue else _FOREVER_MS
         found = queries.overdue(state, before_ms, limit + 1, last)
         shown = tuple(ShipmentDocument(*each) for each in found[:limit])
         if len(found) <= limit:
@@ -210,7 +210,7 @@ async def alerts(call: Call) -> web.Response:
     store = call.backend.store
 
     def read(state: StateSnapshot) -> AlertsDocument:
-        told, cut = _open_alerts(state, member, _now_ms(call, state))
+        told, cut = _open_alerts(state, member, call.api.next_block_ms(state.header))
         end = min(first + BLOCKS_MAX, state.header.height + 1)
         attempts, following = attempts_in(store, state, first, end, ATTEMPTS_MAX)
         return AlertsDocument(member, attempts, told, first, following, cut)
@@ -279,8 +279,3 @@ def _item(name: str, found: reading.Where, state: StateSnapshot) -> ItemDocument
         state.header.height,
         state.header.timestamp_ms,
     )
-
-
-def _now_ms(call: Call, state: StateSnapshot) -> int:
-    """What block time would be now: what expires between blocks is expired."""
-    return max(int(call.api.clock() * 1_000), state.header.timestamp_ms + 1)
