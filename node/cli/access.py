@@ -109,7 +109,7 @@ def requests_command(errand: Errand, patient: str | None) -> None:
         for each in found
     ]
     titles = ("request", "organisation", "purposes", "categories", "asked", "answer", "note")
-    print_document({"requests": found}, table(titles, rows) if rows else "no requests")
+    print_document({"requests": found}, table(titles, rows, none="no requests"))
 
 
 @access.command()
@@ -207,7 +207,7 @@ def log(errand: Errand, patient: str | None) -> None:
         for each in found
     ]
     titles = ("access", "time", "organisation", "reader", "purpose", "basis", "what", "disputed")
-    print_document({"accesses": found}, table(titles, rows) if rows else "nobody has looked")
+    print_document({"accesses": found}, table(titles, rows, none="nobody has looked"))
 
 
 @access.command()

@@ -255,7 +255,7 @@ def list_command(errand: Errand, patient: str | None) -> None:
         for each in found
     ]
     titles = ("plan", "organisation", "version", "proposed", "answer")
-    print_document(document, table(titles, rows) if rows else "no care plans")
+    print_document(document, table(titles, rows, none="no care plans"))
 
 
 def read_plan(file: Path) -> bytes:

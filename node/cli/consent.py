@@ -152,7 +152,7 @@ def list_command(errand: Errand, patient: str | None, everything: bool) -> None:
     document = {"consents": [_document(each, names, at_ms) for each in shown]}
     rows = [_row(each, names, at_ms, wallet) for each in shown]
     titles = ("consent", "grantee", "effect", "purposes", "categories", "until", "status")
-    print_document(document, table(titles, rows) if rows else "no consents")
+    print_document(document, table(titles, rows, none="no consents"))
 
 
 @consent.command()

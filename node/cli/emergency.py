@@ -135,7 +135,7 @@ def list_command(errand: Errand, patient: str | None) -> None:
         for each in found
     ]
     titles = ("emergency", "organisation", "opened by", "opened", "ends", "status", "review", "why")
-    print_document({"emergencies": found}, table(titles, rows) if rows else "no emergencies")
+    print_document({"emergencies": found}, table(titles, rows, none="no emergencies"))
 
 
 async def _find(visit: Visit, emergency_id: bytes) -> Listed[EmergencyEntry]:

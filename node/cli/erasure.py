@@ -127,7 +127,7 @@ def list_command(errand: Errand, patient: str | None) -> None:
         for each in found
     ]
     titles = ("erasure", "what", "asked", "status", "attested")
-    print_document({"erasures": found}, table(titles, rows) if rows else "no erasures")
+    print_document({"erasures": found}, table(titles, rows, none="no erasures"))
 
 
 def _attested(document: dict[str, Any]) -> str:

@@ -97,7 +97,7 @@ def list_command(errand: Errand, patient: str | None) -> None:
         for each in found
     ]
     titles = ("hold", "organisation", "what", "placed", "released", "note")
-    print_document({"holds": found}, table(titles, rows) if rows else "no holds")
+    print_document({"holds": found}, table(titles, rows, none="no holds"))
 
 
 async def _document(visit: Visit, each: Listed[HoldEntry]) -> dict[str, Any]:

@@ -60,8 +60,12 @@ def lines(document: object) -> str:
     return "\n".join(f"{name!s:<{width}}  {_value(value)}" for name, value in document.items())
 
 
-def table(titles: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Left-aligned columns."""
+def table(
+    titles: Sequence[str], rows: Sequence[Sequence[object]], *, none: str | None = None
+) -> str:
+    """Left-aligned columns; `none`, where it is given, in place of a table without rows."""
+    if none is not None and not rows:
+        return none
     cells = [[str(each) for each in row] for row in (titles, *rows)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(titles))]
     return "\n".join(

@@ -159,7 +159,7 @@ def list_command(errand: Errand, patient: str | None) -> None:
         for each in found
     ]
     titles = ("proxy", "powers", "categories", "until", "status")
-    print_document(document, table(titles, rows) if rows else "no proxies")
+    print_document(document, table(titles, rows, none="no proxies"))
 
 
 def _status(entry: AppointmentEntry, at_ms: int) -> str:

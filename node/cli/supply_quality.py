@@ -148,7 +148,7 @@ def show(errand: Errand, recall_id: str) -> None:
     )
     titles = ("organisation", "holds", "dispensed", "acknowledged", "held", "dispensed", "notified")
     rows = [_progress_row(each) for each in found["progress"]]
-    print_document(found, head + (table(titles, rows) if rows else "nobody holds any of it"))
+    print_document(found, head + table(titles, rows, none="nobody holds any of it"))
 
 
 @recall.command("list")
@@ -172,7 +172,7 @@ def list_command(errand: Errand) -> None:
         for each in found
     ]
     titles = ("recall", "class", "organisation", "opened", "state", "scope")
-    print_document({"recalls": found}, table(titles, rows) if rows else "no recalls")
+    print_document({"recalls": found}, table(titles, rows, none="no recalls"))
 
 
 def _state(entry: dict[str, Any]) -> str:
@@ -360,4 +360,4 @@ def verifications_command(errand: Errand) -> None:
         for each in found
     ]
     titles = ("verification", "item", "asked by", "manufacturer", "asked", "verdict")
-    print_document({"verifications": found}, table(titles, rows) if rows else "no verifications")
+    print_document({"verifications": found}, table(titles, rows, none="no verifications"))
