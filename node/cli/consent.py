@@ -124,13 +124,7 @@ def grant(  # noqa: PLR0913 - one a flag, called by click
 def revoke(errand: Errand, consent_id: str) -> None:
     """End a consent with the next block. Nobody can un-read what was read before."""
     wanted = identifier(consent_id, 48, "CONSENT")
-
-    async def act(visit: Visit) -> dict[str, Any]:
-        builder = visit.builder()
-        builder.add(ConsentRevoke(wanted))
-        return await visit.enact(builder, {"consent": consent_id})
-
-    made = errand.run(act)
+    made = errand.enact(ConsentRevoke(wanted), {"consent": consent_id})
     print_document(made, f"revoked at height {made['height']}. {UNREAD}")
 
 

@@ -73,13 +73,7 @@ def open_command(
 def close(errand: Errand, emergency_id: str) -> None:
     """End an emergency of the own organisation early, as a clinician."""
     wanted = identifier(emergency_id, 32, "EMERGENCY")
-
-    async def act(visit: Visit) -> dict[str, Any]:
-        builder = visit.builder()
-        builder.add(EmergencyClose(wanted))
-        return await visit.enact(builder, {"emergency": emergency_id})
-
-    made = errand.run(act)
+    made = errand.enact(EmergencyClose(wanted), {"emergency": emergency_id})
     print_document(made, f"closed at height {made['height']}")
 
 

@@ -22,6 +22,7 @@ from client.reading import Reader
 from client.submission import organization_recipient
 from client.supply_api import SupplyApi
 from client.wallet import Wallet, recipient
+from ledger.actions import Action
 from ledger.codes import REJECTIONS
 from ledger.ids import organization_owner
 from node.cli.arguments import EXISTING_FILE, identifier
@@ -53,6 +54,16 @@ class Errand:
                 return await work(Visit(reach, api, await _network(reach, api, self.genesis)))
 
         return asyncio.run(connected())
+
+    def enact(self, action: Action, made: dict[str, Any]) -> dict[str, Any]:
+        """`Visit.enact` for an action that needs nothing from the node first."""
+
+        async def act(visit: Visit) -> dict[str, Any]:
+            builder = visit.builder()
+            builder.add(action)
+            return await visit.enact(builder, made)
+
+        return self.run(act)
 
 
 def member_command(command: Callable[..., R]) -> Callable[..., R]:

@@ -64,13 +64,7 @@ def place(errand: Errand, patient: str, category_name: str | None, note_file: Pa
 def release(errand: Errand, hold_id: str) -> None:
     """Lift a hold, as an administrator or auditor of who placed it, or of a regulator."""
     wanted = identifier(hold_id, 32, "HOLD")
-
-    async def act(visit: Visit) -> dict[str, Any]:
-        builder = visit.builder()
-        builder.add(HoldRelease(wanted))
-        return await visit.enact(builder, {"hold": hold_id})
-
-    made = errand.run(act)
+    made = errand.enact(HoldRelease(wanted), {"hold": hold_id})
     print_document(made, f"released at height {made['height']}")
 
 

@@ -94,20 +94,16 @@ def acknowledge(
 ) -> None:
     """Say what your organisation found of what is recalled; the latest word counts."""
     wanted = identifier(recall_id, ID_BYTES, "RECALL")
-
-    async def act(visit: Visit) -> dict[str, Any]:
-        builder = visit.builder()
-        builder.add(RecallAcknowledge(wanted, held, dispensed, resolved, notified))
-        made = {
+    made = errand.enact(
+        RecallAcknowledge(wanted, held, dispensed, resolved, notified),
+        {
             "recall": recall_id,
             "held": held,
             "dispensed": dispensed,
             "resolved": resolved,
             "notified": notified,
-        }
-        return await visit.enact(builder, made)
-
-    made = errand.run(act)
+        },
+    )
     print_document(made, f"acknowledged at height {made['height']}")
 
 
@@ -118,13 +114,7 @@ def acknowledge(
 def close(errand: Errand, recall_id: str, lift: bool) -> None:  # noqa: FBT001 - click's
     """End a recall, as who opened it or a regulator. What it caught stays caught without --lift."""
     wanted = identifier(recall_id, ID_BYTES, "RECALL")
-
-    async def act(visit: Visit) -> dict[str, Any]:
-        builder = visit.builder()
-        builder.add(RecallClose(wanted, lift))
-        return await visit.enact(builder, {"recall": recall_id, "lifted": lift})
-
-    made = errand.run(act)
+    made = errand.enact(RecallClose(wanted, lift), {"recall": recall_id, "lifted": lift})
     print_document(made, f"{'lifted' if lift else 'closed'} at height {made['height']}")
 
 
