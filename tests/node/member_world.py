@@ -10,9 +10,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
+
+from node_command import Outcome, Terminal
 
 from chain.genesis import Genesis, Member, NodeEntry, Parameters
 from chain.keys import Suite
@@ -195,3 +198,46 @@ def served(town: Town, path: Path) -> Iterator[tuple[Ward, str]]:
         end()
         thread.join()
         ward.close()
+
+
+@dataclass
+class Members:
+    """Commands of whoever has a wallet in the folder."""
+
+    terminal: Terminal
+    path: Path
+    ward: Ward
+
+    def run(self, *arguments: object) -> Outcome:
+        return self.terminal.run(*arguments)
+
+    def ok(self, *arguments: object) -> Any:
+        """The document of a command that succeeds."""
+        outcome = self.run(*arguments, "--json")
+        assert outcome.code == 0, outcome.err
+        return outcome.document
+
+    def says(self, *arguments: object) -> str:
+        """What a command that succeeds prints for people."""
+        outcome = self.run(*arguments)
+        assert outcome.code == 0, outcome.err
+        return outcome.out
+
+    def refused(self, *arguments: object) -> Any:
+        """The error of a command that does not, with its exit code."""
+        outcome = self.run(*arguments, "--json")
+        assert outcome.code != 0, outcome.out
+        assert outcome.out == ""
+        error = outcome.error
+        assert error["fix"]
+        assert error["why"]
+        return error
+
+    def file(self, name: str, text: str) -> Path:
+        path = self.path / name
+        path.write_text(text, "utf-8")
+        return path
+
+    def id_of(self, wallet: str) -> str:
+        path = self.path / "wallets" / f"{wallet}.wallet"
+        return load_wallet(path, b"secret").principal.hex()

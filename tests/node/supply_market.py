@@ -14,8 +14,7 @@ import pytest
 from client.genesis_file import save_genesis
 from node.supply_demo import events, names
 from node.supply_demo.events import Event
-from tests.node.member_world import Town, Ward, save_wallets, served
-from tests.node.test_member_commands import Members
+from tests.node.member_world import Members, Town, Ward, save_wallets, served
 
 PRODUCT = names.gtin(10_101)
 LOT = "L1"

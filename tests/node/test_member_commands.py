@@ -5,61 +5,16 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
-from node_command import Outcome, Terminal
+from node_command import Terminal
 
 from client.genesis_file import save_genesis
-from client.wallet import load_wallet
 from ledger.codes import REJECTIONS
-from tests.node.member_world import Town, Ward, save_wallets, served
+from tests.node.member_world import Members, Town, save_wallets, served
 
 SAMPLES = Path(__file__).parents[2] / "configs" / "samples" / "story"
 CANARY = "CANARY she asked about her mother"
-
-
-@dataclass
-class Members:
-    """Commands of whoever has a wallet in the folder."""
-
-    terminal: Terminal
-    path: Path
-    ward: Ward
-
-    def run(self, *arguments: object) -> Outcome:
-        return self.terminal.run(*arguments)
-
-    def ok(self, *arguments: object) -> Any:
-        """The document of a command that succeeds."""
-        outcome = self.run(*arguments, "--json")
-        assert outcome.code == 0, outcome.err
-        return outcome.document
-
-    def says(self, *arguments: object) -> str:
-        """What a command that succeeds prints for people."""
-        outcome = self.run(*arguments)
-        assert outcome.code == 0, outcome.err
-        return outcome.out
-
-    def refused(self, *arguments: object) -> Any:
-        """The error of a command that does not, with its exit code."""
-        outcome = self.run(*arguments, "--json")
-        assert outcome.code != 0, outcome.out
-        assert outcome.out == ""
-        error = outcome.error
-        assert error["fix"]
-        assert error["why"]
-        return error
-
-    def file(self, name: str, text: str) -> Path:
-        path = self.path / name
-        path.write_text(text, "utf-8")
-        return path
-
-    def id_of(self, wallet: str) -> str:
-        path = self.path / "wallets" / f"{wallet}.wallet"
-        return load_wallet(path, b"secret").principal.hex()
 
 
 @dataclass

@@ -2,42 +2,27 @@
 what is printed on it, and nobody else learns a serial number."""
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from node_command import Terminal
 
 from client.api import Api
 from client.wallet import load_wallet
 from node.supply_demo import events, names
-from tests.node.member_world import Ward
-from tests.node.supply_market import EXPIRY, LOT, PRODUCT, Shop, open_market, settings
+from tests.node.supply_market import EXPIRY, LOT, PRODUCT, Shop
 
 AT_MS = 1_700_000_000_000
 HIDDEN = names.gtin(10_102)
 ADMINISTRATOR = "manufacturer-administrator"
 
 
-@pytest.fixture(scope="module")
-def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Ward, str]]:
-    path = tmp_path_factory.mktemp("hidden")
-    with open_market(path) as (ward, address):
-        yield path, ward, address
-
-
 @pytest.fixture
-def shop(opened: tuple[Path, Ward, str], capsys: pytest.CaptureFixture[str]) -> Iterator[Shop]:
+def shop(shop: Shop) -> Shop:
     """The wholesaler has the key of the hidden product; the hospitals have not."""
-    path, ward, address = opened
-    with settings(path, address):
-        made = Shop(Terminal(capsys), path, ward)
-        if made.run("supply", "product", "show", HIDDEN, "--as", "regulator").code != 0:
-            made.register()
-            made.ok("supply", "product", "register", HIDDEN, "--hidden", "--as", ADMINISTRATOR)
-            made.ok("supply", "product", "share", HIDDEN, "wholesaler", "--as", ADMINISTRATOR)
-        yield made
+    if shop.run("supply", "product", "show", HIDDEN, "--as", "regulator").code != 0:
+        shop.ok("supply", "product", "register", HIDDEN, "--hidden", "--as", ADMINISTRATOR)
+        shop.ok("supply", "product", "share", HIDDEN, "wholesaler", "--as", ADMINISTRATOR)
+    return shop
 
 
 def hidden_packs(shop: Shop, size: int) -> list[str]:

@@ -1,36 +1,15 @@
 """Recalled packs and the patients who got them: found at their own site, from its own list."""
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from node_command import Terminal
 
 from client.wallet import load_wallet
 from node.supply_demo import events
-from tests.node.member_world import Ward
-from tests.node.supply_market import PRODUCT, Shop, open_market, settings
+from tests.node.supply_market import PRODUCT, Shop
 
 AT_MS = 1_700_000_000_000
-
-
-@pytest.fixture(scope="module")
-def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Ward, str]]:
-    path = tmp_path_factory.mktemp("patients")
-    with open_market(path) as (ward, address):
-        yield path, ward, address
-
-
-@pytest.fixture
-def shop(opened: tuple[Path, Ward, str], capsys: pytest.CaptureFixture[str]) -> Iterator[Shop]:
-    path, ward, address = opened
-    with settings(path, address):
-        made = Shop(Terminal(capsys), path, ward)
-        if made.run("supply", "product", "show", PRODUCT, "--as", "regulator").code != 0:
-            made.register()
-        yield made
 
 
 def sold(shop: Shop, lot: str, size: int, member: str = "hospital-a") -> list[str]:
