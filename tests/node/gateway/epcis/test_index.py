@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from client.fhir_json import canonical, parse
-from node.gateway.epcis.facets import Facets, facets_of, listed_of, number, time_ms
+from node.gateway.epcis.facets import DEPTH_MAX, Facets, facets_of, listed_of, number, time_ms
 from node.gateway.epcis.index import Columns, Index, Listed, Listing, Position, columns_of
 from node.gateway.epcis.postings import Postings, postings_of, term
 from node.gateway.epcis.query import Asker, from_url
@@ -233,10 +233,13 @@ def test_any_json_has_facets(value: Any) -> None:
 
 
 def test_deep_fields_end() -> None:
-    value: Any = "leaf"
-    for _ in range(60):
-        value = {"own:a": value}
-    assert facets_of({"type": "ObjectEvent", "own:a": value})
+    leaf = ("/inner/own#a", "leaf")
+    for depth, is_found in ((DEPTH_MAX, True), (DEPTH_MAX + 1, False), (60, False)):
+        value: Any = "leaf"
+        for _ in range(depth):
+            value = {"own:a": value}
+        found = facets_of({"type": "ObjectEvent", "own:a": value})
+        assert (leaf in found.pairs()) == is_found, depth
 
 
 @pytest.mark.parametrize(
