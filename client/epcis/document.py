@@ -1,7 +1,8 @@
 """EPCIS documents in JSON-LD: from bytes to events, or every fault with its place.
 
-An EPCISDocument with `epcisBody.eventList` or `epcisBody.event`, or one event on its own (which
-then brings its context). Numbers stay as they were written, and an event reads back as it came.
+An EPCISDocument with `epcisBody.eventList` or `epcisBody.event`, an EPCISQueryDocument (what a
+repository answered is what another one takes), or one event on its own (which then brings its
+context). Numbers stay as they were written, and an event reads back as it came.
 Source: EPCIS 2.0 sections 9.2 and 10 (JSON and JSON-LD binding) and its JSON schema.
 
 No context is fetched: GS1's is known by its address, and extensions have to be declared in place.
@@ -32,6 +33,8 @@ _GS1_CONTEXT: Final = re.compile(
     r"https?://ref\.gs1\.org/standards/epcis/(2\.[0-9]+\.[0-9]+/)?epcis-context\.jsonld\Z"
 )
 _SCHEMA_VERSION: Final = re.compile(r"2\.[01](\.[0-9]+)?\Z")
+_DOCUMENT: Final = "EPCISDocument"
+_QUERY_DOCUMENT: Final = "EPCISQueryDocument"
 _DOCUMENT_FIELDS: Final = (
     "@context",
     "id",
@@ -44,6 +47,13 @@ _DOCUMENT_FIELDS: Final = (
     "epcisHeader",
     "epcisBody",
 )
+_RESULTS: Final = (
+    ("epcisBody", ("queryResults",)),
+    ("queryResults", ("resultsBody", "queryName", "subscriptionID")),
+    ("resultsBody", ("eventList", "vocabularyList")),
+)
+"""From the outside to the events that a query found: an object, and the fields it has, the one that
+it must have first."""
 _GS1_PREFIXES: Final[Mapping[str, str]] = MappingProxyType(
     {
         "epcis": "https://ref.gs1.org/epcis/",
@@ -125,9 +135,13 @@ def _document(faults: Faults, found: dict[str, Value]) -> Document:
     _demand_gs1(faults, context)
     reader = Reader(faults, context.prefixes)
     reader.known_fields(found, "", _DOCUMENT_FIELDS, extensible=True)
-    reader.require(found, "", "type", "schemaVersion", "creationDate", "epcisBody")
-    if found.get("type", "EPCISDocument") != "EPCISDocument":
-        faults.add("epcis.document_type", "/type", "an EPCISDocument, or an event on its own")
+    answers = found.get("type") == _QUERY_DOCUMENT
+    reader.require(found, "", "type", "epcisBody")
+    if not answers:
+        reader.require(found, "", "schemaVersion", "creationDate")
+    if found.get("type", _DOCUMENT) not in {_DOCUMENT, _QUERY_DOCUMENT}:
+        cause = f"an {_DOCUMENT}, an {_QUERY_DOCUMENT}, or an event on its own"
+        faults.add("epcis.document_type", "/type", cause)
     _check_version(faults, found)
     for name in ("instanceIdentifier", "sender", "receiver"):
         if name in found:
@@ -138,7 +152,8 @@ def _document(faults: Faults, found: dict[str, Value]) -> Document:
     created_ms = (
         reader.time(found["creationDate"], "/creationDate") if "creationDate" in found else 0
     )
-    return Document(_events(faults, _listed(reader, found), context), created_ms)
+    listed = _found(reader, found) if answers else _listed(reader, found)
+    return Document(_events(faults, listed, context), created_ms)
 
 
 def _check_version(faults: Faults, found: dict[str, Value]) -> None:
@@ -159,6 +174,18 @@ def _listed(reader: Reader, found: dict[str, Value]) -> list[tuple[Value, str]]:
         return [(body["event"], "/epcisBody/event")]
     reader.require(body, "/epcisBody", "eventList")
     return list(reader.items(body.get("eventList", []), "/epcisBody/eventList", EVENTS_MAX))
+
+
+def _found(reader: Reader, found: dict[str, Value]) -> list[tuple[Value, str]]:
+    """The events that a query found, each with its pointer (EPCIS 2.0 section 10)."""
+    part, at = found, ""
+    for name, fields in _RESULTS:
+        if name not in part:
+            return []
+        part, at = reader.object(part[name], f"{at}/{name}"), f"{at}/{name}"
+        reader.known_fields(part, at, fields, extensible=True)
+        reader.require(part, at, fields[0])
+    return list(reader.items(part.get("eventList", []), f"{at}/eventList", EVENTS_MAX))
 
 
 def _events(faults: Faults, listed: list[tuple[Value, str]], outer: _Context) -> tuple[Event, ...]:

@@ -9,7 +9,7 @@ from aiohttp import web
 from node.api import callers, parameters
 from node.api.access import Caller
 from node.api.calls import Api, Call
-from node.api.limits import ADDRESS_REQUESTS_MAX, CALLER_REQUESTS_MAX
+from node.api.limits import ADDRESS_REQUESTS_MAX, CALLER_REQUESTS_MAX, URL_BYTES_MAX
 from node.api.problems import Problem
 from node.api.routing import Route
 
@@ -32,6 +32,7 @@ def endpoint(route: Route) -> Callable[[web.Request], Awaitable[web.StreamRespon
 
     async def respond(request: web.Request) -> web.StreamResponse:
         api = request.app[API]
+        _refuse_long(request)
         caller = await callers.caller_of(api, request, access)
         with api.requests.taken(*_client(request, caller)):
             arguments = parameters.read(
@@ -88,6 +89,17 @@ def _client(request: web.Request, caller: Caller | None) -> tuple[bytes | str, i
     if caller is None:
         return request.remote or "", ADDRESS_REQUESTS_MAX
     return caller.principal, CALLER_REQUESTS_MAX
+
+
+def _refuse_long(request: web.Request) -> None:
+    if len(request.raw_path) > URL_BYTES_MAX:
+        raise Problem(
+            414,
+            "http.url_too_long",
+            f"path and query have at most {URL_BYTES_MAX} bytes",
+            field="query",
+            fix="ask for less at once",
+        )
 
 
 def _refuse_body(request: web.Request) -> None:

@@ -9,6 +9,8 @@ HANDSHAKE_S_MAX: Final = 10.0
 IDLE_S_MAX: Final = 30.0
 """From connecting, or from the last answer, until a request's headers are complete."""
 HEADER_LINE_BYTES_MAX: Final = 8_190
+REQUEST_LINE_BYTES_MAX: Final = 1 << 14
+"""More than a URL may have, so that one that is too long is refused in its interface's words."""
 HEADER_LINES_MAX: Final = 64
 READ_BUFFER_BYTES: Final = 1 << 18
 SHUTDOWN_S_MAX: Final = 5.0
@@ -19,6 +21,8 @@ CALLER_REQUESTS_MAX: Final = 256
 ADDRESS_REQUESTS_MAX: Final = 64
 """Under way at once for one address without a token."""
 REQUESTS_MAX: Final = 2_048
+URL_BYTES_MAX: Final = 8_000
+"""Path and query, as they came."""
 QUERY_TEXT_MAX: Final = 1_024
 """Characters of one query parameter."""
 

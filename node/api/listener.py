@@ -25,6 +25,7 @@ from node.api.limits import (
     HEADER_LINES_MAX,
     IDLE_S_MAX,
     READ_BUFFER_BYTES,
+    REQUEST_LINE_BYTES_MAX,
     SHUTDOWN_S_MAX,
 )
 from node.api.problems import Problem
@@ -116,7 +117,7 @@ def _welcome(web_server: web.Server) -> tuple["_Connection", "_Connection"]:
         loop=asyncio.get_running_loop(),
         access_log=None,  # how aiohttp switches it off
         keepalive_timeout=IDLE_S_MAX,
-        max_line_size=HEADER_LINE_BYTES_MAX,
+        max_line_size=REQUEST_LINE_BYTES_MAX,
         max_field_size=HEADER_LINE_BYTES_MAX,
         max_headers=HEADER_LINES_MAX,
         read_bufsize=READ_BUFFER_BYTES,

@@ -72,6 +72,7 @@ def with_events(
         "bizLocation": [PLACE.replace("/", "%2F")],
         "queryName": [query_name],
         "subscriptionID": [made.json()["subscriptionID"]],
+        "token": ["AAAA"],
     }
 
 

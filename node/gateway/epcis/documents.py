@@ -15,6 +15,8 @@ from client.fhir_json import Value
 
 CONTEXT: Final = "https://ref.gs1.org/standards/epcis/epcis-context.jsonld"
 SCHEMA_VERSION: Final = "2.0"
+SIMPLE_EVENT_QUERY: Final = "SimpleEventQuery"
+"""What a query is called to which nobody gave a name."""
 MEDLOCK_PREFIX: Final = "medlock"
 MEDLOCK_NAMESPACE: Final = "urn:medlock:epcis:"
 DIFFERS: Final = f"{MEDLOCK_PREFIX}:differsFromLedger"
@@ -68,15 +70,13 @@ def query_document(
     at_ms: int,
     epc_format: EpcFormat = "Never_Translates",
     *,
-    query: str | None = None,
+    query: str = SIMPLE_EVENT_QUERY,
     subscription: str | None = None,
 ) -> Document:
-    """The answer to a query at `at_ms` (UTC milliseconds); `query` is its name where it has one."""
+    """The answer to a query, called `query`, at `at_ms` (UTC milliseconds)."""
     contexts = _Contexts()
     events: list[Value] = [contexts.taken(each, epc_format) for each in shown]
-    results: Document = {}
-    if query is not None:
-        results["queryName"] = query
+    results: Document = {"queryName": query}
     if subscription is not None:
         results["subscriptionID"] = subscription
     results["resultsBody"] = {"eventList": events}
@@ -94,9 +94,15 @@ def query_document(
     return document
 
 
-def item_list(name: str, member: str, values: Sequence[str]) -> Document:
-    """A list of the top level: `BizStepItemList` and its like."""
-    return {"@context": [CONTEXT], "type": name, member: list[Value](values)}
+def single_event(shown: Shown) -> Document:
+    """An event on its own, with the context that it brought."""
+    return {**shown.event, "recordTime": instant(shown.recorded_ms)}
+
+
+def collection(values: Sequence[str], prefixes: Mapping[str, str] | None = None) -> Document:
+    """A list of the top level; `prefixes` are those that its members use."""
+    terms: list[Value] = [{name: value} for name, value in (prefixes or {}).items()]
+    return {"@context": [CONTEXT, *terms], "type": "Collection", "member": list[Value](values)}
 
 
 class _Contexts:
@@ -139,8 +145,8 @@ def _is_standard(address: str) -> bool:
 
 
 def translated(event: Document, epc_format: EpcFormat) -> Document:
-    """`event` with its GS1 keys in the form that is asked for. A key whose company prefix nobody
-    knows has no URN, and stays as it is."""
+    """`event` with its GS1 keys in the form that is asked for. A key that is a Digital Link stays
+    the one that it is; one whose company prefix nobody knows has no URN, and stays as well."""
     match epc_format:
         case "Always_GS1_Digital_Link":
             return _respelled(event, _link)
@@ -162,6 +168,8 @@ def spelled(text: str, epc_format: EpcFormat) -> str:
 
 
 def _link(text: str) -> str:
+    if text.startswith(("https://", "http://")):
+        return text
     try:
         return as_digital_link(parse_identifier(text))
     except InvalidMessage:

@@ -136,6 +136,10 @@ class Index:
         """The values of a list of the top level, as they were first written, in order."""
         return sorted(self._listed[facet].values())
 
+    def words(self, facet: str) -> list[str]:
+        """The same by their canonical names: bare words, and whole URIs."""
+        return sorted(self._listed[facet])
+
     def knows(self, facet: str, name: str) -> bool:
         """True where some event has this value, by its canonical name."""
         return self._postings.count(term(facet, name)) > 0

@@ -70,6 +70,17 @@ def expanded(text: str, prefixes: Prefixes) -> str:
     return prefixes[found[1]] + found[2]
 
 
+def shortened(text: str, prefixes: Prefixes) -> tuple[str, str | None]:
+    """`text` behind the longest of `prefixes` that fits, and that prefix; as it is, and None, where
+    none does."""
+    fitting = [each for each in prefixes if text.startswith(prefixes[each])]
+    prefix = max(fitting, key=lambda each: len(prefixes[each]), default=None)
+    if prefix is None:
+        return text, None
+    short = f"{prefix}:{text.removeprefix(prefixes[prefix])}"
+    return (short, prefix) if expanded(short, prefixes) == text else (text, None)
+
+
 def field(name: str, prefixes: Prefixes) -> str:
     """The name of a field of somebody's own: `namespace#local`, without the sign that ended the
     namespace, because JSON-LD joins the two without one and EPCIS 1 joined them with "#"."""

@@ -9,13 +9,14 @@ from typing import Any, Final, Literal
 
 EpcisException = Literal[
     "CaptureLimitExceededException",
-    "DuplicateNameException",
     "ImplementationException",
     "NoSuchNameException",
     "NoSuchSubscriptionException",
+    "NotAcceptableException",
     "QueryParameterException",
     "QueryTooComplexException",
     "QueryTooLargeException",
+    "ResourceAlreadyExistsException",
     "SecurityException",
     "SubscriptionControlsException",
     "SubscribeNotPermittedException",
@@ -24,6 +25,8 @@ EpcisException = Literal[
     "ValidationException",
 ]
 EXCEPTION: Final = "epcisException:"
+EVENT_EXISTS: Final = "supply.event_exists"
+"""The ledger's code where another event has the id."""
 
 
 class EpcisProblem(Exception):  # noqa: N818 - RFC 9457's word
@@ -67,13 +70,14 @@ class EpcisProblem(Exception):  # noqa: N818 - RFC 9457's word
 
 _TITLES: Final[Mapping[str, str]] = {
     "CaptureLimitExceededException": "Capture payload too large",
-    "DuplicateNameException": "The name is taken",
     "ImplementationException": "Not possible here",
     "NoSuchNameException": "Resource not found",
     "NoSuchSubscriptionException": "Subscription not found",
+    "NotAcceptableException": "No answer that the client would accept",
     "QueryParameterException": "Query parameter not understood",
     "QueryTooComplexException": "Query too complex",
     "QueryTooLargeException": "Query result too large",
+    "ResourceAlreadyExistsException": "There is one of that name",
     "SecurityException": "Not allowed",
     "SubscriptionControlsException": "Subscription controls not understood",
     "SubscribeNotPermittedException": "This query cannot be subscribed to",
@@ -81,6 +85,13 @@ _TITLES: Final[Mapping[str, str]] = {
     "UnsupportedMediaTypeException": "Unsupported media type",
     "ValidationException": "Not valid",
 }
+
+
+def of_rejection(code: str) -> tuple[int, EpcisException]:
+    """The status and the exception that a refusal by the ledger's rules means."""
+    if code == EVENT_EXISTS:
+        return 409, "ResourceAlreadyExistsException"
+    return 422, "ValidationException"
 
 
 def parameter_problem(code: str, detail: str, field: str, fix: str = "") -> EpcisProblem:

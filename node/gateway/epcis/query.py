@@ -112,6 +112,8 @@ _TIMES: Final[Mapping[str, str]] = MappingProxyType(
         for comparison in ("GE", "LT")
         for facet in ("errorDeclaration_Time", "time", "startTime", "endTime")
     }
+    # The standard's OpenAPI document spells it in one word, its query schema in two.
+    | {f"{each}_errorDeclarationTime": "errorDeclaration_Time" for each in ("GE", "LT")}
 )
 _CONTROLS: Final = (
     "orderBy",

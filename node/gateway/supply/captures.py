@@ -13,14 +13,15 @@ from typing import Final
 
 from chain.errors import InvalidMessage, Rejected
 from client.capturing import CapturedEvent
-from client.epcis.sameness import said
+from client.epcis.sameness import Said, said
 from ledger.codes import REJECTIONS
 from node.backend import Busy
-from node.gateway.epcis.problem import EpcisProblem, no_such
+from node.gateway.epcis.documents import Shown
+from node.gateway.epcis.problem import EVENT_EXISTS, EpcisProblem, no_such, of_rejection
 from node.gateway.office import NoQuorum, Office
 from node.gateway.shelf import Shelf
 from node.gateway.supply.composing import Composer, Wish
-from node.gateway.supply.events import Events
+from node.gateway.supply.events import Events, Opened
 from node.gateway.supply.jobs import JOB, JOB_ID_BYTES, Behaviour, EventToDo, Job, JobError
 from node.gateway.writing import Draft, Place, Writing
 
@@ -30,7 +31,6 @@ JOBS_KEPT_MAX: Final = 10_000
 JOBS_RUNNING_MAX: Final = 256
 RETRY_S_MIN: Final = 0.2
 RETRY_S_MAX: Final = 10.0
-EXISTS: Final = "supply.event_exists"
 _ACTION: Final = re.compile(r"actions\[(\d+)\]\.?")
 
 
@@ -56,14 +56,22 @@ class Captures:
 
     # One event, at once.
 
-    async def capture(self, raw: bytes, wish: Wish) -> str:
-        """Captures the single event in `raw`; its id. Raises `EpcisProblem`, `Rejected`,
-        `InvalidMessage`, `NoQuorum` and `Busy`."""
+    async def capture(self, raw: bytes, wish: Wish) -> Shown:
+        """Captures the single event in `raw`; the event as it stands on the chain then, with its
+        own context. Raises `EpcisProblem`, `Rejected`, `InvalidMessage`, `NoQuorum` and `Busy`."""
         (event,) = await self._backend.in_thread(
             lambda: self._composer.read(raw, wish, single=True)
         )
         await self._captured([event])
-        return event.id
+        (place,) = await self._places([event])
+        standing = await self._standing(event, place)
+        wanted, *said_there = await self._said(
+            [event.document, *(each.document for each in standing)]
+        )
+        for each, says in zip(standing, said_there, strict=True):
+            if says == wanted:
+                return each.shown(differs=False)
+        raise Busy("epcis.not_readable_yet", "it stands on the chain, and is not here yet")
 
     # Jobs.
 
@@ -182,7 +190,7 @@ class Captures:
             except Rejected as refusal:
                 # Another attempt, perhaps our own before a restart, may have been faster.
                 before, fresh = fresh, await self._fresh(events)
-                if refusal.code != EXISTS or fresh == before:
+                if refusal.code != EVENT_EXISTS or fresh == before:
                     raise _renumbered(refusal, before) from None
             except InvalidMessage as refusal:
                 raise _renumbered(refusal, fresh) from None
@@ -205,20 +213,25 @@ class Captures:
         """Where each of `events` goes."""
         return await self._backend.in_thread(lambda: list(map(self._composer.place, events)))
 
+    async def _said(self, documents: Sequence[bytes]) -> list[Said]:
+        return await self._backend.in_thread(lambda: list(map(said, documents)))
+
+    async def _standing(self, event: EventToDo, place: Place) -> list[Opened]:
+        """What stands on the chain already by the id of `event`, which goes to `place`."""
+        key = None if place.readers is None else await self._writing.held(place)
+        return await self._events.standing(event.id, key)
+
     async def _fresh(self, events: Sequence[EventToDo]) -> list[EventToDo]:
         """Those that do not stand on the chain. Raises `Rejected` where one stands there by its id
         that is another."""
         found = []
         for each, place in zip(events, await self._places(events), strict=True):
-            key = None if place.readers is None else await self._writing.held(place)
-            there = await self._events.documents_of(each.id, key)
-            ours, *others = await self._backend.in_thread(
-                lambda each=each, there=there: [said(each.document), *map(said, there)]  # type: ignore[misc]
-            )
+            there = [other.document for other in await self._standing(each, place)]
+            ours, *others = await self._said([each.document, *there])
             if ours in others:
                 continue
             if any(other.declaration == ours.declaration for other in others):
-                raise Rejected(EXISTS, f"/epcisBody/eventList/{each.index}/eventID")
+                raise Rejected(EVENT_EXISTS, f"/epcisBody/eventList/{each.index}/eventID")
             found.append(each)
         return found
 
@@ -235,7 +248,7 @@ def error_of(
         detail, exception, status = refusal.cause, "ValidationException", 400
     else:
         detail = explained.rule if explained else "the ledger's rules refuse this"
-        exception, status = "ValidationException", 422
+        status, exception = of_rejection(refusal.code)
     return JobError(exception, refusal.code, "Event refused", detail, status, index, field)
 
 

@@ -287,12 +287,17 @@ class Events:
         with self._lock:
             return self._index.listed(facet)
 
+    def words(self, facet: str) -> list[str]:
+        """See `Index.words`."""
+        with self._lock:
+            return self._index.words(facet)
+
     def knows(self, facets: Iterable[str], name: str) -> bool:
         """True where some event has this value in one of `facets`."""
         with self._lock:
             return any(self._index.knows(facet, name) for facet in facets)
 
-    async def documents_of(self, event_id: str, key: CategoryKey | None = None) -> list[bytes]:
+    async def standing(self, event_id: str, key: CategoryKey | None = None) -> list[Opened]:
         """What stands on the chain by that eventID and can be opened: events, declarations that
         they were wrong. What the whole consortium may read, and what is under `key`, is found even
         where the index is behind."""
@@ -306,7 +311,7 @@ class Events:
             return found + self._numbers(behind)
 
         numbers = await self._backend.in_thread(look)
-        return [each.document for each in await self._open(list(dict.fromkeys(numbers)))]
+        return await self._open(list(dict.fromkeys(numbers)))
 
     def bound(self) -> int:
         """See `Index.bound`."""

@@ -56,7 +56,7 @@ class Queries:
         if query.name in self._queries:
             raise EpcisProblem(
                 409,
-                "DuplicateNameException",
+                "ResourceAlreadyExistsException",
                 "epcis.query_exists",
                 "there is a query of that name",
                 field="name",

@@ -9,7 +9,7 @@ from chain.codec import Codec
 from chain.types import Milliseconds, PrincipalId, Unsigned
 from client.fhir_json import Value, parse
 from client.redacted import Redacted
-from node.gateway.epcis.documents import instant
+from node.gateway.epcis.documents import EpcFormat, instant
 from node.gateway.epcis.query import Asker, Query, from_document
 from node.gateway.epcis.schedule import Schedule, schedule_of
 
@@ -53,7 +53,8 @@ class NamedQuery(Redacted, frozen=True):
 
 class Subscription(Redacted, frozen=True):
     """`schedule` is empty for a stream. `sent` is the number of the last event that needs no
-    sending any more; nothing recorded before `initial_ms` is sent."""
+    sending any more; nothing recorded before `initial_ms` is sent. `notified_ms` is when its
+    receiver last said that it has what was sent, None before that."""
 
     id: Annotated[bytes, Meta(min_length=SUBSCRIPTION_ID_BYTES, max_length=SUBSCRIPTION_ID_BYTES)]
     query: Name
@@ -64,15 +65,17 @@ class Subscription(Redacted, frozen=True):
     report_if_empty: bool
     schedule: dict[Text, Text]
     initial_ms: Milliseconds
+    epc_format: EpcFormat
     sent: Unsigned
+    notified_ms: Milliseconds | None
 
     def times(self) -> Schedule | None:
         """When it is due; None for a stream."""
         return schedule_of(self.schedule, "schedule") if self.schedule else None
 
-    def after(self, sent: int) -> "Subscription":
-        """This one, with everything up to the event `sent` sent."""
-        return replace(self, sent=sent)
+    def after(self, sent: int, notified_ms: int | None) -> "Subscription":
+        """This one, with everything up to the event `sent` sent, its receiver notified."""
+        return replace(self, sent=sent, notified_ms=notified_ms)
 
     def shown(self) -> dict[str, Value]:
         """For answers, without the secret."""
@@ -83,7 +86,10 @@ class Subscription(Redacted, frozen=True):
             "createdAt": instant(self.created_ms),
             "initialRecordTime": instant(self.initial_ms),
             "reportIfEmpty": self.report_if_empty,
+            "epcFormat": self.epc_format,
         }
+        if self.notified_ms is not None:
+            found["lastNotifiedAt"] = instant(self.notified_ms)
         if self.schedule:
             found["schedule"] = dict[str, Value](self.schedule)
         else:

@@ -21,7 +21,7 @@ from chain.errors import InvalidMessage
 from client.fhir_json import Number, Value, canonical
 from ledger import queries as ledger_queries
 from node.clock import Clock
-from node.gateway.epcis.documents import Shown, instant, query_document
+from node.gateway.epcis.documents import EpcFormat, Shown, instant, query_document
 from node.gateway.epcis.facets import time_ms
 from node.gateway.epcis.index import Position
 from node.gateway.epcis.problem import EpcisProblem
@@ -114,12 +114,12 @@ class Subscriptions:
     # What somebody asks for.
 
     async def create(
-        self, caller: bytes, query: str, document: Mapping[str, Value]
+        self, caller: bytes, query: str, document: Mapping[str, Value], epc_format: EpcFormat
     ) -> Subscription:
         """A new one to the named query, durable at return. Raises `EpcisProblem`, and
         `InvalidMessage` for a target that is none."""
         self._queries.get(query)
-        subscription = self._read(caller, query, document)
+        subscription = self._read(caller, query, document, epc_format)
         own = sum(each.caller == caller for each in self._kept.values())
         if len(self) >= SUBSCRIPTIONS_MAX or own >= SUBSCRIPTIONS_CALLER_MAX:
             raise EpcisProblem(
@@ -134,7 +134,9 @@ class Subscriptions:
         self._begun.put_nowait(subscription.id)
         return subscription
 
-    def _read(self, caller: bytes, query: str, document: Mapping[str, Value]) -> Subscription:
+    def _read(
+        self, caller: bytes, query: str, document: Mapping[str, Value], epc_format: EpcFormat
+    ) -> Subscription:
         unknown = set(document) - _FIELDS
         if unknown:
             raise refused(f"only {', '.join(sorted(_FIELDS))}", "body")
@@ -160,8 +162,10 @@ class Subscriptions:
             report_if_empty,
             controls(document),
             initial_ms,
+            epc_format,
             # What was recorded before is looked through only where somebody wants some of it.
             self._events.settled() if "initialRecordTime" not in document else 0,
+            None,
         )
 
     def get(self, query: str, name: bytes) -> Subscription:
@@ -261,16 +265,19 @@ class Subscriptions:
             behind = Position(0, subscription.sent)
             page = await self._events.page(wanted, behind, bound, most)
             report = empty and page.next is None and subscription.report_if_empty
-            if page.events or (report and subscription.schedule):
+            tell = bool(page.events) or (report and bool(subscription.schedule))
+            notified_ms = subscription.notified_ms
+            if tell:
                 if not await self._sent(session, subscription, page.events):
                     most = max(1, most // 2)
                     continue
-                empty = False
-            done = subscription.after(bound if page.next is None else page.next.number)
+                empty, notified_ms = False, self._office.clock.wall_ms()
+            upto = bound if page.next is None else page.next.number
+            done = subscription.after(upto, notified_ms)
             if name not in self._kept:
                 return
             self._kept[name] = done
-            if page.events:
+            if tell:
                 await self._keep(done)
             if page.next is None:
                 return
@@ -285,6 +292,7 @@ class Subscriptions:
         document = query_document(
             events,
             self._office.clock.wall_ms(),
+            subscription.epc_format,
             query=subscription.query,
             subscription=subscription.id.hex(),
         )

@@ -306,7 +306,6 @@ def test_extensions_need_a_declared_prefix() -> None:
     [
         ({"type": None}, ("epcis.missing_field", "/type")),
         ({"type": "Event"}, ("epcis.document_type", "/type")),
-        ({"type": "EPCISQueryDocument"}, ("epcis.document_type", "/type")),
         ({"schemaVersion": None}, ("epcis.missing_field", "/schemaVersion")),
         ({"schemaVersion": "1.2"}, ("epcis.schema_version", "/schemaVersion")),
         ({"schemaVersion": 2}, ("epcis.schema_version", "/schemaVersion")),
@@ -326,6 +325,59 @@ def test_extensions_need_a_declared_prefix() -> None:
 )
 def test_documents_out_of_order(fields: dict[str, Any], found: tuple[str, str]) -> None:
     assert found in faults(bent(document(OBJECT), **fields))
+
+
+def answered(*events: Any, **fields: Any) -> dict[str, Any]:
+    """What a repository answers to a query."""
+    results = {"queryName": "q", "subscriptionID": "s", "resultsBody": {"eventList": list(events)}}
+    found = document(type="EPCISQueryDocument", epcisBody={"queryResults": results})
+    return bent(found, **fields)
+
+
+def test_what_a_query_found_is_read_as_well() -> None:
+    sent = [bent(OBJECT, recordTime="2026-07-22T11:00:00Z"), AGGREGATION]
+    for fields in ({}, {"schemaVersion": None, "creationDate": None}):
+        found = parse_document(written(answered(*sent, **fields)))
+        assert [event.raw for event in found.events] == sent
+    assert parse_document(written(answered())).events == ()
+
+
+AT = "/epcisBody/queryResults"
+
+
+@pytest.mark.parametrize(
+    ("fields", "found"),
+    [
+        ({"schemaVersion": "1.2"}, ("epcis.schema_version", "/schemaVersion")),
+        ({"@context": None}, ("epcis.context", "/@context")),
+        ({"epcisBody": None}, ("epcis.missing_field", "/epcisBody")),
+        ({"epcisBody": []}, ("epcis.type", "/epcisBody")),
+        ({"epcisBody": {}}, ("epcis.missing_field", AT)),
+        ({"epcisBody": {"eventList": []}}, ("epcis.unknown_field", "/epcisBody/eventList")),
+        ({"epcisBody": {"queryResults": 7}}, ("epcis.type", AT)),
+        ({"epcisBody": {"queryResults": {}}}, ("epcis.missing_field", f"{AT}/resultsBody")),
+        (
+            {"epcisBody": {"queryResults": {"resultsBody": {"more": 1}}}},
+            ("epcis.unknown_field", f"{AT}/resultsBody/more"),
+        ),
+        (
+            {"epcisBody": {"queryResults": {"resultsBody": {}}}},
+            ("epcis.missing_field", f"{AT}/resultsBody/eventList"),
+        ),
+        (
+            {"epcisBody": {"queryResults": {"resultsBody": {"eventList": ["x"]}}}},
+            ("epcis.type", f"{AT}/resultsBody/eventList/0"),
+        ),
+    ],
+)
+def test_answers_out_of_order(fields: dict[str, Any], found: tuple[str, str]) -> None:
+    assert found in faults(answered(OBJECT, **fields))
+
+
+def test_a_fault_of_an_event_that_a_query_found_has_its_place() -> None:
+    wrong = bent(OBJECT, action="TAKE")
+    place = f"{AT}/resultsBody/eventList/1/action"
+    assert faults(answered(OBJECT, wrong)) == [("epcis.action", place)]
 
 
 @pytest.mark.parametrize("version", ["2.0", "2.0.1", "2.1"])

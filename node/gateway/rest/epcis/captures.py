@@ -10,6 +10,7 @@ from client.capturing import EVENTS_MAX as TRANSACTION_EVENTS_MAX
 from client.fhir_json import Value
 from node.api.bodies import read_bounded
 from node.api.problems import Problem
+from node.gateway.epcis.documents import single_event
 from node.gateway.epcis.problem import EpcisProblem, no_such
 from node.gateway.rest.epcis import tokens
 from node.gateway.rest.epcis.exchange import JSON_TYPES, Exchange, answer
@@ -70,12 +71,14 @@ async def job(exchange: Exchange) -> web.Response:
 
 
 async def capture_event(exchange: Exchange) -> web.Response:
-    """`POST /events`: one event; the answer comes when it stands on the chain."""
+    """`POST /events`: one event; the answer comes when it stands on the chain, and is the event in
+    the form in which it was sent."""
     wish = exchange.wish()
     raw = await _body(exchange)
-    event_id = await exchange.gateway.supply.captures.capture(raw, wish)
-    location = f"{exchange.base}/events/{quote(event_id, safe='')}"
-    return answer(exchange, {"eventID": event_id}, 201, {"Location": location})
+    captured = await exchange.gateway.supply.captures.capture(raw, wish)
+    location = f"{exchange.base}/events/{quote(captured.id, safe='')}"
+    headers = {"Location": location, "GS1-EPC-Format": "Never_Translates"}
+    return answer(exchange, single_event(captured), 201, headers)
 
 
 async def _body(exchange: Exchange) -> bytes:

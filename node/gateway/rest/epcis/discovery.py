@@ -6,21 +6,20 @@ from typing import Final
 from aiohttp import web
 
 from node.gateway.rest.epcis.captures import LIMIT_HEADERS
-from node.gateway.rest.epcis.exchange import VERSION, Exchange
+from node.gateway.rest.epcis.exchange import VERSION, VERSION_HEADERS, Exchange
 from node.gateway.rest.epcis.lists import Work
 
 _SPOKEN: Final = {
-    "GS1-EPCIS-Version": VERSION,
+    **VERSION_HEADERS,
     "GS1-EPCIS-Min": VERSION,
     "GS1-EPCIS-Max": VERSION,
-    "GS1-CBV-Version": VERSION,
     "GS1-CBV-Min": VERSION,
     "GS1-CBV-Max": VERSION,
-    "GS1-EPC-Format": "Never_Translates, Always_GS1_Digital_Link, Always_EPC_URN",
+    "GS1-EPC-Format": "No_Preference",
     "GS1-CBV-XML-Format": "Never_Translates",
-    "GS1-Extensions": "medlock=urn:medlock:epcis:",
 }
-_CAPTURE: Final = {**LIMIT_HEADERS, "GS1-Capture-Error-Behaviour": "rollback, proceed"}
+"""The standard's word for a server that speaks any form of an EPC is `No_Preference`."""
+_CAPTURE: Final = {**LIMIT_HEADERS, "GS1-Capture-Error-Behaviour": "all"}
 
 
 def options(path: str, methods: Sequence[str]) -> Work:

@@ -5,10 +5,10 @@ from dataclasses import replace
 from aiohttp import web
 
 from node.gateway.epcis.criteria import OneOf
-from node.gateway.epcis.documents import Shown, query_document
+from node.gateway.epcis.documents import SIMPLE_EVENT_QUERY, Shown, query_document
 from node.gateway.epcis.index import Position
 from node.gateway.epcis.names import thing
-from node.gateway.epcis.problem import EpcisProblem, no_such
+from node.gateway.epcis.problem import no_such, parameter_problem
 from node.gateway.epcis.query import Query, from_url
 from node.gateway.rest.epcis import tokens
 from node.gateway.rest.epcis.exchange import Exchange, answer
@@ -30,12 +30,8 @@ def below(top: TopLevel) -> Work:
         if top.parameter == "eventType" and any(
             isinstance(each, OneOf) and each.facets == top.facets for each in query.criteria
         ):
-            raise EpcisProblem(
-                412,
-                "QueryParameterException",
-                "epcis.event_type_twice",
-                "the path names the type of event already",
-                field="query",
+            raise parameter_problem(
+                "epcis.event_type_twice", "the path names the type of event already", "query"
             )
         return await found(exchange, query.narrowed(await known(exchange, top)))
 
@@ -61,8 +57,8 @@ def paged(query: Query, exchange: Exchange) -> Query:
     return replace(query, per_page=per_page(exchange), token=token)
 
 
-async def found(exchange: Exchange, query: Query, name: str | None = None) -> web.Response:
-    """A page of what `query`, called `name` where it is a named one, finds."""
+async def found(exchange: Exchange, query: Query, name: str = SIMPLE_EVENT_QUERY) -> web.Response:
+    """A page of what `query`, called `name`, finds."""
     events = exchange.gateway.supply.events
     if query.refuse_above is not None and query.token is None:
         await events.check_count(query, query.refuse_above)
@@ -77,7 +73,7 @@ async def found(exchange: Exchange, query: Query, name: str | None = None) -> we
     return _page(exchange, page.events, name, None if following is None else following.numbers())
 
 
-async def _ordered(exchange: Exchange, query: Query, name: str | None) -> web.Response:
+async def _ordered(exchange: Exchange, query: Query, name: str) -> web.Response:
     """In the order of a field of somebody's own: all of it is looked at for every page."""
     skipped = 0
     if query.token is not None:
@@ -90,7 +86,7 @@ async def _ordered(exchange: Exchange, query: Query, name: str | None) -> web.Re
 
 
 def _page(
-    exchange: Exchange, shown: tuple[Shown, ...], name: str | None, following: tokens.Numbers | None
+    exchange: Exchange, shown: tuple[Shown, ...], name: str, following: tokens.Numbers | None
 ) -> web.Response:
     document = query_document(shown, exchange.now_ms, exchange.epc_format, query=name)
     return answer(exchange, document, headers=tokens.next_link(exchange, following))

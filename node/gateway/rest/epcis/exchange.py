@@ -19,7 +19,12 @@ from client.wire import TOKEN_PATH
 from node.api.bodies import read_bounded
 from node.api.calls import Call
 from node.gateway.epcis import names
-from node.gateway.epcis.documents import EPC_FORMATS, EpcFormat
+from node.gateway.epcis.documents import (
+    EPC_FORMATS,
+    MEDLOCK_NAMESPACE,
+    MEDLOCK_PREFIX,
+    EpcFormat,
+)
 from node.gateway.epcis.problem import EpcisProblem
 from node.gateway.epcis.query import Asker
 from node.gateway.gateway import Gateway
@@ -37,8 +42,11 @@ VERSION: Final = "2.0"
 VERSION_HEADERS: Final = {
     "GS1-EPCIS-Version": VERSION,
     "GS1-CBV-Version": VERSION,
+    "GS1-Extensions": f"{MEDLOCK_PREFIX}={MEDLOCK_NAMESPACE}",
 }
-"""On every answer."""
+"""On every answer that has a body."""
+EPC_FORMAT_DEFAULT: Final[EpcFormat] = "Always_GS1_Digital_Link"
+"""What a client means who sends no `GS1-EPC-Format` (the standard's OpenAPI document)."""
 PATIENT_HEADER: Final = "Medlock-Patient"
 PATIENT_CHARACTERS_MAX: Final = 256
 VISIBILITY_HEADER: Final = "Medlock-Visibility"
@@ -83,6 +91,12 @@ class Exchange:
     def asker(self) -> Asker:
         """See `epcis.query`."""
         return Asker(datetime.fromtimestamp(self.now_ms / 1_000, UTC).year, self.prefixes)
+
+    @property
+    def declared_prefixes(self) -> names.Prefixes:
+        """Those that the client declares, without the standard's."""
+        standard = names.STANDARD_PREFIXES
+        return {name: at for name, at in self.prefixes.items() if standard.get(name) != at}
 
     @property
     def now_ms(self) -> int:
@@ -147,7 +161,7 @@ def served(
         if not accepts(request, _ACCEPTED):
             raise EpcisProblem(
                 406,
-                "ImplementationException",
+                "NotAcceptableException",
                 "http.not_acceptable",
                 "JSON only",
                 field="header.accept",
@@ -193,7 +207,7 @@ def _check_versions(request: web.Request) -> None:
             if text is not None and not fits(_version(header, text), _SPOKEN):
                 raise EpcisProblem(
                     406,
-                    "ImplementationException",
+                    "NotAcceptableException",
                     "epcis.version",
                     f"{VERSION} is spoken here",
                     field=f"header.{header.lower()}",
@@ -209,7 +223,7 @@ def _version(header: str, text: str) -> tuple[int, int]:
 
 
 def _epc_format(request: web.Request) -> EpcFormat:
-    asked = request.headers.get("GS1-EPC-Format", "Never_Translates").strip()
+    asked = request.headers.get("GS1-EPC-Format", EPC_FORMAT_DEFAULT).strip()
     if asked not in EPC_FORMATS:
         raise _wrong_header("GS1-EPC-Format", " or ".join(EPC_FORMATS))
     if asked == "No_Preference":

@@ -1,15 +1,16 @@
 """The lists of the top level, and what there is below their members (EPCIS 2.0 §12.3)."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from aiohttp import web
 
-from client.fhir_json import Value
+from client.epcis.events import EventType
+from client.epcis.vocabulary import BIZ_STEPS, DISPOSITIONS
 from node.gateway.epcis import names
 from node.gateway.epcis.criteria import OneOf
-from node.gateway.epcis.documents import item_list, spelled
+from node.gateway.epcis.documents import collection, spelled
 from node.gateway.epcis.facets import ANY_EPC, VOCABULARIES
 from node.gateway.epcis.problem import no_such, parameter_problem
 from node.gateway.rest.epcis import tokens
@@ -33,13 +34,12 @@ RESOURCES: Final = (
 @dataclass(frozen=True, slots=True)
 class TopLevel:
     """A list: `path` and `parameter` as the standard spells them, `facets` in which its members
-    are found."""
+    are found; `standard` are the members that it has before any event names them."""
 
     path: str
     parameter: str
-    item_list: str
-    member: str
     facets: tuple[str, ...]
+    standard: frozenset[str] = frozenset()
 
     @property
     def has_things(self) -> bool:
@@ -48,18 +48,20 @@ class TopLevel:
 
 
 TOP_LEVEL: Final = (
-    TopLevel("eventTypes", "eventType", "EventTypeItemList", "eventType", ("eventType",)),
-    TopLevel("epcs", "epc", "EPCItemList", "epc", ANY_EPC),
-    TopLevel("bizSteps", "bizStep", "BizStepItemList", "bizStep", ("bizStep",)),
-    TopLevel("bizLocations", "bizLocation", "BizLocationItemList", "bizLocation", ("bizLocation",)),
-    TopLevel("readPoints", "readPoint", "ReadPointItemList", "readPoint", ("readPoint",)),
-    TopLevel("dispositions", "disposition", "DispositionItemList", "disposition", ("disposition",)),
+    TopLevel(
+        "eventTypes", "eventType", ("eventType",), frozenset(each.value for each in EventType)
+    ),
+    TopLevel("epcs", "epc", ANY_EPC),
+    TopLevel("bizSteps", "bizStep", ("bizStep",), BIZ_STEPS.words),
+    TopLevel("bizLocations", "bizLocation", ("bizLocation",)),
+    TopLevel("readPoints", "readPoint", ("readPoint",)),
+    TopLevel("dispositions", "disposition", ("disposition",), DISPOSITIONS.words),
 )
 
 
 async def discovery(exchange: Exchange) -> web.Response:
     """`GET /`: what there is."""
-    return answer(exchange, list[Value](RESOURCES))
+    return answer(exchange, collection(RESOURCES))
 
 
 def listing(top: TopLevel) -> Work:
@@ -69,14 +71,36 @@ def listing(top: TopLevel) -> Work:
         page, after = per_page(exchange), 0
         if (text := dict(exchange.query).get("nextPageToken")) is not None:
             (after,) = tokens.read(exchange, text, 1)
-        events = exchange.gateway.supply.events
-        found = await exchange.in_thread(lambda: events.listed(top.facets[0]))
-        shown = [spelled(each, exchange.epc_format) for each in found[after : after + page]]
+        found = await exchange.in_thread(lambda: _members(exchange, top))
         place = (after + page,) if len(found) > after + page else None
-        document = item_list(top.item_list, top.member, shown)
-        return answer(exchange, document, headers=tokens.next_link(exchange, place))
+        return _listed(exchange, found[after : after + page], place)
 
     return respond
+
+
+def _members(exchange: Exchange, top: TopLevel) -> Sequence[str]:
+    """All members of a list, in order: places as they were first written, words bare."""
+    (facet,) = top.facets
+    events = exchange.gateway.supply.events
+    if top.has_things:
+        return events.listed(facet)
+    return sorted(top.standard.union(events.words(facet)))
+
+
+def _listed(
+    exchange: Exchange, found: Sequence[str], following: tokens.Numbers | None
+) -> web.Response:
+    """A page of a list, in the form and with the prefixes that the client asks for."""
+    shown, used = list[str](), dict[str, str]()
+    for each in found:
+        text, prefix = names.shortened(
+            spelled(each, exchange.epc_format), exchange.declared_prefixes
+        )
+        shown.append(text)
+        if prefix is not None:
+            used[prefix] = exchange.declared_prefixes[prefix]
+    headers = tokens.next_link(exchange, following)
+    return answer(exchange, collection(shown, used), headers=headers)
 
 
 async def epcs(exchange: Exchange) -> web.Response:
@@ -86,27 +110,30 @@ async def epcs(exchange: Exchange) -> web.Response:
         number, skipped = tokens.read(exchange, text, 2)
         after = (number, skipped)
     found = await exchange.gateway.supply.events.epcs(after, page)
-    shown = [spelled(each, exchange.epc_format) for each in found.names]
-    document = item_list("EPCItemList", "epc", shown)
-    return answer(exchange, document, headers=tokens.next_link(exchange, found.next))
+    return _listed(exchange, found.names, found.next)
 
 
 def member(top: TopLevel) -> Work:
-    """`GET /bizSteps/{bizStep}`: what there is below, where some event has this value."""
+    """`GET /bizSteps/{bizStep}`: what there is below it, which always is one page."""
 
     async def respond(exchange: Exchange) -> web.Response:
-        check_nothing_asked(exchange)
+        per_page(exchange)
+        if (text := dict(exchange.query).get("nextPageToken")) is not None:
+            tokens.read(exchange, text, 1)
         await known(exchange, top)
-        return answer(exchange, list[Value](["events"]))
+        return answer(exchange, collection(["events"]))
 
     return respond
 
 
 async def known(exchange: Exchange, top: TopLevel) -> OneOf:
-    """What is asked of events below a member of `top`; 404 where no event has it."""
+    """What is asked of events below a member of `top`; 404 where it is none of the standard's and
+    no event has it."""
     name = canonical_name(exchange, top)
     events = exchange.gateway.supply.events
-    if not await exchange.in_thread(lambda: events.knows(top.facets, name)):
+    if name not in top.standard and not await exchange.in_thread(
+        lambda: events.knows(top.facets, name)
+    ):
         raise no_such(top.parameter, f"path.{top.parameter}")
     return OneOf(top.facets, frozenset({name}))
 

@@ -46,6 +46,7 @@ async def found(exchange: Exchange) -> web.StreamResponse:
     name = _name(exchange)
     if exchange.request.headers.get("Upgrade", "").lower() == "websocket":
         return await sockets.subscribe(exchange, name)
+    sockets.check_none_asked(exchange.query)
     query = await exchange.in_thread(lambda: exchange.gateway.supply.queries.understood(name))
     return await events.found(exchange, events.paged(query, exchange), name)
 
@@ -54,7 +55,9 @@ async def subscribe(exchange: Exchange) -> web.Response:
     """`POST /queries/{queryName}/subscriptions`."""
     document = await exchange.document()
     subscriptions = exchange.gateway.supply.subscriptions
-    subscription = await subscriptions.create(exchange.caller, _name(exchange), document)
+    subscription = await subscriptions.create(
+        exchange.caller, _name(exchange), document, exchange.epc_format
+    )
     location = f"{exchange.base}/queries/{subscription.query}/subscriptions/{subscription.id.hex()}"
     return answer(exchange, subscriptions.shown(subscription), 201, {"Location": location})
 

@@ -13,7 +13,7 @@ from ledger.codes import REJECTIONS
 from node.api import problems
 from node.api.problems import CONTENT_TYPE, Problem
 from node.backend import Busy
-from node.gateway.epcis.problem import EpcisException, EpcisProblem
+from node.gateway.epcis.problem import EpcisException, EpcisProblem, of_rejection
 from node.gateway.office import NoQuorum
 from node.gateway.rest.epcis.exchange import VERSION_HEADERS
 
@@ -23,6 +23,7 @@ _OF_STATUS: Final[dict[int, EpcisException]] = {
     401: "SecurityException",
     403: "SecurityException",
     404: "NoSuchNameException",
+    406: "NotAcceptableException",
     413: "CaptureLimitExceededException",
     414: "URITooLongException",
     415: "UnsupportedMediaTypeException",
@@ -46,9 +47,10 @@ def of(error: Exception) -> EpcisProblem:
             return error
         case Rejected():
             explained = REJECTIONS.get(error.code)
+            status, exception = of_rejection(error.code)
             return EpcisProblem(
-                409 if error.code == "supply.event_exists" else 422,
-                "ValidationException",
+                status,
+                exception,
                 error.code,
                 explained.rule if explained else "the ledger's rules refuse this",
                 field=error.field,

@@ -8,18 +8,27 @@ from aiohttp import web
 from node.api.access import Access, Scope, scoped
 from node.api.parameters import Parameter
 from node.api.routing import Answer, Media, Route
-from node.gateway.rest.epcis import captures, discovery, events, lists, queries
+from node.gateway.rest.epcis import captures, discovery, events, lists, queries, tokens
 from node.gateway.rest.epcis.exchange import BASE, JSON_TYPES, Exchange, served
 from node.gateway.rest.epcis.lists import TOP_LEVEL, TopLevel
 
 Work = Callable[[Exchange], Awaitable[web.StreamResponse]]
-REFUSALS: Final = (400, 404, 405, 406, 409, 413, 422, 503)
+REFUSALS: Final = (400, 404, 405, 406, 409, 413, 414, 422, 503)
 """Every one is a problem document."""
 _CAPTURE: Final = scoped(Scope.EPCIS_CAPTURE)
 _QUERY: Final = scoped(Scope.EPCIS_QUERY)
 _EITHER: Final = scoped(Scope.EPCIS_CAPTURE, Scope.EPCIS_QUERY)
 _OBJECT: Final[dict[str, Any]] = {"type": "object"}
-_ARRAY: Final[dict[str, Any]] = {"type": "array", "items": {}}
+_ARRAY: Final[dict[str, Any]] = {"type": "array", "items": {"type": "object"}}
+_COLLECTION: Final[dict[str, Any]] = {
+    "type": "object",
+    "properties": {
+        "@context": {"type": "array", "items": {}},
+        "type": {"const": "Collection"},
+        "member": {"type": "array", "items": {"type": "string"}},
+    },
+    "required": ["@context", "type", "member"],
+}
 _BODY: Final = tuple(Media(each, _OBJECT) for each in JSON_TYPES)
 
 
@@ -29,6 +38,7 @@ def _answers(status: int, description: str, shape: dict[str, Any] = _OBJECT) -> 
 
 _FOUND: Final = _answers(200, "as asked")
 _LIST: Final = _answers(200, "as asked", _ARRAY)
+_NAMES: Final = _answers(200, "as asked", _COLLECTION)
 _GONE: Final = (Answer(204, "removed"),)
 
 
@@ -52,6 +62,7 @@ _SAID: Final = {
     "disposition": "a disposition: bare, or its URI, percent-encoded",
     "queryName": "a named query",
     "subscriptionID": "a subscription",
+    "token": "a nextPageToken",
 }
 
 
@@ -86,9 +97,9 @@ def _below(top: TopLevel) -> list[Route]:
     kind = top.parameter[0].upper() + top.parameter[1:]
     work = lists.epcs if top.parameter == "epc" else lists.listing(top)
     return [
-        _route("GET", f"/{top.path}", f"list{kind}s", f"All of {top.path}", work, _QUERY),
+        _route("GET", f"/{top.path}", f"list{kind}s", f"All of {top.path}", work, _QUERY, _NAMES),
         _route(
-            "GET", one, f"get{kind}", "What there is below it", lists.member(top), _QUERY, _LIST
+            "GET", one, f"get{kind}", "What there is below it", lists.member(top), _QUERY, _NAMES
         ),
         _route(
             "GET",
@@ -102,7 +113,7 @@ def _below(top: TopLevel) -> list[Route]:
 
 
 _ASKED: Final = (
-    _route("GET", "", "getEpcisRoot", "The resources of EPCIS", lists.discovery, _EITHER, _LIST),
+    _route("GET", "", "getEpcisRoot", "The resources of EPCIS", lists.discovery, _EITHER, _NAMES),
     _route(
         "GET",
         "/",
@@ -110,7 +121,7 @@ _ASKED: Final = (
         "The same, where a client spells the base with a slash",
         lists.discovery,
         _EITHER,
-        _LIST,
+        _NAMES,
     ),
     _route(
         "POST",
@@ -152,8 +163,8 @@ _ASKED: Final = (
         "POST",
         "/events",
         "captureEvent",
-        "Capture one event; the answer comes once it stands on the chain; Medlock-Visibility as for"
-        " POST /capture",
+        "Capture one event; the answer comes once it stands on the chain, and is the event;"
+        " Medlock-Visibility as for POST /capture",
         captures.capture_event,
         _CAPTURE,
         _answers(201, "captured"),
@@ -231,6 +242,15 @@ _ASKED: Final = (
         "End a subscription",
         queries.unsubscribe,
         _QUERY,
+        _GONE,
+    ),
+    _route(
+        "DELETE",
+        "/nextPageToken/{token}",
+        "releasePageToken",
+        "Let go what is kept for a page that is not wanted any more, which is nothing",
+        tokens.release,
+        _EITHER,
         _GONE,
     ),
 )

@@ -16,7 +16,6 @@ from node.api.problems import Problem
 from node.gateway.epcis.documents import query_document
 from node.gateway.epcis.facets import time_ms
 from node.gateway.epcis.index import Position
-from node.gateway.epcis.problem import parameter_problem
 from node.gateway.epcis.query import Query
 from node.gateway.epcis.schedule import FIELDS, Schedule, refused, schedule_of
 from node.gateway.rest.epcis.exchange import Exchange
@@ -35,17 +34,25 @@ class Controls:
     initial_ms: int | None
 
 
+_NAMES: Final = frozenset({*FIELDS, "stream", "reportIfEmpty", "initialRecordTime"})
+
+
+def check_none_asked(pairs: list[tuple[str, str]]) -> None:
+    """`EpcisProblem` where a request that is no handshake says when it would be told what."""
+    for name, _ in pairs:
+        if name in _NAMES:
+            raise refused("a WebSocket's handshake, where this is asked", f"query.{name}")
+
+
 def controls_of(pairs: list[tuple[str, str]]) -> Controls:
     """What the parameters say. Raises `EpcisProblem`."""
     asked = dict(pairs)
     if len(asked) != len(pairs):
-        raise parameter_problem("epcis.repeated_parameter", "a parameter comes twice", "query")
+        raise refused("each parameter once", "query")
     fields = {name: text for name, text in asked.items() if name in FIELDS}
     for index, (name, _) in enumerate(pairs):
-        if name not in {*FIELDS, "stream", "reportIfEmpty", "initialRecordTime"}:
-            raise parameter_problem(
-                "epcis.unknown_parameter", "a parameter with no meaning here", f"query[{index}]"
-            )
+        if name not in _NAMES:
+            raise refused("the controls of a subscription only", f"query[{index}]")
     if bool(fields) == ("stream" in asked):
         raise refused("the fields of a schedule, or stream=true", "query")
     if asked.get("stream", "true") != "true":

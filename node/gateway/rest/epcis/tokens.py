@@ -6,6 +6,7 @@ Bound to what was asked and by whom: it fits no other list.
 from typing import Final
 
 import msgspec
+from aiohttp import web
 
 from node.gateway.epcis.problem import EpcisProblem, parameter_problem
 from node.gateway.page_tokens import open_page, seal_page
@@ -28,6 +29,12 @@ def read(exchange: Exchange, text: str, count: int) -> Numbers:
     if len(numbers) != count:
         raise _refused()
     return numbers
+
+
+async def release(exchange: Exchange) -> web.Response:
+    """`DELETE /nextPageToken/{token}`: nothing is kept for it that could be let go."""
+    del exchange
+    return web.Response(status=204)
 
 
 def next_link(exchange: Exchange, numbers: Numbers | None) -> dict[str, str]:

@@ -4,6 +4,7 @@ import asyncio
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,7 @@ from client.epcis.document import parse_document
 from client.epcis.event_hash import event_hash_id
 from node.gateway.supply.supply import EpcisSettings
 from tests.node.gateway.epcis.warehouse import (
+    AS_SENT,
     DOCUMENTS,
     Speaker,
     World,
@@ -19,7 +21,6 @@ from tests.node.gateway.epcis.warehouse import (
     commissioned,
     document,
     encoded,
-    epc,
     event,
     event_id,
     events_in,
@@ -29,6 +30,9 @@ from tests.node.gateway.epcis.warehouse import (
 )
 from tests.node.gateway.gateway_world import Hospitals
 from tests.node.gateway.rest.house import house, served
+
+URN = "urn:epc:id:sgtin:9521141.001234.7"
+EXISTS = "epcisException:ResourceAlreadyExistsException"
 
 
 async def test_a_document_is_a_job_and_its_events_read_back(world: World) -> None:
@@ -110,13 +114,46 @@ async def test_a_binding_node_says_why_one_event_is_refused(
 
 async def test_one_event_at_once(world: World) -> None:
     speaker = Speaker(world.a, "clinician")
-    single = {"@context": document()["@context"], **event(7)}
-    reply = await speaker.post("/events", single)
-    assert (reply.status, reply.document) == (201, {"eventID": event_id(7)})
-    found = await speaker.get(reply.headers["Location"])
-    assert [each["epcList"] for each in events_in(found)] == [[epc(7)]]
+    single = {"@context": document()["@context"], **event(7, epcList=[URN])}
+    for _ in range(2):
+        reply = await speaker.post("/events", single)
+        assert reply.status == 201
+        assert reply.headers["GS1-EPC-Format"] == "Never_Translates"
+        recorded = reply.document["recordTime"]
+        assert reply.document == {**single, "recordTime": recorded}
+        (found,) = events_in(await speaker.get(reply.headers["Location"], headers=AS_SENT))
+        assert found == {**event(7, epcList=[URN]), "recordTime": recorded}
+    nameless = {"@context": document()["@context"], **event(8, eventID=None)}
+    named = (await speaker.post("/events", nameless)).document
+    assert named["eventID"].startswith("ni:///sha-256;")
+    mistaken = {**single, "errorDeclaration": {"declarationTime": "2023-11-14T12:00:00Z"}}
+    reply = await speaker.post("/events", mistaken)
+    assert reply.document == {**mistaken, "recordTime": reply.document["recordTime"]}
     two = await speaker.post("/events", document(event(1), event(2)))
     assert (two.status, problem(two)["code"]) == (400, "epcis.one_event")
+
+
+async def test_what_another_repository_answered_is_captured(world: World) -> None:
+    speaker = Speaker(world.a)
+    then = "2020-01-01T00:00:00.000Z"
+    results = {
+        "queryName": "theirs",
+        "resultsBody": {"eventList": [event(1, recordTime=then), event(2, recordTime=then)]},
+    }
+    sent = document(type="EPCISQueryDocument", epcisBody={"queryResults": results})
+    for _ in range(2):
+        reply = await speaker.post("/capture", sent)
+        assert reply.status == 202, reply.body
+        assert (await speaker.finished(reply.headers["Location"]))["eventsCaptured"] == 2
+        # Our own answer goes the same way, and says nothing new.
+        answered = await speaker.get("/events")
+        assert [each["eventID"] for each in events_in(answered)] == [event_id(1), event_id(2)]
+        assert all(each["recordTime"] > then for each in events_in(answered))
+        sent = answered.document
+    results["resultsBody"]["eventList"][0]["action"] = "TAKE"  # type: ignore[index]
+    wrong = document(type="EPCISQueryDocument", epcisBody={"queryResults": results})
+    found = problem(await speaker.post("/capture", wrong))
+    assert found["field"] == "/epcisBody/queryResults/resultsBody/eventList/0/action"
 
 
 async def test_an_event_without_an_id_goes_by_its_hash(world: World) -> None:
@@ -150,10 +187,12 @@ async def test_another_event_of_the_same_id_is_refused(world: World) -> None:
     job = await speaker.capture(event(2), other)
     (error,) = job["errors"]
     assert (error["code"], error["eventIndex"]) == ("supply.event_exists", 1)
+    assert (error["type"], error["status"]) == (EXISTS, 409)
     assert error["field"] == "/epcisBody/eventList/1/eventID"
     assert await speaker.ids("") == [event_id(1)]
     reply = await speaker.post("/events", document(other))
     assert (reply.status, problem(reply)["code"]) == (409, "supply.event_exists")
+    assert problem(reply)["type"] == EXISTS
     # A neighbour's event of that name is another one, whatever it says.
     neighbour = await Speaker(world.b).post("/events", document(event(1, disposition="damaged")))
     assert (neighbour.status, problem(neighbour)["code"]) == (409, "supply.event_exists")
@@ -353,17 +392,17 @@ async def test_every_real_document_comes_back(world: World) -> None:
         job = await speaker.finished(reply.headers["Location"])
         assert job["success"], (path.name, job)
         sent += json.loads(path.read_bytes())["epcisBody"]["eventList"]
-    found = [bare(each) for each in (await _all(speaker))]
+    found = [bare(each) for each in (await _all(speaker, headers=AS_SENT))]
     for each in found:
         each.pop("@context", None)
     for each in sent:
         assert bare(each) in found
 
 
-async def _all(speaker: Speaker) -> list[dict[str, object]]:
+async def _all(speaker: Speaker, **request: Any) -> list[dict[str, object]]:
     found, link = [], "/events?perPage=10"
     while link is not None:
-        reply = await speaker.get(link)
+        reply = await speaker.get(link, **request)
         found += events_in(reply)
         link = next_link(reply)  # type: ignore[assignment]
     return found

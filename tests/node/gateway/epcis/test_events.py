@@ -10,16 +10,19 @@ from msgspec.structs import replace
 from client.capturing import EventToCapture, add_event
 from client.epcis.document import parse_document
 from client.epcis.facts import capture_of
+from client.epcis.vocabulary import BIZ_STEPS
 from ledger.ids import event_category
 from node.gateway.supply.supply import EpcisSettings
 from node.gateway.writing import Place
 from tests.node.gateway.epcis.warehouse import (
+    NAMESPACE,
     Speaker,
     World,
     encoded,
     event,
     event_id,
     events_in,
+    members_in,
     next_link,
     some,
 )
@@ -44,11 +47,8 @@ async def test_the_whole_consortium_reads(world: World) -> None:
     await world.settled()
     neighbour = Speaker(world.b)
     assert sorted(await neighbour.ids("")) == [event_id(1), event_id(2), event_id(3)]
-    assert (await neighbour.get("/bizSteps")).document["bizStep"] == [
-        "inspecting",
-        "packing",
-        "storing",
-    ]
+    for each in ("inspecting", "packing", "storing"):
+        assert events_in(await neighbour.get(f"/bizSteps/{each}/events"))
 
 
 async def test_what_differs_from_the_ledger_is_flagged(
@@ -78,6 +78,30 @@ async def test_what_differs_from_the_ledger_is_flagged(
         one = await Speaker(there).get(f"/events/{encoded(event_id(2))}")
         assert "medlock:differsFromLedger" not in one.document
     assert "says something else than the ledger" in caplog.text
+
+
+async def test_lists_speak_with_the_prefixes_of_the_client(world: World) -> None:
+    speaker, step = Speaker(world.a), f"{NAMESPACE}steps/weighing"
+    await speaker.captured(event(1, bizStep=step), event(2, bizStep="own:steps/weighing"))
+    assert members_in(await speaker.get("/bizSteps?perPage=100")) == sorted(
+        {*BIZ_STEPS.words, step}
+    )
+    declared = {
+        "GS1-Extensions": f"own={NAMESPACE}, steps={NAMESPACE}steps/, gs1=https://gs1.org/voc/"
+    }
+    reply = await speaker.get("/bizSteps?perPage=100", headers=declared)
+    assert {"steps:weighing", "packing"} <= set(members_in(reply))
+    assert reply.document["@context"][1:] == [{"steps": f"{NAMESPACE}steps/"}]
+    found = await speaker.get("/bizSteps/steps:weighing/events", headers=declared)
+    assert [each["eventID"] for each in events_in(found)] == [event_id(1), event_id(2)]
+
+
+async def test_a_digital_link_stays_the_one_that_it_is(world: World) -> None:
+    speaker, pack = Speaker(world.a), "https://shop.example.org/01/09521141012345/21/7?linkType=all"
+    await speaker.captured(event(1, epcList=[pack]))
+    (found,) = events_in(await speaker.get("/events"))
+    assert found["epcList"] == [pack]
+    assert members_in(await speaker.get("/epcs")) == [pack]
 
 
 def _document(each: Any) -> bytes:

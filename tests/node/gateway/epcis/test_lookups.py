@@ -5,14 +5,18 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
+from client.epcis.events import EventType
+from client.epcis.vocabulary import BIZ_STEPS, DISPOSITIONS
 from node.gateway.supply.supply import EpcisSettings
 from tests.node.gateway.epcis.warehouse import (
+    AS_SENT,
     NAMESPACE,
     Speaker,
     encoded,
     epc,
     event_id,
     events_in,
+    members_in,
     next_link,
     problem,
     some,
@@ -71,6 +75,8 @@ async def shelves(
         ("EQ_deviceID=https://id.gs1.org/8004/9521141probe", [3]),
         ("GE_time=2023-11-14T09:00:00Z", [3]),
         ("EXISTS_errorDeclaration=1", []),
+        ("GE_errorDeclarationTime=2020-01-01T00:00:00Z", []),
+        ("LT_errorDeclaration_Time=2100-01-01T00:00:00Z", []),
         ("EQ_eventID=urn:uuid:00000000-0000-4000-8000-000000000002", [2]),
         ("GE_eventTime=2023-11-14T10:02:00Z", [2, 3]),
         ("LT_eventTime=2023-11-14T10:02:00%2B00:00", [1]),
@@ -139,35 +145,43 @@ async def test_a_token_fits_its_own_list_only(shelves: Speaker) -> None:
     assert (await shelves.get(f"/events?perPage=2&nextPageToken={token}")).status == 200
 
 
-async def test_the_lists(shelves: Speaker) -> None:
-    for path, member, values in (
-        ("/eventTypes", "eventType", ["AggregationEvent", "ObjectEvent"]),
-        ("/bizSteps", "bizStep", ["inspecting", "packing", "storing"]),
-        ("/dispositions", "disposition", ["in_transit"]),
-        ("/readPoints", "readPoint", ["urn:epc:id:sgln:9521141.00001.0"]),
-        ("/bizLocations", "bizLocation", ["https://id.gs1.org/414/9521141000014/254/A7"]),
-        (
-            "/epcs",
-            "epc",
-            [epc(1), "urn:epc:id:sscc:9521141.0123456789", epc(2), epc(3)],
-        ),
-    ):
-        for page in (1, 100):
-            found, link = [], f"{path}?perPage={page}"
-            while link is not None:
-                reply = await shelves.get(link)
-                assert reply.status == 200
-                assert reply.document["type"] == f"{member[0].upper()}{member[1:]}ItemList".replace(
-                    "EpcItem", "EPCItem"
-                )
-                assert len(reply.document[member]) <= page
-                found += reply.document[member]
-                link = next_link(reply)  # type: ignore[assignment]
-            assert found == values, path
-        for value in values:
-            one = f"{path}/{encoded(value)}"
-            assert (await shelves.get(one)).document == ["events"]
-            assert events_in(await shelves.get(f"{one}/events"))
+@pytest.mark.parametrize(
+    ("path", "values"),
+    [
+        ("/eventTypes", sorted(each.value for each in EventType)),
+        ("/bizSteps", sorted(BIZ_STEPS.words)),
+        ("/dispositions", sorted(DISPOSITIONS.words)),
+        ("/readPoints", ["urn:epc:id:sgln:9521141.00001.0"]),
+        ("/bizLocations", ["https://id.gs1.org/414/9521141000014/254/A7"]),
+        ("/epcs", [epc(1), "urn:epc:id:sscc:9521141.0123456789", epc(2), epc(3)]),
+    ],
+)
+async def test_the_lists(shelves: Speaker, path: str, values: list[str]) -> None:
+    """Collections, of what the standard has and of what events have brought."""
+    for page in (1, 100):
+        found, link = [], f"{path}?perPage={page}"
+        while link is not None:
+            reply = await shelves.get(link, headers=AS_SENT)
+            assert reply.status == 200
+            members = members_in(reply)
+            assert len(members) <= page
+            found += members
+            link = next_link(reply)  # type: ignore[assignment]
+        assert found == values
+    for value in values:
+        one = f"{path}/{encoded(value)}"
+        for asked in ("", "?perPage=10"):
+            assert members_in(await shelves.get(one + asked)) == ["events"]
+        assert (await shelves.get(f"{one}/events")).status == 200
+    refused = await shelves.get(f"{path}/{encoded(values[0])}?nextPageToken=AAAA")
+    assert (refused.status, problem(refused)["code"]) == (400, "epcis.wrong_token")
+
+
+async def test_words_of_the_standard_are_there_before_any_event_has_them(shelves: Speaker) -> None:
+    for path in ("/bizSteps/dispensing", "/dispositions/recalled", "/eventTypes/AssociationEvent"):
+        assert events_in(await shelves.get(f"{path}/events")) == []
+    for path, count in (("/bizSteps/packing", 1), ("/eventTypes/ObjectEvent", 2)):
+        assert len(events_in(await shelves.get(f"{path}/events"))) == count
 
 
 async def test_members_go_by_any_of_their_names(shelves: Speaker) -> None:
@@ -206,7 +220,7 @@ async def test_what_is_not_there(shelves: Speaker, path: str) -> None:
 async def test_the_type_stands_in_the_path_or_in_the_query(shelves: Speaker) -> None:
     reply = await shelves.get("/eventTypes/ObjectEvent/events?eventType=ObjectEvent")
     assert (reply.status, problem(reply)["type"]) == (
-        412,
+        400,
         "epcisException:QueryParameterException",
     )
 
@@ -228,4 +242,14 @@ async def test_identifiers_in_the_form_that_is_asked_for(shelves: Speaker) -> No
         [epc(2)],
     )
     listed = await shelves.get("/readPoints", headers={"GS1-EPC-Format": "Always_GS1_Digital_Link"})
-    assert listed.document["readPoint"] == ["https://id.gs1.org/414/9521141000014"]
+    assert members_in(listed) == ["https://id.gs1.org/414/9521141000014"]
+
+
+async def test_who_does_not_say_which_form_gets_digital_links(shelves: Speaker) -> None:
+    path = f"/events/{encoded(event_id(2))}"
+    reply = await shelves.get(path)
+    assert reply.headers["GS1-EPC-Format"] == "Always_GS1_Digital_Link"
+    assert events_in(reply)[0]["parentID"] == "https://id.gs1.org/00/095211411234567892"
+    reply = await shelves.get(path, headers={"GS1-EPC-Format": "No_Preference"})
+    assert reply.headers["GS1-EPC-Format"] == "Never_Translates"
+    assert events_in(reply)[0]["parentID"] == "urn:epc:id:sscc:9521141.0123456789"

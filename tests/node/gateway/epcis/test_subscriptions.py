@@ -31,6 +31,7 @@ from tests.node.gateway.rest.house import house, served
 
 STORED = {"name": "stored", "query": {"EQ_bizStep": ["storing"]}}
 TOKEN = "a secret of the receiver's"
+URN = "urn:epc:id:sgtin:9521141.001234.3"
 
 
 @pytest.fixture
@@ -79,7 +80,10 @@ async def test_a_query_has_a_name(world: World) -> None:
         link = next_link(page)  # type: ignore[assignment]
     assert found == [event_id(1), event_id(3)]
     again = await speaker.post("/queries", STORED)
-    assert (again.status, problem(again)["type"]) == (409, "epcisException:DuplicateNameException")
+    assert (again.status, problem(again)["type"]) == (
+        409,
+        "epcisException:ResourceAlreadyExistsException",
+    )
     for number in range(3):
         await speaker.post("/queries", {"name": f"q{number}", "query": {}})
     names, link = [], "/queries?perPage=2"
@@ -159,6 +163,44 @@ async def test_a_webhook_is_told_what_comes(world: World, receiver: Receiver) ->
     await speaker.captured(stored(5))
     await world.settled()
     assert receiver.ids == [event_id(3), event_id(4)]
+
+
+@pytest.mark.parametrize(
+    ("asked", "said", "pack"),
+    [
+        (None, "Always_GS1_Digital_Link", "https://id.gs1.org/01/09521141012345/21/3"),
+        ("Always_EPC_URN", "Always_EPC_URN", URN),
+        ("No_Preference", "Never_Translates", URN),
+    ],
+)
+async def test_a_webhook_is_told_in_the_form_that_it_wants(
+    world: World, receiver: Receiver, asked: str | None, said: str, pack: str
+) -> None:
+    speaker = Speaker(world.a)
+    await speaker.post("/queries", STORED)
+    reply = await speaker.post(
+        "/queries/stored/subscriptions",
+        {"dest": receiver.url, "stream": True},
+        headers={} if asked is None else {"GS1-EPC-Format": asked},
+    )
+    assert reply.document["epcFormat"] == said
+    assert "lastNotifiedAt" not in reply.document
+    world.clock.now_s += 1
+    await speaker.captured(event(3, bizStep="storing", epcList=[URN]))
+    await until(lambda: len(receiver.received) == 1)
+    results = receiver.documents[0]["epcisBody"]["queryResults"]
+    assert [each["epcList"] for each in results["resultsBody"]["eventList"]] == [[pack]]
+
+    async def notified() -> Any:
+        async with asyncio.timeout(10):
+            while True:
+                shown = (await speaker.get(reply.headers["Location"])).document
+                if "lastNotifiedAt" in shown:
+                    return shown
+                await asyncio.sleep(0.005)
+
+    shown = await notified()
+    assert shown["lastNotifiedAt"] > shown["createdAt"]
 
 
 async def test_what_was_recorded_before_where_it_is_wanted(

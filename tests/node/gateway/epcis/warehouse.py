@@ -20,6 +20,7 @@ __all__ = ["House", "Reply", "World", "served"]
 BASE = "/epcis"
 CONTEXT = "https://ref.gs1.org/standards/epcis/epcis-context.jsonld"
 NAMESPACE = "https://example.org/own/"
+AS_SENT = {"GS1-EPC-Format": "Never_Translates"}
 DOCUMENTS = Path(__file__).parents[5] / "shared" / "data" / "epcis"
 """Real documents, beside the checkout; tests that need them are left out where there are none."""
 SOON_S = 60.0
@@ -90,6 +91,14 @@ class Speaker:
 
 def events_in(reply: Reply) -> list[Any]:
     found: list[Any] = reply.document["epcisBody"]["queryResults"]["resultsBody"]["eventList"]
+    return found
+
+
+def members_in(reply: Reply) -> list[str]:
+    """What a list of the top level holds."""
+    assert set(reply.document) == {"@context", "type", "member"}, reply.body
+    assert reply.document["type"] == "Collection"
+    found: list[str] = reply.document["member"]
     return found
 
 
