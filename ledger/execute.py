@@ -64,7 +64,7 @@ from ledger.consent_actions import (
     ProxyRevoke,
 )
 from ledger.entries import PRINCIPAL
-from ledger.governance_actions import ProposalOpen, ProposalVote
+from ledger.governance_actions import NodeAnnounce, ProposalOpen, ProposalVote
 from ledger.keyspace import SUSPENSION_PREFIX, TOMBSTONE_PREFIX, principal_key, tombstone_key
 from ledger.prepare import Prepared, check_limits
 from ledger.queries import parameters, sender_keys
@@ -261,5 +261,7 @@ def _apply(request: Request, action: Action) -> None:  # noqa: C901, PLR0912, PL
             governance.open_proposal(request, action)
         case ProposalVote():
             governance.vote(request, action)
+        case NodeAnnounce():
+            governance.announce_node(request, action)
         case _:
             apply.apply(request, action)

@@ -11,11 +11,14 @@ from chain.errors import Rejected
 from ledger.consent_entries import SUSPENSION, SuspensionEntry
 from ledger.entries import ORGANIZATION, OWNER
 from ledger.governance_actions import (
+    NodeAnnounce,
     OrganizationReinstate,
     OrganizationSuspend,
     ProposalOpen,
     ProposalVote,
     Subject,
+    ValidatorAdmit,
+    ValidatorRemove,
 )
 from ledger.governance_entries import PROPOSAL, VOTE, ProposalEntry, VoteEntry
 from ledger.ids import OWNER_BYTES, organization_owner
@@ -91,6 +94,11 @@ def vote(request: Request, action: ProposalVote) -> None:
     request.state.write(proposal_key(action.proposal), PROPOSAL, decided)
 
 
+def announce_node(request: Request, action: NodeAnnounce) -> None:  # noqa: ARG001
+    """Nobody can yet."""
+    raise Rejected("proposal.no_change", "node")
+
+
 def stands(state: EntryScanner, proposal: bytes, subject: Subject, rules: VotingRules) -> Count:
     """The count on a proposal. The member that it concerns does not vote, nor does a suspended
     one."""
@@ -124,6 +132,8 @@ def _check_subject(request: Request, subject: Subject, field: str) -> None:
             changes = not suspended
         case OrganizationReinstate():
             changes = suspended
+        case ValidatorAdmit() | ValidatorRemove():
+            changes = False
         case _:
             assert_never(subject)
     if not changes:
@@ -138,5 +148,7 @@ def _enact(request: Request, subject: Subject) -> None:
             request.state.write_rare(SUSPENSION_PREFIX, key, SUSPENSION, since)
         case OrganizationReinstate():
             request.state.write_rare(SUSPENSION_PREFIX, key, SUSPENSION, None)
+        case ValidatorAdmit() | ValidatorRemove():
+            raise Rejected("proposal.no_change", "proposal")
         case _:
             assert_never(subject)

@@ -44,7 +44,7 @@ from ledger.consent_actions import (
     ProxyAppoint,
     ProxyRevoke,
 )
-from ledger.governance_actions import ProposalOpen, ProposalVote
+from ledger.governance_actions import NodeAnnounce, ProposalOpen, ProposalVote
 from ledger.supply.actions import (
     ExcursionDispose,
     PartyRegister,
@@ -95,6 +95,7 @@ WEIGHTS: Final[Mapping[type[Action], int]] = MappingProxyType(
         HoldRelease: 2,
         ProposalOpen: 96,
         ProposalVote: 96,
+        NodeAnnounce: 96,
         PartyRegister: 1,
         ProductRegister: 1,
         ProductShare: 1,
