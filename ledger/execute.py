@@ -20,6 +20,7 @@ from ledger import (
     erasures,
     governance,
     holds,
+    membership,
     patients,
     principals,
     proxies,
@@ -262,6 +263,6 @@ def _apply(request: Request, action: Action) -> None:  # noqa: C901, PLR0912, PL
         case ProposalVote():
             governance.vote(request, action)
         case NodeAnnounce():
-            governance.announce_node(request, action)
+            membership.announce(request, action)
         case _:
             apply.apply(request, action)

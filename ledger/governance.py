@@ -8,10 +8,10 @@ from typing import Any, assert_never
 
 from chain.codec import Codec
 from chain.errors import Rejected
+from ledger import membership
 from ledger.consent_entries import SUSPENSION, SuspensionEntry
 from ledger.entries import ORGANIZATION, OWNER
 from ledger.governance_actions import (
-    NodeAnnounce,
     OrganizationReinstate,
     OrganizationSuspend,
     ProposalOpen,
@@ -61,7 +61,8 @@ def open_proposal(request: Request, action: ProposalOpen) -> None:
 
 
 def vote(request: Request, action: ProposalVote) -> None:
-    """A member says yes or no, once; with enough of them it is done."""
+    """A member says yes or no, once; with enough of them it is done, unless somebody who has to be
+    ready for it is not: then the vote is none, and may come again."""
     member = _administrated(request)
     entry = request.state.read(proposal_key(action.proposal), PROPOSAL)
     if entry is None:
@@ -75,13 +76,14 @@ def vote(request: Request, action: ProposalVote) -> None:
     if request.state.read(key, VOTE) is not None:
         raise Rejected("proposal.voted_already", "proposal")
     _check_subject(request, entry.subject, "proposal")
+    ready = membership.count_ready(request, entry.subject, action.readiness)
     request.state.write(key, VOTE, VoteEntry(member, request.sender, action.side, now_ms))
     rules = voting_rules(request.state)
     status = stands(request.state, action.proposal, entry.subject, rules).status
     if status == "open":
         return
     if status == "enacted":
-        _enact(request, entry.subject)
+        _enact(request, entry.subject, ready)
     decided = ProposalEntry(
         entry.subject,
         entry.organization,
@@ -92,11 +94,6 @@ def vote(request: Request, action: ProposalVote) -> None:
         now_ms,
     )
     request.state.write(proposal_key(action.proposal), PROPOSAL, decided)
-
-
-def announce_node(request: Request, action: NodeAnnounce) -> None:  # noqa: ARG001
-    """Nobody can yet."""
-    raise Rejected("proposal.no_change", "node")
 
 
 def stands(state: EntryScanner, proposal: bytes, subject: Subject, rules: VotingRules) -> Count:
@@ -129,18 +126,23 @@ def _check_subject(request: Request, subject: Subject, field: str) -> None:
     suspended = is_organization_suspended(request.state, subject.organization)
     match subject:
         case OrganizationSuspend():
-            changes = not suspended
+            _check_changes(not suspended, field)
         case OrganizationReinstate():
-            changes = suspended
-        case ValidatorAdmit() | ValidatorRemove():
-            changes = False
+            _check_changes(suspended, field)
+        case ValidatorAdmit():
+            membership.check_admissible(request, subject.organization, field)
+        case ValidatorRemove():
+            membership.check_removable(request, subject.organization, field)
         case _:
             assert_never(subject)
+
+
+def _check_changes(changes: bool, field: str) -> None:  # noqa: FBT001 - the whole question
     if not changes:
         raise Rejected("proposal.no_change", field)
 
 
-def _enact(request: Request, subject: Subject) -> None:
+def _enact(request: Request, subject: Subject, ready: int) -> None:
     key = suspension_key(organization_owner(subject.organization))
     match subject:
         case OrganizationSuspend():
@@ -148,7 +150,9 @@ def _enact(request: Request, subject: Subject) -> None:
             request.state.write_rare(SUSPENSION_PREFIX, key, SUSPENSION, since)
         case OrganizationReinstate():
             request.state.write_rare(SUSPENSION_PREFIX, key, SUSPENSION, None)
-        case ValidatorAdmit() | ValidatorRemove():
-            raise Rejected("proposal.no_change", "proposal")
+        case ValidatorAdmit():
+            membership.admit(request, subject, ready)
+        case ValidatorRemove():
+            membership.remove(request, subject, ready)
         case _:
             assert_never(subject)

@@ -121,15 +121,18 @@ def weight_of(action: Action) -> int:
         case RecordPut():
             return weight
         case AccessLog():
-            return weight + 2 * len(action.records)
+            more = 2 * len(action.records)
         case ConsentGrant():
-            return weight + len(action.standing)
+            more = len(action.standing)
+        case ProposalVote():
+            more = len(action.readiness)
         case SupplyCapture():
-            return weight + _capture_weight(action)
+            more = _capture_weight(action)
         case RecallOpen():
-            return weight + 2 * len(action.scope)
+            more = 2 * len(action.scope)
         case _:
-            return weight
+            more = 0
+    return weight + more
 
 
 def _capture_weight(action: SupplyCapture) -> int:
