@@ -1,5 +1,6 @@
 """`medlock proposal`: what the members are asked to decide, and their votes."""
 
+import asyncio
 import dataclasses
 import json
 from collections.abc import Mapping, Sequence
@@ -26,6 +27,8 @@ from node.cli.words import moment
 from node.errors import OperatorError
 
 READINESS_BYTES_MAX: Final = 65_536
+ASK_S_MAX: Final = 5.0
+"""How long a node is asked for its readiness. One that is removed is often dead."""
 _ID_BYTES: Final = 16
 
 
@@ -151,15 +154,20 @@ async def _gathered(
         network = visit.reach.testnet
         known = network.nodes if network is not None else ()
         nodes = [each.api for each in known if each.org in asked] or [visit.reach.base]
-    found: list[SignedReadiness] = []
-    for base in nodes:
-        tls = visit.reach.tls if base == visit.reach.base else None
-        try:
-            async with dataclasses.replace(visit.reach, base=base, tls=tls).connect() as (api, _):
-                found += await GovernanceApi(api).readiness()
-        except ClientError as error:
-            say(f"{base} shows no readiness: {explain(error).cause}")
-    return found
+    answers = await asyncio.gather(*(_shown_by(visit, base) for base in nodes))
+    return [each for answer in answers for each in answer]
+
+
+async def _shown_by(visit: Visit, base: str) -> tuple[SignedReadiness, ...]:
+    reach = visit.reach
+    tls, timeout_s = (reach.tls if base == reach.base else None), min(reach.timeout_s, ASK_S_MAX)
+    there = dataclasses.replace(reach, base=base, tls=tls, timeout_s=timeout_s)
+    try:
+        async with there.connect() as (api, _):
+            return await GovernanceApi(api).readiness()
+    except ClientError as error:
+        say(f"{base} shows no readiness: {explain(error).cause}")
+        return ()
 
 
 def _fitting(

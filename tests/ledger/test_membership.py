@@ -167,6 +167,8 @@ def test_a_key_that_votes_at_once_is_of_a_node_that_has_caught_up(world: World) 
     assert queries.validators(world.state) == genesis().validators
     just = ready(world, "hospital-b", 1, behind=READY_HEIGHTS_MAX - 1)
     assert world.submit("admin-b", NodeAnnounce(node_of("hospital-b", 1), just)) == OK
+    foremost = ready(world, "hospital-b", 2, behind=-1)
+    assert world.submit("admin-b", NodeAnnounce(node_of("hospital-b", 2), foremost)) == OK
 
 
 def test_a_validator_that_is_cut_off_announces_where_it_is_now(world: World) -> None:
