@@ -26,7 +26,7 @@ from ledger.policies import VotingRules
 from tests.ledger.ledger_world import ENCRYPTION, START_MS, DictState, World, key, person, principal
 
 MEMBERS = tuple(f"m{number}" for number in range(7))
-FOUNDERS = MEMBERS[:4]
+FOUNDERS = MEMBERS[:3]
 """Those with a node, and so a seat, from the start."""
 KEYS = tuple(f"key {number}" for number in range(10))
 EXPIRY_MS = VotingRules().proposal_ms
@@ -35,6 +35,15 @@ LONG_AGO_HEIGHTS = 1_500
 LONG_AGO_MS = 700_000
 SHOWN = ("all", "all", "all", "some", "behind", "late", "none", "stranger", "other key", "twice")
 """What a vote shows of those who have to be ready."""
+
+SUBJECTS = st.one_of(
+    *(st.builds(ValidatorRemove, st.sampled_from(FOUNDERS), st.booleans()) for _ in range(3)),
+    st.builds(ValidatorRemove, st.sampled_from(MEMBERS), st.booleans()),
+    st.builds(ValidatorAdmit, st.sampled_from(MEMBERS)),
+    st.builds(ValidatorAdmit, st.sampled_from(MEMBERS)),
+    st.builds(OrganizationSuspend, st.sampled_from(MEMBERS)),
+    st.builds(OrganizationReinstate, st.sampled_from(MEMBERS)),
+)
 
 
 def node(member: str, name: str) -> NodeEntry:
@@ -65,7 +74,7 @@ class Proposed:
 
 
 class Seats(RuleBasedStateMachine):
-    """Seven members, of whom four begin as validators."""
+    """Seven members, of whom three begin as validators."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -139,33 +148,31 @@ class Seats(RuleBasedStateMachine):
         voters = len(self.voters(concerned))
         return next(number for number in range(2, 9) if 3 * number > 2 * voters)
 
-    @rule(
-        by=st.sampled_from(MEMBERS),
-        member=st.sampled_from(MEMBERS),
-        kind=st.sampled_from(("admit", "admit", "remove", "remove", "suspend", "reinstate")),
-        forced=st.booleans(),
-    )
-    def open(self, by: str, member: str, kind: str, forced: bool) -> None:
-        subject: Subject
-        match kind:
-            case "admit":
-                subject = ValidatorAdmit(member)
-            case "remove":
-                subject = ValidatorRemove(member, forced)
-            case "suspend":
-                subject = OrganizationSuspend(member)
-            case _:
-                subject = OrganizationReinstate(member)
+    @rule(by=st.sampled_from(MEMBERS), subject=SUBJECTS)
+    def open(self, by: str, subject: Subject) -> None:
+        self.opened(by, subject)
+
+    def opened(self, by: str, subject: Subject) -> Proposed | None:
         now, name = self.world.next_block.timestamp_ms, str(len(self.proposals))
+        concerned = subject.organization
         allowed = (
             by not in self.suspended
             and self.changes(subject)
-            and len(self.voters(member)) >= self.needed(member)
+            and len(self.voters(concerned)) >= self.needed(concerned)
         )
         code = self.submit(by, ProposalOpen(person(name), subject))
         assert (code == "ok") == allowed, code
-        if allowed:
-            self.proposals.append(Proposed(name, subject, now + EXPIRY_MS))
+        if not allowed:
+            return None
+        self.proposals.append(Proposed(name, subject, now + EXPIRY_MS))
+        return self.proposals[-1]
+
+    @rule(subject=SUBJECTS, shown=st.sampled_from(SHOWN))
+    def everybody_wants(self, subject: Subject, shown: str) -> None:
+        able = next(each for each in MEMBERS if each not in self.suspended)
+        proposal = self.opened(able, subject)
+        if proposal is not None:
+            self.everybody_votes(proposal, shown)
 
     @precondition(lambda self: self.proposals)
     @rule(
@@ -180,7 +187,9 @@ class Seats(RuleBasedStateMachine):
     @precondition(lambda self: self.proposals)
     @rule(data=st.data(), shown=st.sampled_from(SHOWN))
     def everybody_agrees(self, data: st.DataObject, shown: str) -> None:
-        proposal = data.draw(st.sampled_from(self.proposals[-4:]))
+        self.everybody_votes(data.draw(st.sampled_from(self.proposals[-4:])), shown)
+
+    def everybody_votes(self, proposal: Proposed, shown: str) -> None:
         for by in MEMBERS:
             self.cast(proposal, by, "for", shown)
 
@@ -305,4 +314,4 @@ class Seats(RuleBasedStateMachine):
 
 
 TestSeats = Seats.TestCase
-TestSeats.settings = settings(max_examples=30, stateful_step_count=40, deadline=None)
+TestSeats.settings = settings(max_examples=30, stateful_step_count=60, deadline=None)
