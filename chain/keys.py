@@ -28,6 +28,7 @@ class Domain(Enum):
     VIEW_CHANGE = b"view-change"
     NEW_VIEW = b"new-view"
     STATUS = b"status"
+    READINESS = b"readiness"
 
 
 class Suite(Enum):

@@ -36,11 +36,13 @@ class Validator(Record, frozen=True):
     public_key: PublicKey
 
 
-class _Wire(Record, frozen=True):
+class Validators(Record, frozen=True):
+    """How a set of validators is stored and sent; whether it is one, `ValidatorSet` says."""
+
     validators: Annotated[tuple[Validator, ...], Meta(min_length=1, max_length=VALIDATORS_MAX)]
 
 
-_CODEC: Final = Codec[_Wire](_Wire, name="validators", bytes_max=16_384)
+VALIDATORS: Final = Codec[Validators](Validators, name="validators", bytes_max=16_384)
 
 
 class ValidatorSet:
@@ -103,12 +105,12 @@ class ValidatorSet:
 
     def encode(self) -> bytes:
         """The canonical bytes."""
-        return _CODEC.encode(_Wire(self.validators))
+        return VALIDATORS.encode(Validators(self.validators))
 
     @staticmethod
     def decode(raw: bytes) -> "ValidatorSet":
         """The set in `raw`; `InvalidMessage` where it is not canonical, ordered and well-keyed."""
-        wire = _CODEC.decode(raw)
+        wire = VALIDATORS.decode(raw)
         result = ValidatorSet(wire.validators)
         if result.validators != wire.validators:
             raise InvalidMessage("codec.not_canonical", "validators", "not in order")

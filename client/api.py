@@ -6,7 +6,7 @@ and receipts by `client.verifier`, contents when they are opened. The rest is th
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from hashlib import sha256
@@ -19,13 +19,12 @@ import aiohttp
 from chain.block import Header, Result
 from chain.certificate import Certificate
 from chain.codec import Codec
-from chain.document import from_document
-from chain.errors import InvalidMessage
 from chain.genesis import Genesis
 from chain.keys import SigningKey
 from chain.lineage import Lineage
 from chain.state_proof import StateProof
 from chain.transaction import SIGNED
+from client.answers import listed, part, shaped, wired
 from client.errors import ApiError, Tampered
 from client.transport import Answer, Body, Call, Patience, Transport, unusable
 from client.verifier import NotVerified, verify_state
@@ -168,7 +167,7 @@ class Api:
     async def receipt(self, transaction_id: bytes) -> bytes:
         """The canonical receipt."""
         answer = await self._get(f"/v1/receipts/{transaction_id.hex()}")
-        return from_base64url(_member(answer.document(), "receipt"), "receipt")
+        return from_base64url(part(answer.document(), "receipt"), "receipt")
 
     async def transaction(self, transaction_id: bytes) -> Submitted:
         """Where a transaction stands: `status` is committed, pending or unknown."""
@@ -181,10 +180,10 @@ class Api:
         because no block is certified. How old the proven block is, its header tells.
         """
         document = (await self._get(f"/v1/state/{key.hex()}", {"proof": "1"})).document()
-        raw = _member(document, "value")
-        value = None if raw is None else _wired(lambda: from_base64url(raw, "value"))
-        header = _shaped(Header, _member(document, "header"), "header")
-        said = _member(document, "certificate")
+        raw = part(document, "value")
+        value = None if raw is None else wired(lambda: from_base64url(raw, "value"))
+        header = shaped(Header, part(document, "header"), "header")
+        said = part(document, "certificate")
         if said is None:
             raise NotVerified(
                 "state_proof.no_certificate",
@@ -192,14 +191,14 @@ class Api:
                 "ask again once a block is committed; until then the genesis file says it all",
                 "certificate",
             )
-        certificate = _shaped(Certificate, said, "certificate")
+        certificate = shaped(Certificate, said, "certificate")
         verify_state(
             key=key,
             value=value,
             header=header,
-            proof=_shaped(StateProof, _member(document, "proof"), "proof"),
+            proof=shaped(StateProof, part(document, "proof"), "proof"),
             certificate=certificate,
-            lineage=_shaped(Lineage, _member(document, "lineage"), "lineage"),
+            lineage=shaped(Lineage, part(document, "lineage"), "lineage"),
             genesis=genesis,
         )
         return StateAnswer(key, value, header, certificate)
@@ -212,8 +211,8 @@ class Api:
             if error.code != "key.unknown":
                 raise
             return None
-        raw = _member(answer.document(), "value")
-        found: E = _wired(lambda: codec.decode(from_base64url(raw, "value")))
+        raw = part(answer.document(), "value")
+        found: E = wired(lambda: codec.decode(from_base64url(raw, "value")))
         return found
 
     async def put_attachment(self, raw: bytes) -> bytes:
@@ -264,7 +263,7 @@ class Api:
         path = f"/v1/records/{record.hex()}/versions"
         return tuple(
             [
-                ListedRecord(record, _shaped(RecordEntry, each, "versions"))
+                ListedRecord(record, shaped(RecordEntry, each, "versions"))
                 async for each in self.pages(path, "versions")
             ]
         )
@@ -289,19 +288,19 @@ class Api:
     async def consents_of(self, patient: bytes) -> AsyncIterator[Listed[ConsentEntry]]:
         """A patient's consents, by grantee, those that have ended too."""
         async for each in self._about(patient, "consents"):
-            yield _listed_as(each, "consent", ConsentEntry, 48)
+            yield listed_as(each, "consent", ConsentEntry, 48)
 
     async def requests_of(self, patient: bytes) -> AsyncIterator[Listed[RequestEntry]]:
         """Who asked a patient for access, and his answers."""
         async for each in self._about(patient, "requests"):
-            yield _listed_as(each, "request", RequestEntry)
+            yield listed_as(each, "request", RequestEntry)
 
     async def accesses_of(self, patient: bytes) -> AsyncIterator[ListedAccess]:
         """Who read what of a patient, oldest first."""
         async for each in self._about(patient, "accesses"):
-            found = _listed_as(each, "access", AccessEntry, 40)
-            raw = _member(each, "dispute")
-            doubt = None if raw is None else _shaped(DisputeEntry, raw, "dispute")
+            found = listed_as(each, "access", AccessEntry, 40)
+            raw = part(each, "dispute")
+            doubt = None if raw is None else shaped(DisputeEntry, raw, "dispute")
             yield ListedAccess(found.id, found.entry, doubt)
 
     async def releases_of(self, patient: bytes) -> AsyncIterator[Release]:
@@ -312,44 +311,41 @@ class Api:
     async def proxies_of(self, patient: bytes) -> AsyncIterator[Listed[AppointmentEntry]]:
         """Whom a patient has appointed, those whose time is over too."""
         async for each in self._about(patient, "proxies"):
-            yield _listed_as(each, "appointment", AppointmentEntry, 16)
+            yield listed_as(each, "appointment", AppointmentEntry, 16)
 
     async def emergencies_of(self, patient: bytes) -> AsyncIterator[Listed[EmergencyEntry]]:
         """Where the glass was broken for a patient, and the reviews."""
         async for each in self._about(patient, "emergencies"):
-            yield _listed_as(each, "emergency", EmergencyEntry)
+            yield listed_as(each, "emergency", EmergencyEntry)
 
     async def care_plans_of(self, patient: bytes) -> AsyncIterator[Listed[CarePlanEntry]]:
         """A patient's care plans, current versions with his answers."""
         async for each in self._about(patient, "careplans", "plans"):
-            yield _listed_as(each, "plan", CarePlanEntry)
+            yield listed_as(each, "plan", CarePlanEntry)
 
     async def care_plan_versions(self, plan: bytes) -> tuple[CarePlanEntry, ...]:
         """All versions of a care plan, oldest first."""
         path = f"/v1/careplans/{plan.hex()}/versions"
         return tuple(
-            [
-                _shaped(CarePlanEntry, each, "versions")
-                async for each in self.pages(path, "versions")
-            ]
+            [shaped(CarePlanEntry, each, "versions") async for each in self.pages(path, "versions")]
         )
 
     async def goal_reports_of(self, plan: bytes) -> AsyncIterator[Listed[GoalReportEntry]]:
         """The reports on a care plan's goals."""
         async for each in self.pages(f"/v1/careplans/{plan.hex()}/goals", "reports"):
-            yield _listed_as(each, "report", GoalReportEntry, 16)
+            yield listed_as(each, "report", GoalReportEntry, 16)
 
     async def erasures_of(self, patient: bytes) -> AsyncIterator[ListedErasure]:
         """What a patient had erased, and which members have attested it."""
         async for each in self._about(patient, "erasures"):
-            found = _listed_as(each, "erasure", ErasureEntry)
-            owed = _listed(_member(each, "attestations"))
+            found = listed_as(each, "erasure", ErasureEntry)
+            owed = listed(part(each, "attestations"))
             yield ListedErasure(found.id, found.entry, tuple(map(_attestation, owed)))
 
     async def holds_of(self, patient: bytes) -> AsyncIterator[Listed[HoldEntry]]:
         """The legal holds on a patient, those that were released too."""
         async for each in self._about(patient, "holds"):
-            yield _listed_as(each, "hold", HoldEntry)
+            yield listed_as(each, "hold", HoldEntry)
 
     async def record_decision(
         self, record: bytes, actor: bytes, purpose: Purpose
@@ -368,14 +364,14 @@ class Api:
         """The consortium's organisations with their public keys."""
         document = (await self._get("/v1/members")).document()
         return tuple(
-            _shaped(OrganizationEntry, each, f"members[{index}]")
-            for index, each in enumerate(_listed(_member(document, "members")))
+            shaped(OrganizationEntry, each, f"members[{index}]")
+            for index, each in enumerate(listed(part(document, "members")))
         )
 
     async def principal(self, principal: bytes) -> PrincipalEntry:
         """A principal with its public keys."""
         document = (await self._get(f"/v1/principals/{principal.hex()}")).document()
-        entry: PrincipalEntry = _shaped(PrincipalEntry, _member(document, "principal"), "principal")
+        entry: PrincipalEntry = shaped(PrincipalEntry, part(document, "principal"), "principal")
         return entry
 
     async def get_document(self, path: str, query: dict[str, str] | None = None) -> dict[str, Any]:
@@ -411,11 +407,11 @@ class Api:
     async def _decision(self, path: str, actor: bytes, purpose: Purpose) -> ExplainedDecision:
         query = {"actor": actor.hex(), "purpose": purpose}
         document = (await self._get(path, query)).document()
-        parts = {name: _member(document, name) for name in Decision.__struct_fields__}
-        at_ms, words = _member(document, "at_ms"), _member(document, "explanation")
+        parts = {name: part(document, name) for name in Decision.__struct_fields__}
+        at_ms, words = part(document, "at_ms"), part(document, "explanation")
         if not isinstance(at_ms, int) or not isinstance(words, str):
             raise unusable("a decision without its time or its sentence")
-        return ExplainedDecision(at_ms, _shaped(Decision, parts, "decision"), words)
+        return ExplainedDecision(at_ms, shaped(Decision, parts, "decision"), words)
 
     def _about(self, patient: bytes, what: str, name: str = "") -> AsyncIterator[Any]:
         return self.pages(f"/v1/patients/{patient.hex()}/{what}", name or what)
@@ -428,9 +424,9 @@ class Api:
         seen: str | int | None = None
         while True:
             document = (await self._get(path, query)).document()
-            for each in _listed(_member(document, name)):
+            for each in listed(part(document, name)):
                 yield each
-            following = _member(document, "next")
+            following = part(document, "next")
             if following is None:
                 return
             if not isinstance(following, str | int) or _goes_back(seen, following):
@@ -476,7 +472,7 @@ def _is_refusal(status: int) -> bool:
 
 def _submitted(answer: Answer) -> Submitted:
     document = answer.document()
-    transaction_id = _wired(lambda: from_hex(_member(document, "id"), 32, "id"))
+    transaction_id = wired(lambda: from_hex(part(document, "id"), 32, "id"))
     status = document.get("status", "committed")
     if status != "committed":
         return Submitted(transaction_id, str(status))
@@ -489,47 +485,48 @@ def _submitted(answer: Answer) -> Submitted:
         "committed",
         height,
         index,
-        _shaped(Result, document.get("result"), "result"),
-        None if receipt is None else _wired(lambda: from_base64url(receipt, "receipt")),
+        shaped(Result, document.get("result"), "result"),
+        None if receipt is None else wired(lambda: from_base64url(receipt, "receipt")),
     )
 
 
 def _record(document: Any) -> ListedRecord:
-    record_id = _wired(lambda: from_hex(_member(document, "id"), 32, "id"))
-    return ListedRecord(record_id, _shaped(RecordEntry, _member(document, "record"), "record"))
+    record_id = wired(lambda: from_hex(part(document, "id"), 32, "id"))
+    return ListedRecord(record_id, shaped(RecordEntry, part(document, "record"), "record"))
 
 
-def _listed_as(document: Any, name: str, shape: type[E], id_bytes: int = 32) -> Listed[E]:
-    found = _wired(lambda: from_hex(_member(document, "id"), id_bytes, "id"))
-    return Listed(found, _shaped(shape, _member(document, name), name))
+def listed_as(document: Any, name: str, shape: type[E], id_bytes: int = 32) -> Listed[E]:
+    """The id of an item of a listing, and its member `name`."""
+    found = wired(lambda: from_hex(part(document, "id"), id_bytes, "id"))
+    return Listed(found, shaped(shape, part(document, name), name))
 
 
 def _release(document: Any) -> Release:
-    category, author, reader = _wired(
+    category, author, reader = wired(
         lambda: [
-            from_hex(_member(document, name), 16, name) for name in ("category", "author", "reader")
+            from_hex(part(document, name), 16, name) for name in ("category", "author", "reader")
         ]
     )
-    epoch = _member(document, "epoch")
+    epoch = part(document, "epoch")
     if not isinstance(epoch, int):
         raise unusable("a release without its epoch")
-    entry = _shaped(ReleaseEntry, _member(document, "release"), "release")
+    entry = shaped(ReleaseEntry, part(document, "release"), "release")
     return Release(category, author, epoch, reader, entry)
 
 
 def _attestation(document: Any) -> tuple[str, AttestationEntry | None]:
-    raw = _member(document, "attestation")
-    entry = None if raw is None else _shaped(AttestationEntry, raw, "attestation")
-    return str(_member(document, "organization")), entry
+    raw = part(document, "attestation")
+    entry = None if raw is None else shaped(AttestationEntry, raw, "attestation")
+    return str(part(document, "organization")), entry
 
 
 def _category(document: Any) -> ListedCategory:
-    owner, category, author = _wired(
+    owner, category, author = wired(
         lambda: [
-            from_hex(_member(document, name), 16, name) for name in ("owner", "category", "author")
+            from_hex(part(document, name), 16, name) for name in ("owner", "category", "author")
         ]
     )
-    entry = _shaped(CategoryEntry, _member(document, "entry"), "entry")
+    entry = shaped(CategoryEntry, part(document, "entry"), "entry")
     return ListedCategory(owner, category, author, entry)
 
 
@@ -540,30 +537,6 @@ def _goes_back(seen: str | int | None, following: str | int) -> bool:
     if isinstance(seen, int) and isinstance(following, int):
         return following <= seen
     return seen is not None
-
-
-def _member(document: Any, name: str) -> Any:
-    if not isinstance(document, dict) or name not in document:
-        raise unusable(f"the answer has no {name}")
-    return document[name]
-
-
-def _listed(value: Any) -> list[Any]:
-    if not isinstance(value, list):
-        raise unusable("an array expected")
-    return value
-
-
-def _shaped(shape: Any, document: Any, field: str) -> Any:
-    return _wired(lambda: from_document(shape, document, field))
-
-
-def _wired(read: Callable[[], Any]) -> Any:
-    """A node's malformed answer is the node's fault, so it is an `ApiError` here."""
-    try:
-        return read()
-    except InvalidMessage as error:
-        raise unusable(f"{error.field}: {error.cause or error.code}") from None
 
 
 def _other_attachment() -> Tampered:

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from chain.errors import InvalidMessage
 from chain.genesis import GenesisPrincipal
 from chain.keys import EncryptionKey, SigningKey
+from chain.readiness import SignedReadiness
 from chain.transaction import (
     SIGNED,
     Approval,
@@ -51,8 +52,8 @@ from ledger.consent_actions import (
     ProxyAppoint,
     ProxyKeys,
 )
-from ledger.fields import BasisKind, Deferred, Effect, Period, Power, Purpose, StandingKey
-from ledger.governance_actions import ProposalOpen, Subject
+from ledger.fields import BasisKind, Deferred, Effect, Period, Power, Purpose, Side, StandingKey
+from ledger.governance_actions import ProposalOpen, ProposalVote, Subject
 from ledger.ids import RANDOM_BYTES, event_record, new_case_id, new_consent_id, new_record_id
 from ledger.supply.actions import EventContent, ProductRegister, ProductShare
 
@@ -156,6 +157,13 @@ class TransactionBuilder:
         proposal = self.random(RANDOM_BYTES)
         self.add(ProposalOpen(proposal, subject))
         return proposal
+
+    def vote(
+        self, proposal: bytes, side: Side, readiness: tuple[SignedReadiness, ...] = ()
+    ) -> None:
+        """The member's vote. Where the validators change, the one that decides shows `readiness` of
+        those who have to be ready."""
+        self.add(ProposalVote(proposal, side, readiness))
 
     def note(self, words: str, patient: bytes, recipients: tuple[Recipient, ...]) -> bytes:
         """Seals `words` to `recipients`; the hash to name in an action's `note`."""

@@ -55,7 +55,7 @@ from ledger.consent_actions import (
     ProxyRevoke,
 )
 from ledger.fields import KeyCommitment, Version
-from ledger.governance_actions import ProposalOpen, ProposalVote
+from ledger.governance_actions import NodeAnnounce, ProposalOpen, ProposalVote
 from ledger.supply.actions import SupplyAction, supply_attachments
 
 StaffKind = Literal["administrator", "clinician", "device", "service", "auditor"]
@@ -172,6 +172,7 @@ Action: TypeAlias = (
     | HoldRelease
     | ProposalOpen
     | ProposalVote
+    | NodeAnnounce
     | SupplyAction
 )
 
@@ -252,6 +253,7 @@ def attachments_of(action: Action) -> tuple[tuple[str, bytes], ...]:  # noqa: PL
             | HoldRelease()
             | ProposalOpen()
             | ProposalVote()
+            | NodeAnnounce()
         ):
             return ()
         case _:

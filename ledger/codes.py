@@ -513,6 +513,10 @@ INVALID: Final[Mapping[str, Explanation]] = MappingProxyType(
             "An encryption key has not the length of its suite.",
             "Send the raw public key of that suite.",
         ),
+        "readiness.wrong_signature": Explanation(
+            "A node's readiness is not signed with the key that it names, for this network.",
+            "Ask the node itself, and hand on its answer unchanged.",
+        ),
         "recall.unclear_counts": Explanation(
             "More patients were told than could be told who they are.",
             "Count as notified only who is among the resolved.",

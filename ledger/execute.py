@@ -20,6 +20,7 @@ from ledger import (
     erasures,
     governance,
     holds,
+    membership,
     patients,
     principals,
     proxies,
@@ -64,7 +65,7 @@ from ledger.consent_actions import (
     ProxyRevoke,
 )
 from ledger.entries import PRINCIPAL
-from ledger.governance_actions import ProposalOpen, ProposalVote
+from ledger.governance_actions import NodeAnnounce, ProposalOpen, ProposalVote
 from ledger.keyspace import SUSPENSION_PREFIX, TOMBSTONE_PREFIX, principal_key, tombstone_key
 from ledger.prepare import Prepared, check_limits
 from ledger.queries import parameters, sender_keys
@@ -261,5 +262,7 @@ def _apply(request: Request, action: Action) -> None:  # noqa: C901, PLR0912, PL
             governance.open_proposal(request, action)
         case ProposalVote():
             governance.vote(request, action)
+        case NodeAnnounce():
+            membership.announce(request, action)
         case _:
             apply.apply(request, action)

@@ -8,6 +8,7 @@ from typing import Any, assert_never
 
 from chain.codec import Codec
 from chain.errors import Rejected
+from ledger import membership
 from ledger.consent_entries import SUSPENSION, SuspensionEntry
 from ledger.entries import ORGANIZATION, OWNER
 from ledger.governance_actions import (
@@ -16,6 +17,8 @@ from ledger.governance_actions import (
     ProposalOpen,
     ProposalVote,
     Subject,
+    ValidatorAdmit,
+    ValidatorRemove,
 )
 from ledger.governance_entries import PROPOSAL, VOTE, ProposalEntry, VoteEntry
 from ledger.ids import OWNER_BYTES, organization_owner
@@ -58,7 +61,8 @@ def open_proposal(request: Request, action: ProposalOpen) -> None:
 
 
 def vote(request: Request, action: ProposalVote) -> None:
-    """A member says yes or no, once; with enough of them it is done."""
+    """A member says yes or no, once; with enough of them it is done, unless somebody who has to be
+    ready for it is not: then the vote is none, and may come again."""
     member = _administrated(request)
     entry = request.state.read(proposal_key(action.proposal), PROPOSAL)
     if entry is None:
@@ -72,13 +76,14 @@ def vote(request: Request, action: ProposalVote) -> None:
     if request.state.read(key, VOTE) is not None:
         raise Rejected("proposal.voted_already", "proposal")
     _check_subject(request, entry.subject, "proposal")
+    ready = membership.count_ready(request, entry.subject, action.readiness)
     request.state.write(key, VOTE, VoteEntry(member, request.sender, action.side, now_ms))
     rules = voting_rules(request.state)
     status = stands(request.state, action.proposal, entry.subject, rules).status
     if status == "open":
         return
     if status == "enacted":
-        _enact(request, entry.subject)
+        _enact(request, entry.subject, ready)
     decided = ProposalEntry(
         entry.subject,
         entry.organization,
@@ -121,16 +126,23 @@ def _check_subject(request: Request, subject: Subject, field: str) -> None:
     suspended = is_organization_suspended(request.state, subject.organization)
     match subject:
         case OrganizationSuspend():
-            changes = not suspended
+            _check_changes(not suspended, field)
         case OrganizationReinstate():
-            changes = suspended
+            _check_changes(suspended, field)
+        case ValidatorAdmit():
+            membership.check_admissible(request, subject.organization, field)
+        case ValidatorRemove():
+            membership.check_removable(request, subject.organization, field)
         case _:
             assert_never(subject)
+
+
+def _check_changes(changes: bool, field: str) -> None:  # noqa: FBT001 - the whole question
     if not changes:
         raise Rejected("proposal.no_change", field)
 
 
-def _enact(request: Request, subject: Subject) -> None:
+def _enact(request: Request, subject: Subject, ready: int) -> None:
     key = suspension_key(organization_owner(subject.organization))
     match subject:
         case OrganizationSuspend():
@@ -138,5 +150,9 @@ def _enact(request: Request, subject: Subject) -> None:
             request.state.write_rare(SUSPENSION_PREFIX, key, SUSPENSION, since)
         case OrganizationReinstate():
             request.state.write_rare(SUSPENSION_PREFIX, key, SUSPENSION, None)
+        case ValidatorAdmit():
+            membership.admit(request, subject, ready)
+        case ValidatorRemove():
+            membership.remove(request, subject, ready)
         case _:
             assert_never(subject)

@@ -7,7 +7,7 @@ from typing import Final
 
 from ledger.actions import Action
 from ledger.care_actions import EmergencyClose, EmergencyOpen, ErasureApprove, ErasureAttest
-from ledger.governance_actions import ProposalOpen, ProposalVote
+from ledger.governance_actions import NodeAnnounce, ProposalOpen, ProposalVote
 from ledger.supply.actions import QuarantinePlace, RecallClose, RecallOpen, SuspectReport
 
 
@@ -25,6 +25,7 @@ LANES: Final[Mapping[type[Action], Lane]] = MappingProxyType(
         EmergencyClose: Lane.URGENT,
         ProposalOpen: Lane.URGENT,
         ProposalVote: Lane.URGENT,
+        NodeAnnounce: Lane.URGENT,
         RecallOpen: Lane.URGENT,
         RecallClose: Lane.URGENT,
         QuarantinePlace: Lane.URGENT,

@@ -6,8 +6,17 @@ Whatever fails here is malformed: no block holds it.
 from chain.codec import Value
 from chain.errors import InvalidMessage
 from chain.genesis import Parameters
-from chain.transaction import BODY, SIGNED, SignedTransaction, Transaction, check_shape
+from chain.readiness import SignedReadiness, check_readiness
+from chain.transaction import (
+    BODY,
+    SIGNED,
+    SignedTransaction,
+    Transaction,
+    check_approvals,
+    check_shape,
+)
 from ledger.actions import Action, attachments_of, decode_action
+from ledger.governance_actions import NodeAnnounce, ProposalVote
 from ledger.lanes import Lane, lane_of
 from ledger.weights import weight_of
 from ledger.wellformed import check_action
@@ -48,6 +57,22 @@ def prepare(raw: bytes, parameters: Parameters) -> Prepared:
     weight = sum([weight_of(action) for action in actions])
     _check_weight(weight, parameters)
     return Prepared(raw, signed, transaction, signed.id, actions, lane_of(actions), weight)
+
+
+def check_signed_within(prepared: Prepared, genesis_hash: bytes) -> None:
+    """Checks every signature but the sender's against the key that it names; whose keys these are,
+    the rules judge. Raises `InvalidMessage` with a pointer."""
+    check_approvals(prepared.transaction, genesis_hash)
+    for index, action in enumerate(prepared.actions):
+        match action:
+            case ProposalVote():
+                for place, signed in enumerate(action.readiness):
+                    here = f"actions[{index}].readiness[{place}]"
+                    _check_readiness(signed, genesis_hash, here)
+            case NodeAnnounce():
+                _check_readiness(action.readiness, genesis_hash, f"actions[{index}].readiness")
+            case _:
+                pass
 
 
 def check_limits(prepared: Prepared, parameters: Parameters) -> None:
@@ -93,6 +118,13 @@ def _check_counts(transaction: Transaction, parameters: Parameters) -> None:
                 f"attachments[{index}].size",
                 f"at most {parameters.attachment_bytes_max} bytes",
             )
+
+
+def _check_readiness(signed: SignedReadiness, genesis_hash: bytes, field: str) -> None:
+    try:
+        check_readiness(signed, genesis_hash)
+    except InvalidMessage as error:
+        raise InvalidMessage(error.code, f"{field}.{error.field}", error.cause) from None
 
 
 def _decode_action(raw: bytes, index: int) -> Action:

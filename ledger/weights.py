@@ -44,7 +44,7 @@ from ledger.consent_actions import (
     ProxyAppoint,
     ProxyRevoke,
 )
-from ledger.governance_actions import ProposalOpen, ProposalVote
+from ledger.governance_actions import NodeAnnounce, ProposalOpen, ProposalVote
 from ledger.supply.actions import (
     ExcursionDispose,
     PartyRegister,
@@ -95,6 +95,7 @@ WEIGHTS: Final[Mapping[type[Action], int]] = MappingProxyType(
         HoldRelease: 2,
         ProposalOpen: 96,
         ProposalVote: 96,
+        NodeAnnounce: 96,
         PartyRegister: 1,
         ProductRegister: 1,
         ProductShare: 1,
@@ -120,15 +121,18 @@ def weight_of(action: Action) -> int:
         case RecordPut():
             return weight
         case AccessLog():
-            return weight + 2 * len(action.records)
+            more = 2 * len(action.records)
         case ConsentGrant():
-            return weight + len(action.standing)
+            more = len(action.standing)
+        case ProposalVote():
+            more = len(action.readiness)
         case SupplyCapture():
-            return weight + _capture_weight(action)
+            more = _capture_weight(action)
         case RecallOpen():
-            return weight + 2 * len(action.scope)
+            more = 2 * len(action.scope)
         case _:
-            return weight
+            more = 0
+    return weight + more
 
 
 def _capture_weight(action: SupplyCapture) -> int:

@@ -22,6 +22,7 @@ from ledger.consent_actions import (
     ProxyKeys,
 )
 from ledger.fields import BasisKind
+from ledger.governance_actions import NodeAnnounce
 from ledger.ids import owner_of
 from ledger.supply.actions import (
     ProductRegister,
@@ -64,6 +65,8 @@ def check_action(action: Action, field: str) -> None:  # noqa: C901, PLR0912 - o
             _check_erasure(action, field)
         case RecallOpen() | RecallAcknowledge() | VerificationRequest():
             _check_quality(action, field)
+        case NodeAnnounce():
+            check_public_key(action.node.consensus_key, f"{field}.node.consensus_key")
         case SupplyCapture():
             check_capture(action, field)
         case ProductRegister():

@@ -14,9 +14,9 @@ from chain.codec import Value
 from chain.errors import InvalidMessage, Rejected
 from chain.genesis import Genesis, Parameters
 from chain.keys import verify
-from chain.transaction import AttachmentRef, check_approvals, signing_payload
+from chain.transaction import AttachmentRef, signing_payload
 from ledger.execute import admissible, check
-from ledger.prepare import Prepared, prepare
+from ledger.prepare import Prepared, check_signed_within, prepare
 from ledger.request import BlockContext
 from ledger.state import DecodedState, decoded
 from ledger.supply.evidence import evidence_in
@@ -180,7 +180,7 @@ class Admission:
         message = signing_payload(prepared.signed, self._genesis.hash)
         for key in keys:
             if verify(key, prepared.signature, message):
-                check_approvals(prepared.transaction, self._genesis.hash)
+                check_signed_within(prepared, self._genesis.hash)
                 return key
         raise InvalidMessage(
             "transaction.wrong_signature",

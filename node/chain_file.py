@@ -19,10 +19,10 @@ from chain.codec import Codec, Record
 from chain.errors import InvalidMessage
 from chain.genesis import Genesis
 from chain.keys import verify
-from chain.transaction import check_approvals, signing_payload
+from chain.transaction import signing_payload
 from chain.types import ChainId, Hash
 from ledger.execute import admissible
-from ledger.prepare import Prepared, prepare
+from ledger.prepare import Prepared, check_signed_within, prepare
 from ledger.queries import parameters as parameters_of
 from ledger.queries import validators as validators_of
 from ledger.request import BlockContext
@@ -182,7 +182,7 @@ def _check_signed(
     keys = admissible(decoded(store.state), context, prepared)
     if not any(verify(key, prepared.signature, covered) for key in keys):
         raise InvalidMessage("transaction.wrong_signature", field)
-    check_approvals(prepared.transaction, genesis.hash)
+    check_signed_within(prepared, genesis.hash)
     if store.find_transaction(prepared.id) is not None:
         raise InvalidMessage("transaction.repeated", field)
 

@@ -171,10 +171,12 @@ class StateEntry(Record, frozen=True):
 
 
 class MemberPage(Record, frozen=True):
-    """The organisations of the consortium, and which of them are suspended."""
+    """The organisations of the consortium; which of them are suspended, and which are validators,
+    whose votes have the keys of their nodes. The other nodes follow."""
 
     members: tuple[OrganizationEntry, ...]
     suspended: tuple[MemberId, ...]
+    validators: tuple[MemberId, ...]
 
 
 class ProposalDocument(Record, frozen=True):

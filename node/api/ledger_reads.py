@@ -30,12 +30,14 @@ _ID_BYTES = 16
 
 
 async def members(call: Call) -> web.Response:
-    """All organisations, and who of them is suspended."""
+    """All organisations; who of them is suspended, and who votes in consensus."""
     return call.reply(
         await ask(
             call,
             lambda state: MemberPage(
-                queries.members(state), governance_queries.suspended_members(state)
+                queries.members(state),
+                governance_queries.suspended_members(state),
+                queries.validators(state).members,
             ),
         )
     )

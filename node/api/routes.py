@@ -223,7 +223,7 @@ _NODE_ROUTES: Final = (
         "GET",
         "/v1/members",
         "listMembers",
-        "The organisations of the consortium, and which of them are suspended",
+        "The organisations of the consortium, which of them are suspended, and which vote",
         ledger_reads.members,
         _ANY_TOKEN,
         answers(MemberPage),

@@ -55,6 +55,13 @@ MEMBER: Final = {
     "hold": Place("hold", "hold", "Forbid to erase, for as long as the law asks."),
     "proxy": Place("proxy", "proxy", "Let somebody act for a patient."),
     "principal": Place("principal", "principal", "Enrol people, devices and services."),
+    "organization": Place(
+        "organization", "organization", "Who the members are; have one suspended, or let back in."
+    ),
+    "validator": Place(
+        "validator", "validator", "Have a member admitted to consensus, or removed."
+    ),
+    "proposal": Place("proposal", "proposal", "See what the members decide, and vote."),
     "supply": Place("supply", "supply", "Capture, find, trace, verify and recall goods."),
     "receipt": Place("receipt", "receipt", "Fetch receipts, and verify them without a network."),
     "chain": Place("chain", "chain", "Export the chain, and verify an export."),

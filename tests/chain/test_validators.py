@@ -17,6 +17,7 @@ def validators(*names: str) -> ValidatorSet:
 def test_two_quorums_share_an_honest_member(n: int) -> None:
     assert 2 * quorum(n) - n > faults_max(n)
     assert n - faults_max(n) >= quorum(n), "the honest alone can decide"
+    assert quorum(n + 1) <= quorum(n) + 1, "who decides on a newcomer decides with it"
 
 
 def test_four_members_bear_one_fault() -> None:

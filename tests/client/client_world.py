@@ -20,7 +20,7 @@ from chain.codec import Record
 from chain.document import to_document
 from chain.genesis import Genesis, Member, NodeEntry, Parameters
 from chain.keys import SigningKey, Suite, verify
-from chain.transaction import check_approvals, signing_payload
+from chain.transaction import signing_payload
 from client.builder import Network
 from client.sealing import PrivateKey, Random, new_private_key
 from client.vault import KdfLimits
@@ -30,7 +30,7 @@ from ledger import patient_queries, queries
 from ledger.entries import CategoryEntry
 from ledger.execute import BlockContext, execute
 from ledger.genesis import genesis_writes
-from ledger.prepare import prepare
+from ledger.prepare import check_signed_within, prepare
 from tests.ledger.ledger_world import DictState
 
 FAST = KdfLimits(1, 8_192)
@@ -89,7 +89,7 @@ class Ledger(DictState):
         if prepared.id in self.committed:
             return self.committed[prepared.id][1]
         transaction = prepared.transaction
-        check_approvals(transaction, self.genesis.hash)
+        check_signed_within(prepared, self.genesis.hash)
         covered = signing_payload(prepared.signed, self.genesis.hash)
         keys = queries.sender_keys(self, transaction.sender, self.now_ms)
         assert any(verify(key, prepared.signature, covered) for key in keys)

@@ -10,7 +10,7 @@ from ledger.codes import INVALID, REJECTIONS
 
 ROOT = Path(__file__).parents[2]
 LEDGER = sorted((ROOT / "ledger").rglob("*.py"))
-FORMATS = [ROOT / "chain" / f"{name}.py" for name in ("codec", "keys", "transaction")]
+FORMATS = [ROOT / "chain" / f"{name}.py" for name in ("codec", "keys", "readiness", "transaction")]
 
 
 def raised(paths: list[Path], blame: str) -> set[str]:

@@ -47,7 +47,7 @@ from tests.ledger.consent_world import (
     revoke,
     rotation,
 )
-from tests.ledger.governance_world import suspension, vote
+from tests.ledger.governance_world import admission, announcement, ready, suspension, vote
 from tests.ledger.ledger_world import (
     BLOCK_MS,
     ENCRYPTION,
@@ -157,6 +157,13 @@ def _care_and_erasure(world: World) -> list[list[Prepared]]:
             world.prepared("admin-r", vote("out")),
             world.prepared("gateway-w", put(record_by("wholesaler", "late"))),
         ],
+        [
+            world.prepared("admin-r", announcement(world, "regulator")),
+            world.prepared("admin-a", admission("in", "regulator"), vote("in")),
+            world.prepared("admin-b", vote("in")),
+            world.prepared("admin-b", vote("in", "for", ready(world, "regulator"))),
+            world.prepared("admin-w", announcement(world, "wholesaler", 1)),
+        ],
     ]
 
 
@@ -187,6 +194,7 @@ def test_the_story_has_all_kinds_but_the_supply_chains_and_both_ends() -> None:
         ["ok", "ok", "ok", "ok", "ok"],
         ["ok", "erasure.on_hold", "ok", "ok", "ok", "ok"],
         ["ok", "proposal.concerned", "ok", "ok", "organization.suspended"],
+        ["ok", "ok", "validator.not_ready", "ok", "organization.suspended"],
     ]
     kinds = {type(action) for block in blocks for each in block for action in each.actions}
     assert kinds == set(get_args(Action)) - set(get_args(SupplyAction))

@@ -19,7 +19,9 @@ from chain.keys import Domain, SigningKey, Suite
 from client.builder import BuiltTransaction, Network, TransactionBuilder
 from client.category import CategoryKey, Recipient
 from client.wallet import Wallet, card, new_wallet
+from ledger import queries
 from ledger.ids import organization_owner
+from ledger.keyspace import VALIDATORS_KEY
 from node.admission import Admission, Admitted, Offered, OnChain
 from node.assembly import begin_chain
 from node.backend import Busy, Committed, FreshBlock
@@ -167,7 +169,7 @@ class Solo:
         tip = stored.header
         executed, stale = self._executor.build(
             tip,
-            self.genesis.validators,
+            queries.validators(self.store.state),
             list(self._pool.values()),
             max(self.clock.now_ms, tip.timestamp_ms + 1),
             ME,
@@ -179,7 +181,7 @@ class Solo:
             executed.results,
             executed.writes,
             executed.staged,
-            None,
+            executed.validators.encode() if VALIDATORS_KEY in executed.writes else None,
         )
         self.attachments.mark_committed(
             ref.hash

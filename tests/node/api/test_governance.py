@@ -3,6 +3,7 @@
 import msgspec
 
 from chain.document import from_document
+from chain.readiness import Readiness, sign_readiness
 from client.builder import TransactionBuilder
 from client.wallet import Wallet
 from ledger.governance_actions import (
@@ -60,7 +61,7 @@ async def test_a_proposal_with_its_votes_until_it_is_enacted(node: Node) -> None
     before = await counted(node, proposal)
     assert (before.votes, before.voters, before.needed) == ((), 2, 2)
     members = (await node.get("/v1/members", node.cast.device)).document
-    assert members["suspended"] == []
+    assert (members["suspended"], members["validators"]) == ([], ["hospital-a"])
     await voted(node, node.cast.neighbour, proposal)
     await voted(node, node.cast.administrator, proposal)
     after = await counted(node, proposal)
@@ -80,6 +81,22 @@ async def test_what_is_unknown_or_not_an_id(node: Node) -> None:
     for wrong in ("/v1/proposals/0", f"/v1/proposals/{'0' * 64}", "/v1/proposals?after=xy"):
         refused = await node.get(wrong, node.cast.auditor)
         assert (refused.status, refused.code) == (400, "http.wrong_parameter")
+
+
+async def test_readiness_that_nobody_signed_is_refused_with_a_way_out(node: Node) -> None:
+    proposal = await opened(node)
+    key = node.solo.consortium.validator
+    said = Readiness("hospital-a", key.public, 1, node.clock.now_ms)
+    for network, status, code in (
+        (bytes(32), 400, "readiness.wrong_signature"),
+        (node.solo.genesis.hash, 422, "readiness.other_member"),
+    ):
+        builder = node.story.builder(node.cast.neighbour)
+        builder.vote(proposal, "for", (sign_readiness(said, key, network),))
+        reply = await node.submit(node.story.finish(builder).raw)
+        assert (reply.status, reply.code) == (status, code)
+        assert reply.document["field"].startswith("actions[0].readiness[0].")
+        assert reply.document["fix"]
 
 
 async def test_a_refusal_names_the_rule_and_the_way_out(node: Node) -> None:
