@@ -43,6 +43,19 @@ class Abstention:
         if len(voices) >= statuses_needed(validators):
             self.ends_at = max(voices) + HEIGHTS_BEYOND
 
+    def reach(self, before: Tip, tip: Tip) -> bool:
+        """`tip` was adopted on top of `before`; True where the abstention is over.
+
+        Where other validators vote from here on, what those before proved says nothing of them, and
+        counting starts over. No end comes before such a height: the block that changes the
+        validators is decided by a quorum of those who spoke, so the tip of one of them, and not a
+        liar, is at most one height below it, and the end that they proved is above it.
+        """
+        if before.validators != tip.validators:
+            self._proven.clear()
+            self.ends_at = None
+        return self.is_over(tip.header.height)
+
     def is_over(self, tip_height: int) -> bool:
         """True where the own, certified tip is two heights above the highest one proven."""
         return self.ends_at is not None and tip_height >= self.ends_at

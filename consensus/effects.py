@@ -36,7 +36,7 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class Broadcast:
-    """Send to every other validator that is connected."""
+    """Send to every other member that is connected: those without a seat count votes as well."""
 
     packet: Packet
 
@@ -82,6 +82,11 @@ class CatchUp:
 
 
 @dataclass(frozen=True, slots=True)
+class AskAround:
+    """Ask the peers for the block of this height: there may be one, though nothing proves it."""
+
+
+@dataclass(frozen=True, slots=True)
 class SendDecided:
     """Send `to` the decided block of `height` with its certificate (rule 10)."""
 
@@ -95,5 +100,14 @@ class Regossip:
 
 
 Effect = (
-    Persist | Send | Broadcast | Validate | Finalize | FetchBlock | CatchUp | SendDecided | Regossip
+    Persist
+    | Send
+    | Broadcast
+    | Validate
+    | Finalize
+    | FetchBlock
+    | CatchUp
+    | AskAround
+    | SendDecided
+    | Regossip
 )

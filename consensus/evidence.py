@@ -56,6 +56,12 @@ class EvidenceLog:
         self._found[vote.sender, slot] = evidence
         return evidence
 
+    def forget_from(self, height: int) -> None:
+        """Other keys count from `height` on: what the ones before signed for it convicts nobody."""
+        for slots in self._authors.values():
+            for slot in [slot for slot in slots if slot[1] >= height]:
+                del slots[slot]
+
     @property
     def found(self) -> tuple[Evidence, ...]:
         """All evidence, oldest first."""

@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from chain.certificate import Commit
+from chain.certificate import Certificate, Commit
 from consensus.ballots import Ballots, Vote
 from consensus.messages import Phase, Prepare, ViewChange
 from consensus.peers import Peers
-from consensus.standing import Standing
+from consensus.standing import Proposal, Standing
+from consensus.timing import Timers
 
 Waiting = Literal[
     "work",
@@ -22,6 +23,8 @@ Waiting = Literal[
     "abstention",
     "disk",
 ]
+Stage = Phase | Literal["observing"]
+"""How far a replica has come; an observer, who says nothing, is in none of the others' phases."""
 Timer = Literal["view", "idle", "none"]
 VoteName = Literal["prepare", "commit", "view-change"]
 _NAMES: Final[tuple[tuple[type[Vote], VoteName], ...]] = (
@@ -29,6 +32,12 @@ _NAMES: Final[tuple[tuple[type[Vote], VoteName], ...]] = (
     (Prepare, "prepare"),
     (ViewChange, "view-change"),
 )
+_BY_PHASE: Final[dict[Stage, Waiting]] = {
+    "abstaining": "abstention",
+    "syncing": "catch-up",
+    "accepted": "prepares",
+    "prepared": "commits",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +66,10 @@ class Explanation:
     `timer_at`; "none" where only others, or new work, can move this replica. `abstains_until` is
     the height whose certificate ends an abstention, once that is known."""
 
+    me: str
     height: int
     view: int
-    phase: Phase
+    phase: Stage
     primary: str
     quorum: int
     needed: int
@@ -74,19 +84,19 @@ class Explanation:
 def explain(
     standing: Standing,
     peers: Peers,
-    phase: Phase,
-    timers: tuple[float | None, float | None],
+    phase: Stage,
+    timers: Timers,
     *,
     work_pending: bool,
     abstains_until: int | None,
 ) -> Explanation:
-    """Puts together what a replica knows; `timers` are when the view and the patience with an idle
-    primary end."""
-    view_at, idle_at = timers
+    """Puts together what a replica knows."""
+    view_at, idle_at = timers.view, timers.idle
     timer: Timer = "view" if view_at is not None else "idle" if idle_at is not None else "none"
     waiting = _waiting_for(standing, phase, work_pending=work_pending)
     had = _votes_had(standing, waiting)
     return Explanation(
+        me=standing.me,
         height=standing.height,
         view=standing.view,
         phase=phase,
@@ -102,30 +112,36 @@ def explain(
     )
 
 
-def _waiting_for(standing: Standing, phase: Phase, *, work_pending: bool) -> Waiting:
+def _waiting_for(standing: Standing, phase: Stage, *, work_pending: bool) -> Waiting:
     """The next thing that has to happen."""
     if standing.finalizing:
         return "disk"
-    if phase in {"abstaining", "syncing"}:
-        return "abstention" if phase == "abstaining" else "catch-up"
-    if phase in {"prepared", "accepted"}:
-        return "commits" if phase == "prepared" else "prepares"
+    if phase == "observing" and standing.certificate is not None:
+        return _block_wanted(standing, standing.certificate)
+    if (waiting := _BY_PHASE.get(phase)) is not None:
+        return waiting
     if standing.proposal is not None:
-        is_here = standing.candidates.block(standing.proposal.block_hash) is not None
-        return "validation" if is_here else "block"
+        # An observer executes what the others decided, and nothing before.
+        return "commits" if phase == "observing" else _block_wanted(standing, standing.proposal)
     if standing.view == 0:
         return "proposal" if work_pending else "work"
     enough = len(standing.ballots.view_changes(standing.view)) >= standing.quorum
     return "new-view" if enough else "view-changes"
 
 
+def _block_wanted(standing: Standing, named: Proposal | Certificate) -> Waiting:
+    is_here = standing.candidates.block(named.block_hash) is not None
+    return "validation" if is_here else "block"
+
+
 def _votes_had(standing: Standing, waiting: Waiting) -> set[str] | None:
     """Whose votes of the kind that is waited for are here; None where no votes are."""
     if waiting == "view-changes":
         return {signed.sender for signed in standing.ballots.view_changes(standing.view)}
-    if waiting in {"prepares", "commits"} and standing.accepted is not None:
+    voted = standing.accepted or standing.proposal
+    if waiting in {"prepares", "commits"} and voted is not None:
         kind = Prepare if waiting == "prepares" else Commit
-        return standing.ballots.voters(kind, standing.view, standing.accepted.block_hash)
+        return standing.ballots.voters(kind, standing.view, voted.block_hash)
     return None
 
 

@@ -6,8 +6,9 @@ one exception is the block that the next height's primary proposes a moment earl
 
 from typing import Final
 
+from chain.certificate import Commit
 from chain.validators import ValidatorSet
-from consensus.messages import Message, Packet, Status
+from consensus.messages import Message, Packet, Prepare, PrePrepare, Status, ViewChange
 
 HEIGHTS_AHEAD_MAX: Final = 10
 
@@ -31,13 +32,30 @@ class FutureVotes:
             slots[key] = packet if keep_block else Packet(packet.signed, None)
 
     def reach(self, height: int, before: ValidatorSet, after: ValidatorSet) -> tuple[Packet, ...]:
-        """The packets for `height`, in order of arrival; lower ones are forgotten, and all of them
-        where other validators vote from now on (retransmission brings what still counts)."""
+        """The packets for `height`, in order of arrival; lower ones are forgotten.
+
+        Where other validators vote from now on, only those stay whose every signature is of a seat
+        and a key that are the same `before` and `after`: they were verified by the ones before.
+        Retransmission brings what else counts.
+        """
         if before != after:
-            self._packets.clear()
+            self._packets = {
+                at: {key: held for key, held in slots.items() if _still_counts(held, before, after)}
+                for at, slots in self._packets.items()
+            }
         slots = self._packets.pop(height, {})
         self._packets = {at: held for at, held in self._packets.items() if at > height}
         return tuple(slots.values())
 
     def __len__(self) -> int:
         return sum(len(slots) for slots in self._packets.values())
+
+
+def _still_counts(packet: Packet, before: ValidatorSet, after: ValidatorSet) -> bool:
+    """True where `packet` carries one signature only, and its author's seat stayed as it was."""
+    signed = packet.signed
+    match signed.message:
+        case PrePrepare() | Prepare() | Commit() | ViewChange(prepared=None):
+            return after.key(signed.sender) == before.key(signed.sender)
+        case _:
+            return False

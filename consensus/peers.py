@@ -28,6 +28,7 @@ class Peers:
         self._answered: dict[str, dict[int, float]] = {}
         self._pushes: dict[str, Backoff] = {}
         self._decided_at: dict[int, float] = {}
+        self._asked_at: float | None = None
 
     def connect(self, member: str) -> None:
         """A link is up. A member that restarted may count its Statuses from anew."""
@@ -73,6 +74,18 @@ class Peers:
     def status(self, member: str) -> Status | None:
         """The newest Status."""
         return self._status.get(member)
+
+    def near(self, validators: ValidatorSet, height: int) -> int:
+        """How many of these are connected and, by their last Status, not above `height`."""
+        said = [self._status.get(each) for each in validators.members if each in self._connected]
+        return sum(status is not None and status.height <= height for status in said)
+
+    def may_ask(self, now: float) -> bool:
+        """True at most once each `answer_s`: a hint that nobody vouches for is worth no more."""
+        if self._asked_at is not None and now - self._asked_at < self._timing.answer_s:
+            return False
+        self._asked_at = now
+        return True
 
     def may_answer(self, member: str, height: int, now: float) -> bool:
         """True at most once each `answer_s` for a height and a connected peer, and for few heights

@@ -7,7 +7,7 @@ record is persisted once, in front of all that those steps send. The numbers of 
 the protocol's page.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Final, assert_never
 
 from msgspec.structs import replace
@@ -15,8 +15,17 @@ from msgspec.structs import replace
 from chain.block import Block
 from chain.certificate import Certificate, Commit
 from consensus.abstention import Abstention
-from consensus.effects import Broadcast, CatchUp, Effect, Finalize, Regossip, Send, SendDecided
-from consensus.explain import Explanation, explain
+from consensus.effects import (
+    AskAround,
+    Broadcast,
+    CatchUp,
+    Effect,
+    Finalize,
+    Regossip,
+    Send,
+    SendDecided,
+)
+from consensus.explain import Explanation, Stage, explain
 from consensus.future import FutureVotes
 from consensus.messages import (
     VIEW_MAX,
@@ -34,16 +43,18 @@ from consensus.messages import (
 from consensus.occupancy import Occupancy, occupancy
 from consensus.peers import Peers
 from consensus.standing import Proposal, ProposalDue, Standing
-from consensus.timing import Backoff, Timing, is_due
+from consensus.timing import Backoff, Timers, Timing, is_due
 from consensus.tip import Tip
-from consensus.view_change import highest_prepared, is_sound, new_view_holds
+from consensus.view_change import highest_prepared, new_view_holds
+from consensus.voice import Signer, Voice
 from consensus.votes import Accepted, VoteRecord
 
 _RESENT: Final = (PrePrepare, NewView, ViewChange, Prepare, Commit)
 
 
 class Replica:
-    """One validator's part in the protocol.
+    """One member's part in the protocol. Without a seat at this height, under a key that it holds,
+    it observes: it counts votes, decides and catches up as the others do, and says nothing.
 
     Every method that takes `now` (seconds, monotonic) returns what the shell must do, in this
     order, to the end, before its next call.
@@ -55,7 +66,7 @@ class Replica:
         tip: Tip,
         timing: Timing,
         term_blocks: int,
-        sign: Callable[[Message], bytes],
+        signer: Signer,
         record: VoteRecord | None,
         blocks: Mapping[bytes, Block],
         *,
@@ -64,17 +75,19 @@ class Replica:
     ) -> None:
         """`record` and `blocks` are what was persisted last; None and nothing on a new node.
 
+        `signer` gives what signs among the validators of a height, where this member has a seat
+        there and its key is held here.
+
         `abstaining` tells that the record is not to be trusted; it is then not looked at. The
         Status messages count from `first_sequence`, which has to be higher at every start.
         """
         self.me = me
         self._timing = timing
         self._term_blocks = term_blocks
-        self._sign = sign
+        self._voice = Voice(me, signer, first_sequence)
         self._abstention = Abstention(me) if abstaining else None
         self._kept = None if abstaining else record
         self._kept_blocks = () if abstaining else tuple(blocks.values())
-        self._sequence = first_sequence
         self._peers = Peers(timing)
         self._future = FutureVotes()
         self._work_pending = False
@@ -82,10 +95,7 @@ class Replica:
         self._effects: list[Effect] = []
         self._dirty = False
         self._begun_at = 0.0
-        self._status_at: float | None = None
-        self._view_timer: float | None = None
-        self._idle_at: float | None = None
-        self._resend_at: float | None = None
+        self._timers = Timers()
         self._catch_up: Backoff | None = None
         self._here = Standing(me, tip, term_blocks, timing, self._emit)
         self._resume()
@@ -113,24 +123,31 @@ class Replica:
         return self._here.primary_of(self._here.view)
 
     @property
-    def phase(self) -> Phase:
+    def phase(self) -> Stage:
         """How far this replica has come at (height, view)."""
+        if self._abstention is None and not self._voice.is_heard:
+            return "observing"
+        return self._phase
+
+    @property
+    def _phase(self) -> Phase:
+        """What a validator's Status says."""
         if self._abstention is not None:
             return "abstaining"
         return "syncing" if self._is_below_record else self._here.phase
 
     @property
+    def in_step(self) -> int:
+        """How many validators are connected and, by their last Status, no further than this
+        replica; itself included where it has a voice. None for one that keeps silent."""
+        near = self._voice.is_heard + self._peers.near(self.tip.validators, self.height)
+        return 0 if self._abstention is not None or self._is_below_record else near
+
+    @property
     def deadline(self) -> float | None:
         """When to call `on_timeout`, in seconds of `now`; None before `start`."""
-        times = (
-            self._view_timer,
-            self._idle_at,
-            self._resend_at,
-            self._status_at,
-            self._here.candidates.deadline,
-            self._catch_up.next_at if self._catch_up is not None else None,
-        )
-        return min((at for at in times if at is not None), default=None)
+        catch_up = self._catch_up.next_at if self._catch_up is not None else None
+        return self._timers.first(self._here.candidates.deadline, catch_up)
 
     @property
     def proposal_due(self) -> ProposalDue | None:
@@ -143,14 +160,9 @@ class Replica:
 
     def explain(self) -> Explanation:
         """Why nothing commits, as far as it can be seen from here."""
-        return explain(
-            self._here,
-            self._peers,
-            self.phase,
-            (self._view_timer, self._idle_at),
-            work_pending=self._work_pending,
-            abstains_until=self._abstention.ends_at if self._abstention is not None else None,
-        )
+        ends_at = self._abstention.ends_at if self._abstention is not None else None
+        known = (self._here, self._peers, self.phase, self._timers)
+        return explain(*known, work_pending=self._work_pending, abstains_until=ends_at)
 
     def occupancy(self) -> tuple[Occupancy, ...]:
         """What this replica holds beside what no input may exceed."""
@@ -161,7 +173,8 @@ class Replica:
     def start(self, now: float) -> list[Effect]:
         """Begins, or continues from the vote record."""
         self._begun_at = now
-        self._tell(now)
+        if self._voice.is_heard:
+            self._tell(now)
         return self._conclude(now)
 
     def propose(self, block: Block, now: float) -> list[Effect]:
@@ -186,9 +199,8 @@ class Replica:
         """
         signed = packet.signed
         message = signed.message
-        if signed.sender == self.me or signed.sender not in self.tip.validators:
-            return []
-        if message.view > VIEW_MAX:
+        is_others = signed.sender != self.me and signed.sender in self.tip.validators
+        if not is_others or message.view > VIEW_MAX:
             return []
         self._peers.hear(signed.sender, now)
         if isinstance(message, Status):
@@ -202,6 +214,16 @@ class Replica:
             self._future.add(packet, self.height, keep_block=keep_block)
         elif not self._here.finalizing:
             self._take(packet, now)
+        return self._conclude(now)
+
+    def overhear(self, member: str, message: Message, now: float) -> list[Effect]:
+        """`member` itself says what the shell cannot verify: at its height it may have another seat
+        or key. Nothing is believed, but one that is behind is answered, one ahead asked for more.
+        """
+        if message.height < self.height:
+            self._answer(member, message.height, now)
+        elif isinstance(message, Status) and message.tip is not None and self._peers.may_ask(now):
+            self._emit(CatchUp(message.tip, member))
         return self._conclude(now)
 
     def validated(self, block_hash: bytes, ok: bool, now: float) -> list[Effect]:  # noqa: FBT001
@@ -222,12 +244,13 @@ class Replica:
         if tip.header.height < before.height:
             return []
         self._begin(tip, now)
-        if self._abstention is not None and self._abstention.is_over(tip.header.height):
+        if self._abstention is not None and self._abstention.reach(before.tip, tip):
             self._abstention = None
             self._dirty = True
         for packet in self._future.reach(self.height, before.tip.validators, tip.validators):
             self._take(packet, now)
-        deposed = before.keeps_old_proposer(tip.certificate, tip.header.proposer)
+        proposer = tip.header.proposer
+        deposed = self.primary == proposer and before.keeps_old_proposer(tip.certificate, proposer)
         if self.view == 0 and not self._here.leads and (deposed or self.primary == self._suspected):
             self._ask(1)
         self._suspected = None
@@ -241,10 +264,11 @@ class Replica:
     def connected(self, member: str, now: float) -> list[Effect]:
         """A link to `member` is up: it gets what was said at this (height, view) (rule 11)."""
         self._peers.connect(member)
-        for packet in (self._status(), *self._packets_again()):
-            self._emit(Send(member, packet))
-        soon = now + self._timing.links_status_s
-        self._status_at = soon if self._status_at is None else min(self._status_at, soon)
+        if self._voice.is_heard:
+            for packet in (self._status(), *self._packets_again()):
+                self._emit(Send(member, packet))
+            soon = now + self._timing.links_status_s
+            self._timers.status = min(self._timers.status or soon, soon)
         return self._conclude(now)
 
     def disconnected(self, member: str, now: float) -> list[Effect]:
@@ -259,20 +283,23 @@ class Replica:
 
     def on_timeout(self, now: float) -> list[Effect]:
         """`deadline` has come. Harmless when called early."""
-        if is_due(self._view_timer, now):
+        if is_due(self._timers.view, now):
             self._emit(Regossip())
             self._ask(self.view + 1)
-        elif is_due(self._idle_at, now):
+        elif is_due(self._timers.idle, now) and self._votes:
             self._ask(1)
-        if is_due(self._resend_at, now):
-            self._resend_at = None
+        elif is_due(self._timers.idle, now):
+            self._begun_at = now
+            self._emit(AskAround())
+        if is_due(self._timers.resend, now):
+            self._timers.resend = None
             for packet in self._packets_again():
                 self._emit(Broadcast(packet))
-        if is_due(self._status_at, now):
+        if is_due(self._timers.status, now):
             self._tell(now)
         self._here.candidates.fetch_again(now)
         if self._catch_up is not None and self._catch_up.passed(now, self._timing.backoff_s_max):
-            self._seek()
+            self._emit(self._here.seek())
         return self._conclude(now)
 
     # Messages of the height being decided.
@@ -286,7 +313,7 @@ class Replica:
             case Prepare() | Commit():
                 self._here.ballots.add(signed)
             case ViewChange():
-                self._take_view_change(signed, message, block)
+                self._here.take_view_change(signed, message, block)
             case NewView():
                 self._take_new_view(signed.sender, message, block)
             case Status():
@@ -298,17 +325,6 @@ class Replica:
         """Rule 3: above view 0, a proposal counts only inside a NewView."""
         if message.view == 0 and self.view == 0 and sender == self.primary:
             self._here.consider(Proposal(0, message.block_hash, fresh=True), block)
-
-    def _take_view_change(self, signed: Signed, message: ViewChange, block: Block | None) -> None:
-        """An unsound one tells where its sender is, and never takes the slot of a sound one."""
-        here = self._here
-        if not is_sound(message, here.height, here.tip.validators):
-            here.ballots.hear(signed.sender, message.view)
-            return
-        here.ballots.add(signed)
-        prepared = message.prepared
-        if prepared is not None and here.ballots.vote(ViewChange, signed.sender) == signed:
-            here.shelve(prepared.block_hash, block)
 
     def _take_new_view(self, sender: str, message: NewView, block: Block | None) -> None:
         """Rule 9; for rules 6 and 7 it counts as the quorum inside it."""
@@ -341,8 +357,7 @@ class Replica:
         if certificate.height > self.height:
             self._emit(CatchUp(certificate, source))
         elif self._here.certificate is None:
-            self._here.certificate = certificate
-            self._here.source = source
+            self._here.certificate, self._here.source = certificate, source
 
     # What follows, by the rules.
 
@@ -356,8 +371,7 @@ class Replica:
         ):
             pass
         self._arm(now)
-        effects = self._effects.copy()
-        self._effects.clear()
+        effects, self._effects = self._effects, []
         if self._dirty:
             self._dirty = False
             effects.insert(0, self._here.persist())
@@ -429,12 +443,7 @@ class Replica:
         here = self._here
         if not self._votes or here.view == 0 or not here.leads or here.has_proposed:
             return False
-        for signed in here.ballots.view_changes(here.view):
-            if signed.view_change.prepared is not None:
-                here.candidates.fetch(signed.view_change.prepared.block_hash, now)
-        usable = here.usable_view_changes()
-        prepared = highest_prepared(usable)
-        if len(usable) < here.quorum or prepared is None:
+        if (prepared := here.demanded(now)) is None:
             return False
         block = here.candidates.block(prepared.block_hash)
         if block is None or not here.candidates.check(prepared.block_hash, now, fresh=False):
@@ -450,7 +459,7 @@ class Replica:
         message: PrePrepare | NewView = pre_prepare
         if here.view > 0:
             view_changes = here.usable_view_changes()
-            signature = self._sign(pre_prepare)
+            signature = self._voice.signature(pre_prepare)
             message = NewView(here.height, here.view, view_changes, block_hash, signature)
         here.proposal = Proposal(here.view, block_hash, fresh)
         here.record = replace(here.record, proposal=self._say(message, block))
@@ -472,8 +481,7 @@ class Replica:
 
     def _move(self, view: int) -> None:
         self._here.move(view)
-        self._view_timer = None
-        self._resend_at = None
+        self._timers.view = self._timers.resend = None
 
     # Heights.
 
@@ -481,21 +489,23 @@ class Replica:
         self._here = Standing(self.me, tip, self._term_blocks, self._timing, self._emit)
         self._peers.decided(tip.header.height, tip.validators, now)
         self._begun_at = now
-        self._view_timer = None
-        self._resend_at = None
+        self._timers.view = self._timers.resend = None
         self._catch_up = None
         self._resume()
+        if self._voice.is_heard != (self._timers.status is not None):
+            self._timers.status = now if self._voice.is_heard else None
 
     def _resume(self) -> None:
-        """Continues from exactly what was persisted, where that is of this height; signing again
-        gives the same bytes. A record below the tip is of a height that others decided."""
+        """Continues from exactly what was persisted, where that is of this height; signing again,
+        with the key of this height, gives the same bytes. A record below the tip is of a height
+        that others decided. Where the key is gone, nothing of it is said again."""
+        self._voice.reach(self.tip.validators)
         if self._kept is None or self._kept.height > self.height:
             return
-        if self._kept.height == self.height:
+        if self._kept.height == self.height and self._voice.is_heard:
             for vote in self._here.resume(self._kept, self._kept_blocks):
                 self._repeat(vote)
-        self._kept = None
-        self._kept_blocks = ()
+        self._kept, self._kept_blocks = None, ()
 
     @property
     def _is_below_record(self) -> bool:
@@ -503,9 +513,10 @@ class Replica:
 
     @property
     def _votes(self) -> bool:
-        """Behind, abstaining, or below what it voted in before, a replica is silent."""
+        """Behind, abstaining, below what it voted in before, or an observer, it casts no vote."""
         return (
-            self._abstention is None
+            self._voice.is_heard
+            and self._abstention is None
             and not self._is_below_record
             and self._here.certificate is None
         )
@@ -519,12 +530,12 @@ class Replica:
         """Sends a vote to all, behind the record that holds it, and counts it here."""
         signed = self._repeat(message)
         self._dirty = True
-        self._resend_at = None
+        self._timers.resend = None
         self._emit(Broadcast(Packet(signed, block)))
         return signed
 
     def _repeat(self, message: Message) -> Signed:
-        signed = Signed(self.me, message, self._sign(message))
+        signed = self._voice.say(message)
         self._here.count(signed)
         return signed
 
@@ -534,19 +545,13 @@ class Replica:
         return tuple(Packet(own[kind], None) for kind in _RESENT if kind in own)
 
     def _status(self) -> Packet:
-        here = self._here
-        self._sequence += 1
-        heard = tuple(name for name in self._peers.connected if name in here.tip.validators)
-        status = Status(
-            here.height, here.view, self.phase, here.tip.certificate, heard, self._sequence
-        )
-        return Packet(Signed(self.me, status, self._sign(status)), None)
+        return self._voice.status(self._here, self._phase, self._peers.connected)
 
     def _tell(self, now: float) -> None:
         """Status to all; more often as the first primary, whose silence the others watch."""
         is_watched = self.view == 0 and self._here.leads
         interval_s = self._timing.primary_status_s if is_watched else self._timing.status_s
-        self._status_at = now + interval_s
+        self._timers.status = now + interval_s
         self._emit(Broadcast(self._status()))
 
     def _answer(self, author: str, height: int, now: float) -> None:
@@ -563,27 +568,21 @@ class Replica:
         if self._catch_up is None:
             interval_s = self._timing.retransmit_s
             self._catch_up = Backoff(now + interval_s, interval_s)
-            self._seek()
-
-    def _seek(self) -> None:
-        here = self._here
-        assert here.certificate is not None, "nothing proves that this replica is behind"
-        signers = (seal.validator for seal in here.certificate.seals if seal.validator != self.me)
-        self._emit(CatchUp(here.certificate, here.source or next(signers, self.me)))
+            self._emit(self._here.seek())
 
     # Time.
 
     def _arm(self, now: float) -> None:
         here = self._here
         if not self._votes or not self._has_work():
-            self._view_timer = None
-        elif self._view_timer is None:
-            self._view_timer = now + self._timing.view_timeout_s(here.view)
-        self._idle_at = self._silence_ends_at()
+            self._timers.view = None
+        elif self._timers.view is None:
+            self._timers.view = now + self._timing.view_timeout_s(here.view)
+        self._timers.idle = self._silence_ends_at()
         if not here.own or here.tip.validators.n == 1:
-            self._resend_at = None
-        elif self._resend_at is None:
-            self._resend_at = now + self._timing.retransmit_s
+            self._timers.resend = None
+        elif self._timers.resend is None:
+            self._timers.resend = now + self._timing.retransmit_s
 
     def _has_work(self) -> bool:
         """In view 0 something to agree on; above, a quorum to agree with (rule 6)."""
@@ -592,8 +591,10 @@ class Replica:
         return self._work_pending or self._here.proposal is not None
 
     def _silence_ends_at(self) -> float | None:
+        if not self._voice.is_heard:
+            # It may know nobody's key any more, and nobody sees it waiting: it asks by itself.
+            return self._begun_at + self._timing.idle_s
         if not self._votes or self.view > 0 or self._here.leads:
             return None
-        heard_at = self._peers.heard_at(self.primary)
-        since = self._begun_at if heard_at is None else max(heard_at, self._begun_at)
-        return since + self._timing.idle_s
+        heard_at = self._peers.heard_at(self.primary) or self._begun_at
+        return max(heard_at, self._begun_at) + self._timing.idle_s

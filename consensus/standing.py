@@ -11,13 +11,14 @@ from chain.block import Block
 from chain.certificate import Certificate, Commit
 from consensus.ballots import Ballots
 from consensus.candidates import Candidates
-from consensus.effects import Effect, Persist
+from consensus.effects import CatchUp, Effect, Persist
 from consensus.messages import (
     Message,
     NewView,
     Packet,
     Phase,
     Prepare,
+    PreparedCertificate,
     PrePrepare,
     Signed,
     SignedViewChange,
@@ -26,7 +27,7 @@ from consensus.messages import (
 )
 from consensus.timing import Timing
 from consensus.tip import Tip
-from consensus.view_change import highest_prepared
+from consensus.view_change import highest_prepared, is_sound
 from consensus.votes import Accepted, VoteRecord
 
 
@@ -178,6 +179,24 @@ class Standing:
         if block is not None and block.header.hash == block_hash:
             self.candidates.add(block)
 
+    def take_view_change(self, signed: Signed, asked: ViewChange, block: Block | None) -> None:
+        """An unsound one tells where its sender is, and never takes the slot of a sound one."""
+        if not is_sound(asked, self.height, self.tip.validators):
+            self.ballots.hear(signed.sender, asked.view)
+            return
+        self.ballots.add(signed)
+        if asked.prepared is not None and self.ballots.vote(ViewChange, signed.sender) == signed:
+            self.shelve(asked.prepared.block_hash, block)
+
+    def demanded(self, now: float) -> PreparedCertificate | None:
+        """What this view must propose again, once a quorum of its view changes can be used; the
+        blocks that some of them still lack are asked for (rule 8)."""
+        for signed in self.ballots.view_changes(self.view):
+            if signed.view_change.prepared is not None:
+                self.candidates.fetch(signed.view_change.prepared.block_hash, now)
+        usable = self.usable_view_changes()
+        return highest_prepared(usable) if len(usable) >= self.quorum else None
+
     def move(self, view: int) -> None:
         """Views only rise (rule 1); what was said in the view that is left is not sent again."""
         assert view > self.view, "a view was asked for that lies behind"
@@ -205,6 +224,13 @@ class Standing:
             return None
         block = self.candidates.block(self.proposal.block_hash)
         return Packet(own, block) if block is not None else None
+
+    def seek(self) -> CatchUp:
+        """What the certificate of this height proves to be elsewhere: there is no doubt of it."""
+        certificate = self.certificate
+        assert certificate is not None, "nothing proves that this replica is behind"
+        signers = (seal.validator for seal in certificate.seals if seal.validator != self.me)
+        return CatchUp(certificate, self.source or next(signers, self.me))
 
     def resume(self, record: VoteRecord, blocks: Iterable[Block]) -> list[Prepare | Commit]:
         """Continues from a persisted record; returns the votes that it holds without signature."""

@@ -36,6 +36,22 @@ class Timing:
 
 
 @dataclass(slots=True)
+class Timers:
+    """When a replica wants to be called: at the end of its patience with a view, with silence; to
+    repeat itself; to tell where it stands. None where nothing of the kind is waited for."""
+
+    view: float | None = None
+    idle: float | None = None
+    resend: float | None = None
+    status: float | None = None
+
+    def first(self, *others: float | None) -> float | None:
+        """The earliest of them and of `others`."""
+        times = (self.view, self.idle, self.resend, self.status, *others)
+        return min((at for at in times if at is not None), default=None)
+
+
+@dataclass(slots=True)
 class Backoff:
     """When to ask again: the interval doubles with every time, up to a cap."""
 

@@ -1,12 +1,14 @@
 """From parts to a node that can run: the same for the real machine and for a simulated one."""
 
 import logging
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from chain.block import BLOCK, ZERO_HASH, Header, result_tree
 from chain.genesis import GENESIS, Genesis
 from chain.keys import SigningKey
 from chain.merkle import EMPTY_ROOT
+from chain.validators import ValidatorSet
 from consensus.evidence import EvidenceLog
 from consensus.messages import DOMAINS, MESSAGE, Message
 from consensus.relay import RelayTable
@@ -54,8 +56,12 @@ def timing_of(genesis: Genesis) -> Timing:
     )
 
 
-def assemble(parts: Parts, consensus_key: SigningKey, votes: VoteStore) -> MemberNode:
-    """A node on `parts`. Without a trustworthy vote record it abstains until that is safe."""
+def assemble(parts: Parts, keys: Sequence[SigningKey], votes: VoteStore) -> MemberNode:
+    """A node on `parts` that holds the consensus `keys`: at each height the one that its seat has
+    there votes, and where none of them is the seat's, it observes.
+
+    Without a trustworthy vote record it abstains until that is safe.
+    """
     genesis_hash = parts.genesis.hash
     stored = votes.load()
     if stored.condition != "ok":
@@ -70,21 +76,28 @@ def assemble(parts: Parts, consensus_key: SigningKey, votes: VoteStore) -> Membe
     assert found is not None, "the chain has begun"
     tip = Tip(found.header, found.certificate, validators_of(parts.store.state))
 
-    def sign(message: Message) -> bytes:
-        return consensus_key.sign(genesis_hash, DOMAINS[type(message)], MESSAGE.encode(message))
+    def signer(validators: ValidatorSet) -> Callable[[Message], bytes] | None:
+        seat = validators.key(parts.me)
+        key = next((each for each in keys if each.public == seat), None)
+        if key is None:
+            return None
+        return lambda message: key.sign(
+            genesis_hash, DOMAINS[type(message)], MESSAGE.encode(message)
+        )
 
     replica = Replica(
         parts.me,
         tip,
         timing_of(parts.genesis),
         parts.genesis.parameters.term_blocks,
-        sign,
+        signer,
         VOTE_RECORD.decode(stored.record) if stored.record is not None else None,
         {name: BLOCK.decode(raw) for name, raw in stored.blocks.items()},
         abstaining=stored.condition != "ok",
         first_sequence=parts.clock.wall_ms(),
     )
     node = MemberNode(parts)
+    node.keys = tuple(keys)
     node.vote_override = override
     node.engine = Engine(
         me=parts.me,

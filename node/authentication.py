@@ -1,7 +1,8 @@
 """Every signature of a consensus packet, checked before the replica sees it.
 
-The replica has no crypto; this is where it gets the right to believe. Certificates inside messages
-are checked against the validators of the height being decided, the only ones that a node can know.
+The replica has no crypto; this is where it gets the right to believe. Signatures, and certificates
+inside messages, are checked against the validators of the height being decided, the only ones that
+a node can know. A message of a height with others fails here; that is nobody's fault.
 """
 
 from collections.abc import Iterator
@@ -27,6 +28,12 @@ from consensus.messages import (
     ViewChange,
 )
 
+
+class Unverified(InvalidMessage):
+    """A signature that is not of these validators: the fault of whoever knows them, and they are
+    those of the message's height."""
+
+
 Check = tuple[str, bytes, bytes]
 """Who signed, the signature, the bytes that it covers."""
 
@@ -37,19 +44,17 @@ def signing_payload(message: Message, genesis_hash: bytes) -> bytes:
 
 
 def authenticate(packet: Packet, validators: ValidatorSet, genesis_hash: bytes) -> None:
-    """Raises `InvalidMessage` unless every signature in `packet` is its validator's.
-
-    Who delivered the packet could have found out the same, whatever height it decides.
-    """
+    """Raises `Unverified` unless every signature in `packet` is its validator's, and
+    `InvalidMessage` where a block is not the one of its header."""
     signed = packet.signed
     if packet.block is not None:
         check_body(packet.block)
     for member, signature, covered in _checks(signed, genesis_hash):
         public_key = validators.key(member)
         if public_key is None:
-            raise InvalidMessage("consensus.unknown_validator", "sender")
+            raise Unverified("consensus.unknown_validator", "sender")
         if not verify(public_key, signature, covered):
-            raise InvalidMessage("consensus.wrong_signature", "signature")
+            raise Unverified("consensus.wrong_signature", "signature")
 
 
 def check_tip(status: Status, height: int, validators: ValidatorSet, genesis_hash: bytes) -> None:

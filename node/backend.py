@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry
 from chain.block import Result
 from chain.codec import Value
 from chain.genesis import Genesis
+from chain.readiness import SignedReadiness
 from ledger.prepare import Prepared
 from storage.attachments import AttachmentStore
 from storage.protocols import Store
@@ -24,6 +25,14 @@ class Busy(Exception):  # noqa: N818 - the sender is not at fault and may come a
         self.code = code
         self.cause = cause
         self.retry_after_s = retry_after_s
+
+
+class NotReady(Exception):  # noqa: N818 - a state, and nobody's fault
+    """This node could not vote on the next block; `cause` says why."""
+
+    def __init__(self, cause: str) -> None:
+        super().__init__(cause)
+        self.cause = cause
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +123,13 @@ class Backend(Protocol):
 
     def ready(self) -> bool:
         """True while the node takes part: not syncing, tip loaded, quorum connected."""
+        ...
+
+    def readiness(self) -> tuple[SignedReadiness, ...]:
+        """The node's word that it is ready to vote, for each consensus key that it holds.
+
+        Raises `NotReady`.
+        """
         ...
 
     def cut_links(self, members: Collection[str]) -> None:

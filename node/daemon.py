@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Final
 
 from chain.genesis import Genesis
-from ledger.queries import members as members_of
 from node.api.app import make_app
 from node.api.listener import TlsFiles, serve
 from node.api.registered_keys import RegisteredKeys
@@ -35,9 +34,10 @@ from node.keys import NodeKeys, find_passphrase, load_node_keys
 from node.member import MemberNode, Parts, PeerEvents
 from node.mempool import Mempool, MempoolLimits
 from node.metrics import Metrics
+from node.peers import peer_addresses
+from node.seat import look
 from node.workers import ThreadWorkers
 from p2p.limits import Limits
-from p2p.mesh import PeerAddress
 from p2p.network import Network
 from storage.attachments import AttachmentStore
 from storage.errors import StoreBusy, StoreProblem
@@ -72,7 +72,7 @@ async def run_node(directory: Directory, config: NodeConfig) -> None:
     # What a node makes by the thousand is in no cycle: looking for some all the time is waste.
     gc.set_threshold(GARBAGE_OBJECTS, 20, 20)
     genesis = directory.genesis()
-    shares = share_out(raise_limit(), len(genesis.validators.members) - 1)
+    limit = raise_limit()
     passphrase = find_passphrase(directory.keys_path, config.keys_passphrase_file)
     keys = load_node_keys(directory.keys_path, passphrase)
     _check_membership(genesis, keys)
@@ -89,6 +89,14 @@ async def run_node(directory: Directory, config: NodeConfig) -> None:
         closing.callback(workers.close)
         closing.callback(door.close)
         opened = _Opened(store, attachments, votes, workers, door)
+        shares = share_out(limit, len(peer_addresses(store.state, keys.member, {})))
+        for level, sentence in look(
+            store.state,
+            keys.member,
+            [key.public for key in keys.consensus],
+            keys.transport.certificate_der,
+        ):
+            _LOG.log(level, "%s", sentence)
         limits = Limits(dial_cap_s=config.dial_cap_s, handshakes_max=shares.handshakes_max)
         node, network = _assemble(genesis, keys, config, opened, limits)
         desk = Desk(node)
@@ -99,13 +107,9 @@ async def run_node(directory: Directory, config: NodeConfig) -> None:
 
 
 def _check_membership(genesis: Genesis, keys: NodeKeys) -> None:
-    """The keys must be those that genesis names, or every vote would be refused by the others."""
-    if genesis.validators.key(keys.member) != keys.consensus.public:
-        raise OperatorError("E007", f"genesis names another consensus key for {keys.member}")
-    entry = next(member.node for member in genesis.members if member.id == keys.member)
-    assert entry is not None, "a validator has a node"
-    if entry.transport_certificate != keys.transport.certificate_der:
-        raise OperatorError("E007", f"genesis names another certificate for {keys.member}")
+    """A node runs for a member. Which of its keys count, the chain says, and it may change."""
+    if all(member.id != keys.member for member in genesis.members):
+        raise OperatorError("E007", f"genesis names no member {keys.member}")
 
 
 def _open_store(directory: Directory, genesis: Genesis, config: NodeConfig) -> Store:
@@ -181,7 +185,6 @@ def _assemble(
         events,
     )
     network.latency_s = config.p2p_latency_ms / 1_000
-    network.set_members(_peer_addresses(opened.store, keys.member, config))
     mempool = Mempool(
         MempoolLimits(
             config.mempool_bytes_max,
@@ -200,23 +203,11 @@ def _assemble(
         opened.workers,
         opened.door,
         Metrics(),
+        config.peers,
     )
     node = assemble(parts, keys.consensus, opened.votes)
     events.node = node
     return node, network
-
-
-def _peer_addresses(store: Store, me: str, config: NodeConfig) -> list[PeerAddress]:
-    """The other members' nodes, as the ledger names them or the configuration overrides."""
-    return [
-        PeerAddress(
-            member.id,
-            member.node.transport_certificate,
-            (config.peers[member.id],) if member.id in config.peers else member.node.addresses,
-        )
-        for member in members_of(store.state)
-        if member.node is not None and member.id != me
-    ]
 
 
 def _attend(

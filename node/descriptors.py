@@ -14,6 +14,8 @@ SOFT_LIMIT_MAX: Final = 65_536
 OWN_MAX: Final = 40
 """The interpreter, logs, LevelDB (twice), packs, marks and votes need 28; then room for a moment's
 more, such as tables that are being merged."""
+NEWCOMERS_MAX: Final = 16
+"""Peers that may be announced before the next start, with descriptors kept for them."""
 PEER_MAX: Final = 4
 """Two connections, each of which may have a successor before it ends."""
 HANDSHAKES_MIN: Final = 4
@@ -43,11 +45,13 @@ def raise_limit() -> int:
 
 
 def share_out(limit: int, peers: int) -> Shares:
-    """Divides `limit` descriptors of a node with that many peers; E024 where they are too few."""
+    """Divides `limit` descriptors of a node with that many peers, which may become more while it
+    runs; E024 where they are too few."""
     least = OWN_MAX + peers * PEER_MAX + HANDSHAKES_MIN + CONNECTIONS_MIN * FILES_A_CONNECTION
     if limit < least:
         raise OperatorError("E024", f"{limit} open files are allowed, {least} are needed")
-    left = limit - OWN_MAX - peers * PEER_MAX
+    growth = min(NEWCOMERS_MAX * PEER_MAX, (limit - least) // 2)
+    left = limit - OWN_MAX - peers * PEER_MAX - growth
     handshakes = max(HANDSHAKES_MIN, min(HANDSHAKES_MAX, left // 4))
     connections = (left - handshakes) // FILES_A_CONNECTION
     return Shares(handshakes, min(CONNECTIONS_MAX, connections))

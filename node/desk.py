@@ -5,6 +5,7 @@ from importlib.metadata import version
 from typing import Any, Final, TypeVar
 
 from chain.errors import InvalidMessage, Rejected
+from chain.readiness import SignedReadiness
 from node.admission import Offered, OnChain, Outcome
 from node.backend import Busy, Committed, FreshBlock
 from node.member import MemberNode
@@ -229,8 +230,13 @@ class Desk:
         """See `Backend.ready`."""
         node = self._node
         validators = node.engine.tip.validators
-        connected = sum(member in validators for member in node.connected())
-        return not node.sync.active and connected + 1 >= validators.quorum
+        own = node.engine.replica.phase != "observing"
+        voices = own + sum(member in validators for member in node.connected())
+        return not node.sync.active and voices >= validators.quorum
+
+    def readiness(self) -> tuple[SignedReadiness, ...]:
+        """See `Backend.readiness`."""
+        return self._node.readiness()
 
     def cut_links(self, members: Collection[str]) -> None:
         """See `Backend.cut_links`."""

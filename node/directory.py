@@ -19,7 +19,14 @@ from client.genesis_file import load_genesis, load_member
 from client.wallet import Wallet
 from node.config import Loaded, NodeConfig, load
 from node.errors import OperatorError
-from node.keys import NodeKeys, find_passphrase, load_node_keys, load_service_wallet
+from node.keys import (
+    NODE_KEYS,
+    NodeKeys,
+    find_passphrase,
+    load_administrator_wallet,
+    load_node_keys,
+    load_service_wallet,
+)
 
 LOCK_TRIES_MAX: Final = 10
 LOCK_PAUSE_S: Final = 0.02
@@ -61,6 +68,20 @@ class Directory:
         except OSError as error:
             raise unusable(self.path, error) from None
 
+    def holds_member(self, org: str) -> bool:
+        """True where `init --no-node` made this directory for `org`, and no node was added."""
+        if not self.card_path.exists() or (self.keys_path / NODE_KEYS).exists():
+            return False
+        return self.card().id == org
+
+    def complete(self) -> None:
+        """Makes what a member's directory lacks to be a node's."""
+        try:
+            for below in (self.keys_path, self.attachments_path, self.log_path):
+                below.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise unusable(self.path, error) from None
+
     def load_config(self, flags: Mapping[str, object], environ: Mapping[str, str]) -> Loaded:
         """The configuration (see `node.config.load`)."""
         return load(self.path, flags, environ)
@@ -71,11 +92,15 @@ class Directory:
 
     def load_keys(self, config: NodeConfig) -> NodeKeys:
         """What the node votes and connects with."""
-        return load_node_keys(self.keys_path, self._passphrase(config))
+        return load_node_keys(self.keys_path, self.passphrase(config))
 
     def load_wallet(self, config: NodeConfig) -> Wallet:
         """The wallet of the organisation's service."""
-        return load_service_wallet(self.keys_path, self._passphrase(config))
+        return load_service_wallet(self.keys_path, self.passphrase(config))
+
+    def administrator(self, config: NodeConfig) -> Wallet:
+        """The wallet of the organisation's first administrator."""
+        return load_administrator_wallet(self.keys_path, self.passphrase(config))
 
     def card(self) -> Member:
         """This member's public card."""
@@ -113,7 +138,8 @@ class Directory:
             os.close(descriptor)
         return None
 
-    def _passphrase(self, config: NodeConfig) -> bytes:
+    def passphrase(self, config: NodeConfig) -> bytes:
+        """Under which the keys lie."""
         return find_passphrase(self.keys_path, config.keys_passphrase_file)
 
     def _acquire(self, descriptor: int) -> None:

@@ -15,6 +15,7 @@ from chain.block import BLOCK, Block
 from chain.certificate import Certificate, check_certificate
 from chain.errors import InvalidMessage
 from consensus.effects import (
+    AskAround,
     Broadcast,
     CatchUp,
     Effect,
@@ -32,7 +33,7 @@ from consensus.relay import RelayTable
 from consensus.replica import Replica
 from consensus.tip import Tip
 from consensus.votes import VOTE_RECORD
-from node.authentication import authenticate, check_body, check_tip, checks
+from node.authentication import Unverified, authenticate, check_body, check_tip, checks
 from node.clock import Clock
 from node.execution import Executed, InvalidBlock
 from node.workers import Workers
@@ -172,6 +173,10 @@ class Surroundings(Protocol):
         """There is more: fetch it; the answers are `Certified` inputs."""
         ...
 
+    def ask_around(self) -> None:
+        """There may be more: ask the peers; the answers are `Certified` inputs."""
+        ...
+
     def send_decided(self, member: str, height: int) -> None:
         """Sends a decided block with its certificate."""
         ...
@@ -211,6 +216,7 @@ class Engine:
         self._inputs: asyncio.Queue[Input] = asyncio.Queue()
         self._executed: dict[bytes, Executed] = {}
         self._building: tuple[int, int] | None = None
+        self._validators_since = _validators_since(tip)
         self.dropped_inputs = 0
 
     @property
@@ -293,37 +299,62 @@ class Engine:
                 assert_never(item)
 
     async def _on_packet(self, item: PacketReceived) -> list[Effect]:
-        packet, height, validators = item.packet, self.replica.height, self.tip.validators
-        sender = packet.signed.sender
-        if sender == self._me or sender not in validators:
+        packet, validators = item.packet, self.tip.validators
+        sender, height = packet.signed.sender, packet.signed.message.height
+        if sender == self._me:
             return []
+        if sender not in validators:
+            return self._overhear(item)
+        # Of these heights everyone who speaks knows the validators, and passes on nothing else: a
+        # peer that does not check what it passes on is as much at fault as the author.
+        is_known = self._validators_since <= height <= self.replica.height
         in_place = checks(packet) <= INLINE_CHECKS_MAX
-        # A peer that does not check what it passes on is as much at fault as the author.
-        culprit = item.member
         try:
             await self._run_check(
                 partial(authenticate, packet, validators, self._genesis_hash), in_place=in_place
             )
-            if isinstance(packet.signed.message, Status):
-                culprit = sender
-                await self._run_check(
-                    partial(
-                        check_tip, packet.signed.message, height, validators, self._genesis_hash
-                    ),
-                    in_place=in_place,
-                )
         except InvalidMessage as refusal:
-            self._around.punish(culprit, refusal.code)
+            if isinstance(refusal, Unverified) and not is_known:
+                return self._overhear(item)
+            self._around.punish(item.member, refusal.code)
             return []
-        now = self._clock.monotonic_s()
+        if not await self._is_tip_genuine(packet, in_place=in_place):
+            return []
+        return self._believe(item, is_known=is_known)
+
+    async def _is_tip_genuine(self, packet: Packet, *, in_place: bool) -> bool:
+        """Where a Status proves that this height is decided, its author vouches for the proof."""
+        signed, height, validators = packet.signed, self.replica.height, self.tip.validators
+        if not isinstance(signed.message, Status):
+            return True
+        try:
+            await self._run_check(
+                partial(check_tip, signed.message, height, validators, self._genesis_hash),
+                in_place=in_place,
+            )
+        except InvalidMessage as refusal:
+            self._around.punish(signed.sender, refusal.code)
+            return False
+        return True
+
+    def _believe(self, item: PacketReceived, *, is_known: bool) -> list[Effect]:
+        packet, sender, now = item.packet, item.packet.signed.sender, self._clock.monotonic_s()
         if (found := self.evidence.observe(packet.signed)) is not None:
             self._tell_evidence(found)
         if sender == item.member and isinstance(packet.signed.message, Status):
             self._relay.heard(sender, packet.signed.message.heard)
-        for target in self._relay.targets(sender, item.member, packet.signed.signature, now):
-            self._around.send(target, item.raw)
+        if is_known:
+            for target in self._relay.targets(sender, item.member, packet.signed.signature, now):
+                self._around.send(target, item.raw)
         # TLS makes what comes over the author's own connection fresh; its copies may be old.
         return self.replica.receive(packet, now, direct=sender == item.member)
+
+    def _overhear(self, item: PacketReceived) -> list[Effect]:
+        """Signed by nobody who votes here; that it is said by `item.member`, TLS knows."""
+        signed = item.packet.signed
+        if signed.sender != item.member:
+            return []
+        return self.replica.overhear(item.member, signed.message, self._clock.monotonic_s())
 
     async def _run_check(self, check: Callable[[], None], *, in_place: bool) -> None:
         if in_place:
@@ -411,6 +442,8 @@ class Engine:
                     self._around.fetch_block(height, block_hash)
                 case CatchUp(certificate=certificate, source=source):
                     self._around.catch_up(certificate, source)
+                case AskAround():
+                    self._around.ask_around()
                 case SendDecided(to=member, height=height):
                     self._around.send_decided(member, height)
                 case Regossip():
@@ -444,7 +477,11 @@ class Engine:
     async def _commit(
         self, executed: Executed, certificate: Certificate, tasks: asyncio.TaskGroup
     ) -> None:
+        before = self.tip.validators
         self.tip = await self._around.commit(executed, certificate)
+        if self.tip.validators != before:
+            self._validators_since = _validators_since(self.tip)
+            self.evidence.forget_from(self._validators_since)
         self._executed.clear()
         self._building = None
         now = self._clock.monotonic_s()
@@ -472,6 +509,12 @@ class Engine:
             while len(self._executed) >= VALIDATED_BLOCKS_MAX:
                 del self._executed[next(iter(self._executed))]
             self._executed[executed.block_hash] = executed
+
+
+def _validators_since(tip: Tip) -> int:
+    """The first height, as far as the tip tells, that has the validators after `tip`."""
+    header = tip.header
+    return header.height + (header.validators_hash != header.next_validators_hash)
 
 
 class Diverged(Exception):  # noqa: N818 - a state, and the worst one

@@ -72,8 +72,8 @@ ERRORS: Final[dict[str, Explained]] = {
     ),
     "E007": _config(
         "genesis and the keys of this directory do not belong together",
-        "the member entry in genesis names the keys that this node must hold",
-        "use the directory whose card.json went into genesis, or make genesis again",
+        "a node runs for a member of the consortium",
+        "use the genesis.json of the consortium that this organisation is a member of",
     ),
     "E008": _config(
         "the directory already holds something",
@@ -169,6 +169,11 @@ ERRORS: Final[dict[str, Explained]] = {
         "a file of registered keys is refused",
         "DIR/clients/<principal>.jwks.json holds a JWK Set of public P-384 and RSA keys",
         "correct the field that is named, or remove the file; docs/fhir.md says what it may hold",
+    ),
+    "E026": _config(
+        "the running node does not hold the key that it is to vote with",
+        "a node reads its keys when it starts",
+        "medlock stop --dir DIR, medlock run --dir DIR, then announce again",
     ),
     "E030": Explained(
         Exit.DENIED,

@@ -7,7 +7,7 @@ protection there is. Must not know the network.
 """
 
 import base64
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -38,13 +38,18 @@ PASSPHRASE: Final = "passphrase"  # noqa: S105 - a file's name
 """Holds the random passphrase, where the operator gave none."""
 RANDOM_PASSPHRASE: Final = KdfLimits(operations=1, memory_bytes=8_192)
 """Nobody guesses 32 random bytes, so stretching them only costs time."""
+CONSENSUS_KEYS_MAX: Final = 2
+"""The key that votes, and one that is to take its place."""
 _KEYS_BYTES_MAX: Final = 1 << 16
 _AEAD_DOMAIN: Final = b"medlock node keys"
 
 
 class _Secrets(Redacted, frozen=True):
     member: MemberId
-    consensus_seed: Annotated[bytes, Meta(min_length=32, max_length=32)]
+    consensus_seeds: Annotated[
+        tuple[Annotated[bytes, Meta(min_length=32, max_length=32)], ...],
+        Meta(min_length=1, max_length=CONSENSUS_KEYS_MAX),
+    ]
     transport_pem: Annotated[bytes, Meta(max_length=16_384)]
 
 
@@ -61,10 +66,11 @@ _FILE: Final = Codec[_File](_File, name="node_keys_file", bytes_max=2 * _KEYS_BY
 
 @dataclass(frozen=True, slots=True)
 class NodeKeys:
-    """What a running node holds. `transport` is the certificate that stands in the ledger."""
+    """What a running node holds: consensus keys, the newest last, and the `transport` certificate
+    that stands in the ledger."""
 
     member: str
-    consensus: SigningKey
+    consensus: tuple[SigningKey, ...]
     transport: Identity
 
 
@@ -81,10 +87,7 @@ class Organization:
 
     def card(self, addresses: tuple[str, ...]) -> Member:
         """The public member card; `addresses` are where peers reach the node."""
-        entry = None
-        if self.node is not None:
-            public = self.node.consensus.public
-            entry = NodeEntry(public, self.node.transport.certificate_der, addresses)
+        entry = node_entry(self.node, addresses) if self.node is not None else None
         principals = sorted((card(self.administrator), card(self.service)), key=lambda p: p.id)
         return Member(
             self.id,
@@ -103,8 +106,18 @@ def new_organization(
     gateway = new_private_key(Suite.ML_KEM_768_X25519, random)
     service = new_wallet("service", member, random, organization_keys=(gateway,))
     administrator = new_wallet("administrator", member, random)
-    node = NodeKeys(member, SigningKey(random(32)), create_identity(member)) if with_node else None
+    node = new_node_keys(member, random) if with_node else None
     return Organization(member, name, role, service, administrator, node)
+
+
+def node_entry(keys: NodeKeys, addresses: tuple[str, ...]) -> NodeEntry:
+    """What the chain is to say of a node that is to vote with its newest key."""
+    return NodeEntry(keys.consensus[-1].public, keys.transport.certificate_der, addresses)
+
+
+def new_node_keys(member: str, random: Random) -> NodeKeys:
+    """A consensus key and a transport identity that nobody has seen."""
+    return NodeKeys(member, (SigningKey(random(32)),), create_identity(member))
 
 
 def save_organization(
@@ -124,8 +137,27 @@ def save_organization(
         keys_path / ADMINISTRATOR_WALLET, organization.administrator, passphrase, random, limits
     )
     if (node := organization.node) is not None:
-        secrets = _Secrets(node.member, node.consensus.seed, node.transport.to_pem())
-        write_whole(keys_path / NODE_KEYS, _encrypt(secrets, passphrase, limits, random))
+        save_node_keys(keys_path, node, passphrase, random, limits)
+
+
+def save_node_keys(
+    keys_path: Path, keys: NodeKeys, passphrase: bytes, random: Random, limits: KdfLimits
+) -> None:
+    """Writes them in place of those that are there; a crash leaves the ones or the others."""
+    seeds = tuple(key.seed for key in keys.consensus)
+    secrets = _Secrets(keys.member, seeds, keys.transport.to_pem())
+    write_whole(keys_path / NODE_KEYS, _encrypt(secrets, passphrase, limits, random))
+
+
+def add_node(keys_path: Path, keys: NodeKeys, passphrase: bytes | None, random: Random) -> None:
+    """Writes the keys of a node for a member that has its wallets, here or elsewhere; with
+    `passphrase` None, under a random one beside them."""
+    beside = keys_path / PASSPHRASE
+    if passphrase is None:
+        passphrase = new_passphrase(random)
+        write_whole(beside, passphrase + b"\n")
+    limits = RANDOM_PASSPHRASE if beside.exists() else MODERATE
+    save_node_keys(keys_path, keys, passphrase, random, limits)
 
 
 def new_passphrase(random: Random) -> bytes:
@@ -161,12 +193,38 @@ def load_node_keys(keys_path: Path, passphrase: bytes) -> NodeKeys:
         transport = Identity.from_pem(secrets.transport_pem)
     except ValueError:
         raise OperatorError("E009", f"{path} holds no usable transport key") from None
-    return NodeKeys(secrets.member, SigningKey(secrets.consensus_seed), transport)
+    return NodeKeys(secrets.member, tuple(map(SigningKey, secrets.consensus_seeds)), transport)
+
+
+def add_consensus_key(
+    keys_path: Path, passphrase: bytes, in_use: bytes | None, random: Random
+) -> NodeKeys:
+    """Makes the key that is to vote next, beside the one `in_use`: the public key that the chain
+    names. Where one that the chain does not name yet is there already, nothing is made.
+
+    The key before the one in use is dropped: no height to come hears it.
+    """
+    keys = load_node_keys(keys_path, passphrase)
+    if len(keys.consensus) == CONSENSUS_KEYS_MAX and keys.consensus[-1].public != in_use:
+        return keys
+    rotated = replace(keys, consensus=(keys.consensus[-1], SigningKey(random(32))))
+    file = _FILE.decode(_read_private(keys_path / NODE_KEYS))
+    limits = KdfLimits(file.operations, file.memory_bytes)
+    save_node_keys(keys_path, rotated, passphrase, random, limits)
+    return rotated
 
 
 def load_service_wallet(keys_path: Path, passphrase: bytes) -> Wallet:
     """The wallet as which the node's own organisation asks its API."""
-    path = keys_path / SERVICE_WALLET
+    return _load_wallet(keys_path / SERVICE_WALLET, passphrase)
+
+
+def load_administrator_wallet(keys_path: Path, passphrase: bytes) -> Wallet:
+    """The wallet of the administrator that `init` made."""
+    return _load_wallet(keys_path / ADMINISTRATOR_WALLET, passphrase)
+
+
+def _load_wallet(path: Path, passphrase: bytes) -> Wallet:
     _read_private(path)
     try:
         return load_wallet(path, passphrase)

@@ -6,8 +6,8 @@ Knows every part and does little itself. Everything here runs in the event loop.
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 from typing import Final, ParamSpec
@@ -16,12 +16,15 @@ from chain.block import Block, Result
 from chain.certificate import Certificate
 from chain.errors import InvalidMessage
 from chain.genesis import Genesis, Parameters
+from chain.keys import SigningKey
+from chain.readiness import SignedReadiness
 from chain.transaction import BODY, SIGNED, Transaction
+from chain.validators import ValidatorSet
 from consensus.censorship import WATCHED_TRANSACTIONS_MAX, CensorshipWatch, CommittedBlock
 from consensus.evidence import EVIDENCE_MAX
 from consensus.occupancy import Occupancy
 from consensus.tip import Tip
-from ledger.keyspace import PARAMETERS_KEY
+from ledger.keyspace import ORGANIZATION_PREFIX, PARAMETERS_KEY
 from ledger.patient_queries import is_erased
 from ledger.queries import parameters as parameters_of
 from node.admission import Admission
@@ -41,7 +44,9 @@ from node.gossip import Gossip
 from node.mempool import Entry, Mempool
 from node.metrics import Metrics
 from node.overrides import VoteOverride
+from node.peers import peer_addresses
 from node.proposals import Proposals
+from node.readiness import check_ready, readiness
 from node.replication import Replication
 from node.requests import OUTSTANDING_MAX, Requests
 from node.sync import Sync
@@ -98,6 +103,8 @@ class Parts:
     workers: Workers
     door: Workers
     metrics: Metrics
+    addresses: Mapping[str, str] = field(default_factory=dict)
+    """Where some members' nodes are reached, in place of what the chain says."""
 
 
 class MemberNode:
@@ -105,10 +112,11 @@ class MemberNode:
 
     engine: Engine
     vote_override: VoteOverride | None
+    keys: Sequence[SigningKey]
 
     def __init__(self, parts: Parts) -> None:
-        """`engine` and `vote_override`, the operator's last one, are set by whoever assembles,
-        before anything runs."""
+        """`engine`, `vote_override`, the operator's last one, and the consensus `keys` that are
+        held are set by whoever assembles, before anything runs."""
         self.parts = parts
         self.parameters: Parameters = parameters_of(parts.store.state)
         tip = parts.store.tip()
@@ -162,6 +170,7 @@ class MemberNode:
             deliver=self._deliver,
             candidate=self._candidate,
         )
+        self._follow_members()
         settle_tip(parts.store, parts.attachments)
         self.replication.want(parts.attachments.awaited())
         self._censorship = CensorshipWatch(self.parameters.censorship_ms / 1_000)
@@ -189,6 +198,7 @@ class MemberNode:
             metrics.mempool_transactions.set(len(parts.mempool))
             metrics.view.set(self.engine.replica.view)
             metrics.peers.set(len(self.connected()))
+            metrics.observing.set(self.engine.replica.phase == "observing")
             metrics.attachments_missing.set(self.replication.missing)
             if (now_s := parts.clock.monotonic_s()) >= sweep_s:
                 sweep_s = now_s + ATTACHMENT_SWEEP_S
@@ -282,6 +292,8 @@ class MemberNode:
         self.replication.want(missing)
         if PARAMETERS_KEY in executed.writes:
             self.parameters = parameters_of(self.parts.store.state)
+        if any(key.startswith(ORGANIZATION_PREFIX) for key in executed.writes):
+            self._follow_members()
         ids = [each.id for each in executed.prepared]
         header = executed.block.header
         taken = self.parts.mempool.remove(ids)
@@ -291,10 +303,26 @@ class MemberNode:
         self._watch_for_censorship(executed, ids, taken)
         self.gossip.committed(ids)
         self._count(executed, certificate)
+        if header.next_validators_hash != header.validators_hash:
+            self._log_validators(header.height + 1, executed.validators)
         self.waiting.committed(
             FreshBlock(header.height, header.timestamp_ms, executed.prepared, executed.results)
         )
         return Tip(header, certificate, executed.validators)
+
+    def _log_validators(self, height: int, validators: ValidatorSet) -> None:
+        held = validators.key(self.parts.me) in [key.public for key in self.keys]
+        _LOG.info(
+            "validators from height %d on: %s; this node %s",
+            height,
+            ", ".join(validators.members),
+            "is one of them" if held else "observes",
+        )
+
+    def _follow_members(self) -> None:
+        """The peers are the nodes that the state names, and no others."""
+        parts = self.parts
+        parts.mesh.set_members(peer_addresses(parts.store.state, parts.me, parts.addresses))
 
     def _watch_for_censorship(
         self, executed: Executed, ids: Sequence[bytes], taken: Sequence[Entry]
@@ -384,6 +412,10 @@ class MemberNode:
         """There is more: fetch it."""
         self.sync.wake(certificate, source)
 
+    def ask_around(self) -> None:
+        """There may be more: ask the peers."""
+        self.sync.ask_around()
+
     def send_decided(self, member: str, height: int) -> None:
         """Sends a decided block with its certificate."""
         self._errand(self.sync.send_decided, member, height)
@@ -396,6 +428,15 @@ class MemberNode:
         """There may be something to propose now."""
         self.engine.offer(WorkArrived())
 
+    def readiness(self) -> tuple[SignedReadiness, ...]:
+        """This node's word that it is ready to vote, one for each consensus key that it holds.
+
+        Raises `NotReady`.
+        """
+        replica, parts = self.engine.replica, self.parts
+        check_ready(replica, syncing=self.sync.active)
+        return readiness(replica, self.keys, parts.genesis.hash, parts.clock.wall_ms())
+
     def _widely_held(self, entry: Entry) -> bool:
         """True where proposing `entry` cannot stall a view for want of its attachments."""
         refs = entry.prepared.transaction.attachments
@@ -406,8 +447,9 @@ class MemberNode:
             return False
         if sum(ref.size for ref in refs) <= self.parameters.inline_attachment_bytes_max:
             return True
-        others = self.engine.tip.validators.quorum - 1
-        return all(self.replication.holders(ref.hash) >= others for ref in refs)
+        validators = self.engine.tip.validators
+        others = validators.quorum - (self.parts.me in validators)
+        return all(self.replication.holders(ref.hash, validators.members) >= others for ref in refs)
 
     # What peers send.
 

@@ -24,6 +24,11 @@ class Metrics:
             "Heights that took more than one view",
             registry=self.registry,
         )
+        self.observing = Gauge(
+            "medlock_observing",
+            "1 where this node has no seat in consensus, or not its key",
+            registry=self.registry,
+        )
         self.peers = Gauge(
             "medlock_peers_connected", "Members with both connections", registry=self.registry
         )

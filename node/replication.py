@@ -9,7 +9,7 @@ it is there.
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import Final
 
@@ -106,9 +106,9 @@ class Replication:
             if (event := self._wanted.get(each)) is not None:
                 await event.wait()
 
-    def holders(self, attachment: bytes) -> int:
-        """How many other members have announced that they hold it."""
-        return len(self._holders.get(attachment, ()))
+    def holders(self, attachment: bytes, among: Collection[str]) -> int:
+        """How many other members `among` these have announced that they hold it."""
+        return sum(member in among for member in self._holders.get(attachment, ()))
 
     def announced(self, member: str, message: AttachmentHave) -> None:
         """`member` holds these."""

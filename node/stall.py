@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from consensus.explain import Explanation, Voter, Waiting
+from consensus.explain import Explanation, Stage, Voter, Waiting
 from node.overrides import VoteOverride
 from p2p.mesh import Channel, PeerView
 
@@ -26,6 +26,9 @@ _WAITING: Final[Mapping[Waiting, str]] = {
     "disk": "A decided block is being written.",
 }
 
+_OBSERVES: Final = (
+    "This node observes: it has no seat under a key that it holds, counts votes and casts none."
+)
 _OPERATORS_WORD: Final = (
     "Where too few others vote to get there, an operator may decide: stop the node, and "
     "`medlock votes accept-loss --dir DIR`."
@@ -72,6 +75,8 @@ def explain_stall(
     is one at which it matters."""
     links = {peer.member: peer for peer in peers}
     sentences = [_WAITING[said.waiting_for]]
+    if said.phase == "observing":
+        sentences.append(_OBSERVES)
     if said.needed and said.waiting_for != "work":
         sentences.append(
             f"{said.quorum} of {len(said.voters)} validators decide; {said.needed} more needed."
@@ -85,7 +90,9 @@ def explain_stall(
                 f"What comes now will wait: {said.quorum} of {len(voters)} validators decide, and "
                 f"{len(voters) - len(absent)} are in reach."
             )
-    sentences += [_why_missing(voters[each], links.get(each), now) for each in absent]
+    sentences += [
+        _why_missing(voters[each], links.get(each), now, said.me, said.phase) for each in absent
+    ]
     if said.waiting_for == "abstention":
         sentences += _what_ends_silence(said)
     elif said.waiting_for != "work":
@@ -100,9 +107,11 @@ def _is_out_of_reach(link: PeerView | None) -> bool:
     return link is not None and (link.cut or Channel.CONSENSUS not in link.channels)
 
 
-def _why_missing(voter: Voter, link: PeerView | None, now: float) -> str:
+def _why_missing(voter: Voter, link: PeerView | None, now: float, me: str, phase: Stage) -> str:
+    if link is None and voter.member == me and phase == "observing":
+        return f"{me}: this node's own seat, whose key it does not hold."
     if link is None:
-        return f"{voter.member}: this node itself."
+        return f"{voter.member}: " + ("this node itself." if voter.member == me else "no peer yet.")
     if link.cut:
         return f"{voter.member}: the link is cut by the development switch."
     if not voter.connected:
@@ -129,6 +138,8 @@ def _what_ends_silence(said: Explanation) -> tuple[str, str]:
 
 
 def _what_next(said: Explanation, now: float) -> str:
+    if said.phase == "observing":
+        return "It goes on when the validators do."
     if said.timer == "none" or said.timer_at is None:
         return "No timer runs: it goes on when a quorum is connected."
     within = max(0.0, said.timer_at - now)

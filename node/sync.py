@@ -74,12 +74,15 @@ class Sync:
             self._target, self._source = certificate.height, source
         self._woken.set()
 
+    def ask_around(self) -> None:
+        """Whether there is a block for the height being decided; nothing proves it."""
+        self._woken.set()
+
     async def run(self) -> None:
         """Until cancelled."""
         while True:
             await self._woken.wait()
             self._woken.clear()
-            self.active = True
             try:
                 await self._catch_up()
             finally:
@@ -89,6 +92,7 @@ class Sync:
         """Fetches ranges until a round over all peers brings nothing new."""
         ahead: Range | None = await self._fetch(self._height())
         while ahead is not None:
+            self.active = True
             source, blocks = ahead
             done = asyncio.Event()
             before = self._height()

@@ -8,6 +8,7 @@ from chain.block import Header, Result
 from chain.certificate import Certificate
 from chain.codec import Record
 from chain.lineage import Lineage
+from chain.readiness import SignedReadiness
 from chain.state_proof import StateProof
 from chain.transaction import SignedTransaction
 from chain.types import (
@@ -81,6 +82,13 @@ class TransactionState(Record, frozen=True):
     height: Height | None
     index: Unsigned | None
     result: Result | None
+
+
+class ReadinessDocument(Record, frozen=True):
+    """A node's word that it is ready to vote, one for each consensus key that it holds. Votes on
+    who the validators are carry it."""
+
+    readiness: tuple[SignedReadiness, ...]
 
 
 class ReceiptDocument(Record, frozen=True):

@@ -11,9 +11,10 @@ from node.api.access import Scope
 from node.api.assertions import ALGORITHMS
 from node.api.bodies import read_document
 from node.api.calls import JSON, Call
-from node.api.documents import CutLinks
+from node.api.documents import CutLinks, ReadinessDocument
 from node.api.fhir_scopes import FHIR_SCOPES
 from node.api.problems import Problem, not_found
+from node.backend import NotReady
 
 
 async def status(call: Call) -> web.Response:
@@ -44,14 +45,26 @@ async def healthy(call: Call) -> web.Response:
 async def ready(call: Call) -> web.Response:
     """The node takes part."""
     if not call.backend.ready():
-        raise Problem(
-            503,
-            "node.not_ready",
-            "the node is syncing or has no quorum",
-            fix="GET /v1/why-stalled says what is missing",
-            headers={"Retry-After": "1"},
-        )
+        raise _not_ready("the node is syncing or has no quorum")
     return call.reply({"status": "ready"})
+
+
+async def readiness(call: Call) -> web.Response:
+    """The node's word that it is ready to vote."""
+    try:
+        return call.reply(ReadinessDocument(call.backend.readiness()))
+    except NotReady as refusal:
+        raise _not_ready(refusal.cause) from None
+
+
+def _not_ready(cause: str) -> Problem:
+    return Problem(
+        503,
+        "node.not_ready",
+        cause,
+        fix="GET /v1/why-stalled says what is missing",
+        headers={"Retry-After": "1"},
+    )
 
 
 async def metrics(call: Call) -> web.Response:
@@ -103,11 +116,11 @@ async def reindex(call: Call) -> web.Response:
 async def cut_links(call: Call) -> web.Response:
     """Drops links with members and refuses new ones, to rehearse a partition."""
     wanted = from_document(CutLinks, await read_document(call.request))
-    validators = call.backend.genesis.validators
+    peers = {peer["member"] for peer in call.backend.peers()}
     for index, member in enumerate(wanted.cut):
-        if member not in validators or member == call.backend.me:
+        if member not in peers:
             raise Problem(
-                422, "links.no_peer", "no other validator has this name", field=f"cut[{index}]"
+                422, "links.no_peer", "no other member's node has this name", field=f"cut[{index}]"
             )
     call.backend.cut_links(wanted.cut)
     return call.reply({"cut": list(wanted.cut)})

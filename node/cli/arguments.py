@@ -10,6 +10,7 @@ import click
 from chain.errors import InvalidMessage
 from client.verifier import parse_trusted
 from client.wire import from_hex
+from node.config import split_address
 from node.errors import OperatorError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -52,6 +53,14 @@ class Duration(click.ParamType[float]):
         if not 0 < seconds <= DURATION_S_MAX:
             self.fail(f"seconds above 0, at most {DURATION_S_MAX:,}, expected", param, ctx)
         return seconds
+
+
+def check_address(option: str, text: str) -> None:
+    """E070 unless `text` is HOST:PORT."""
+    try:
+        split_address(text)
+    except ValueError as expected:
+        raise OperatorError("E070", f"{option} {text} is refused: {expected} expected") from None
 
 
 def identifier(text: str, size: int, name: str) -> bytes:

@@ -34,6 +34,7 @@ OPERATOR: Final = {
     "why-stalled": Place("watch", "why_stalled", "Why nothing commits: which votes are missing."),
     "gateway": Place("gateway", "gateway", "Make the index of a node's FHIR gateway anew."),
     "config": Place("configuration", "config", "Show or check a node's configuration."),
+    "node": Place("node", "node", "Announce a node to the consortium, and rotate its key."),
     "votes": Place("votes", "votes", "Decide about a node's lost vote record."),
     "inspect": Place("inspect", "inspect", "Look into the store of a stopped node, read-only."),
 }

@@ -145,7 +145,7 @@ def resolve(asked: Asked) -> Reach:
             )
         held = HeldWallet(directory.load_wallet(config))
     base = asked.api or (_base_of(directory, config) if directory else "")
-    return Reach(base, held, testnet, _trust(config), asked.timeout_s)
+    return Reach(base, held, testnet, trust(config), asked.timeout_s)
 
 
 def find_testnet(asked: Asked) -> Testnet | None:
@@ -225,7 +225,7 @@ def base_url(config: NodeConfig) -> str:
     return f"{scheme}://{config.api_listen}"
 
 
-def _trust(config: NodeConfig) -> ssl.SSLContext | None:
+def trust(config: NodeConfig) -> ssl.SSLContext | None:
     """The node's own certificate, where this machine has it; else what the system trusts."""
     if config.api_tls_certificate is None:
         return None

@@ -224,7 +224,7 @@ class Machine:
             metrics,
         )
         life.endpoint.slowness = self.slowness
-        life.node = life.events.node = assemble(parts, _WatchedKey(self, self._watch), votes)
+        life.node = life.events.node = assemble(parts, (_WatchedKey(self, self._watch),), votes)
         life.desk = Desk(life.node)
 
     def _open_store(self, power: Power, disk: MachineDisk) -> Store:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final
 
-from consensus.messages import Phase
+from consensus.explain import Stage
 from ledger.actions import Action
 from node.simulator.clients import Submission
 from node.simulator.clocks import EPOCH_MS
@@ -35,7 +35,7 @@ class NodeStatus:
     """Of its last block."""
     view: int = 0
     """Of the height that it is deciding."""
-    phase: Phase | None = None
+    phase: Stage | None = None
     primary: str | None = None
     peers: tuple[str, ...] = ()
 

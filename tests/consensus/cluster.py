@@ -9,12 +9,15 @@ import heapq
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from hashlib import sha256
 from random import Random
 
 from chain.block import Block
 from chain.certificate import Certificate, Commit
+from chain.validators import ValidatorSet
 from consensus.effects import (
+    AskAround,
     Broadcast,
     CatchUp,
     Effect,
@@ -47,8 +50,10 @@ from tests.consensus.forms import (
     genesis_tip,
     is_certified,
     is_genuine,
+    key_name,
     seal,
     state_root,
+    validators_after,
 )
 
 TWIN = "*"
@@ -69,6 +74,7 @@ class Node:
 
     name: str
     chain: list[tuple[Block, Certificate]] = field(default_factory=list)
+    validators: ValidatorSet | None = None
     record: bytes | None = None
     blocks: dict[bytes, Block] = field(default_factory=dict)
     replica: Replica | None = None
@@ -100,15 +106,18 @@ class Cluster:
         silent: tuple[str, ...] = (),
         tip: Tip | None = None,
         twins: tuple[str, ...] = (),
+        observers: int = 0,
     ) -> None:
-        """`silent` ones are down. Each of `twins` runs as two honest copies with one key, each
-        seen by some of the others, by turns: a Byzantine member that never has to be invented."""
+        """`silent` ones are down. After the `n` that vote come `observers`, who have no seat.
+
+        Each of `twins` runs as two honest copies with one key, each seen by some of the others, by
+        turns: a Byzantine member that never has to be invented.
+        """
         self.n = n
-        self.names = (*NAMES[:n], *(f"{name}{TWIN}" for name in twins))
+        self.names = (*NAMES[: n + observers], *(f"{name}{TWIN}" for name in twins))
         self.twins = frozenset(twins)
         self.seed = seed
         self.genesis = tip or genesis_tip(n)
-        self.validators = self.genesis.validators
         self.timing = timing or Timing()
         self.random = Random(seed)
         self.faults = Faults()
@@ -150,7 +159,7 @@ class Cluster:
             self.tip(name),
             self.timing,
             TERM_BLOCKS,
-            lambda message: seal(member, message),
+            lambda validators: partial(seal, key_name(validators, member)),
             record,
             dict(node.blocks),
             abstaining=node.abstaining,
@@ -206,7 +215,7 @@ class Cluster:
         return True
 
     def wipe_chain(self, name: str) -> None:
-        self.nodes[name].chain = []
+        self.nodes[name].chain, self.nodes[name].validators = [], None
 
     # Work and progress.
 
@@ -236,7 +245,11 @@ class Cluster:
         if not chain:
             return self.genesis
         block, certificate = chain[-1]
-        return Tip(block.header, certificate, self.validators)
+        return Tip(block.header, certificate, self.validators(name))
+
+    def validators(self, name: str) -> ValidatorSet:
+        """Who votes on the next height, by the chain of `name`."""
+        return self.nodes[name].validators or self.genesis.validators
 
     def run(self, seconds: float) -> None:
         end = self.now + seconds
@@ -382,6 +395,9 @@ class Cluster:
             case CatchUp(certificate, source):
                 for copy in self.copies(source):
                     self._later(0.01, lambda copy=copy: self._synchronise(name, copy))
+            case AskAround():
+                for other in self.names:
+                    self._later(0.01, lambda other=other: self._synchronise(name, other))
             case SendDecided(to, height):
                 for copy in self.copies(to):
                     self._send_decided(name, copy, height)
@@ -413,7 +429,12 @@ class Cluster:
     def _deliver(self, source: str, target: str, packet: Packet) -> None:
         node = self.nodes[target]
         message = packet.signed.message
-        if node.replica is None or self.is_cut(source, target) or not is_genuine(packet):
+        if node.replica is None or self.is_cut(source, target):
+            return
+        if not is_genuine(packet, self.validators(target)):
+            if member_of(source) == packet.signed.sender:
+                said = node.replica.overhear(packet.signed.sender, message, self.now)
+                self._perform(target, said)
             return
         if isinstance(message, Status):
             if not self._status_holds(target, message):
@@ -435,7 +456,9 @@ class Cluster:
         """Certificates of heights whose validators are unknown here pass as hints."""
         if status.tip is None or status.tip.height > self._replica(name).height:
             return True
-        return is_certified(status.tip, self.validators)
+        if status.tip.height < self._replica(name).height:
+            return True
+        return is_certified(status.tip, self.validators(name))
 
     def _validated(self, name: str, starts: int, block: Block, fresh: bool) -> None:
         node = self.nodes[name]
@@ -450,6 +473,8 @@ class Cluster:
         skew = self.clock_skew_ms.get(name, 0)
         in_time = abs(block.header.timestamp_ms - parent.timestamp_ms - skew) <= 10_000
         ok = block.header.parent_hash == parent.hash and block.header.state_root == root
+        following = validators_after(self.validators(name), block.transactions)
+        ok = ok and block.header.next_validators_hash == following.hash
         return ok and (in_time or not fresh) and b"invalid" not in block.transactions
 
     def _ask_block(self, name: str, other: str, height: int, block_hash: bytes) -> None:
@@ -482,7 +507,7 @@ class Cluster:
         if block.header.height != len(node.chain) + 1:
             return
         assert certificate.block_hash == block.header.hash
-        if is_certified(certificate, self.validators):
+        if is_certified(certificate, self.validators(name)):
             with self._power(name):
                 self._commit(name, block, certificate)
 
@@ -491,6 +516,7 @@ class Cluster:
         if block.header.height != len(node.chain) + 1:
             return
         self._check_decided(name, block, certificate)
+        node.validators = validators_after(self.validators(name), block.transactions)
         node.chain.append((block, certificate))
         self._risk_power(name)
         self._perform(name, self._replica(name).adopt(self.tip(name), self.now))
@@ -520,12 +546,17 @@ class Cluster:
     # Promises.
 
     def _check_said(self, name: str, packet: Packet) -> None:
-        """S4: never two messages for one (height, view, kind); S7: persisted before it is sent."""
+        """S4: never two messages for one (height, view, kind); S7: persisted before it is sent.
+        Who has no seat says nothing, and each height hears the key that it knows."""
         message = packet.signed.message
+        if member_of(name) == packet.signed.sender:
+            key = key_name(self.validators(name), member_of(name))
+            assert key, f"{name} speaks without a seat: {message}"
+            assert packet.signed.signature == seal(key, message), f"{name}: another key"
         if isinstance(message, Status) or packet.signed.sender != name or name in self.twins:
             return
-        key = (name, type(message), message.height, message.view)
-        said = self._spoken.setdefault(key, packet.signed.signature)
+        slot = (name, type(message), message.height, message.view)
+        said = self._spoken.setdefault(slot, packet.signed.signature)
         assert said == packet.signed.signature, f"{name} contradicts itself: {message}"
         raw = self.nodes[name].record
         assert raw is not None, f"{name} spoke before it persisted anything"
@@ -552,7 +583,7 @@ class Cluster:
 
     def _check_decided(self, name: str, block: Block, certificate: Certificate) -> None:
         """S1: one block a height; S5: a quorum of distinct seals."""
-        assert is_certified(certificate, self.validators), f"{name}: {certificate}"
+        assert is_certified(certificate, self.validators(name)), f"{name}: {certificate}"
         assert certificate.block_hash == block.header.hash
         first = self._decided.setdefault(block.header.height, block.header.hash)
         assert first == block.header.hash, f"{name} decides another block at {block.header.height}"

@@ -5,6 +5,7 @@ from typing import TypeVar
 
 from chain.block import Block
 from chain.certificate import Certificate, Commit, Seal
+from chain.validators import ValidatorSet
 from consensus.effects import (
     Broadcast,
     Effect,
@@ -16,8 +17,9 @@ from consensus.messages import Message, Packet, Prepare, PrePrepare, Status, Vie
 from consensus.replica import Replica
 from consensus.timing import Timing
 from consensus.tip import Tip
+from consensus.voice import Signer
 from consensus.votes import VoteRecord
-from tests.consensus.forms import TERM_BLOCKS, block_on, genesis_tip, seal, signed
+from tests.consensus.forms import TERM_BLOCKS, block_on, changing, genesis_tip, seal, signed
 
 E = TypeVar("E", bound=Effect)
 M = TypeVar("M")
@@ -37,6 +39,7 @@ class Seat:
         abstaining: bool = False,
         term_blocks: int = TERM_BLOCKS,
         base_s: float = 1.0,
+        signer: Signer | None = None,
     ) -> None:
         self.me = me
         self.now = 100.0
@@ -48,7 +51,7 @@ class Seat:
             tip or genesis_tip(n),
             Timing(base_s=base_s),
             term_blocks,
-            lambda message: seal(me, message),
+            signer or (lambda validators: lambda message: seal(me, message)),
             record,
             {block.header.hash: block for block in blocks},
             abstaining=abstaining,
@@ -104,7 +107,7 @@ class Seat:
     def ask_by(self, members: str, view: int) -> list[Effect]:
         return self.hear_all(members, ViewChange(self.replica.height, view, None))
 
-    def restart(self) -> "Seat":
+    def restart(self, signer: Signer | None = None) -> "Seat":
         """A new replica that knows what was persisted, and no more; its patience is long."""
         blocks = [
             block
@@ -112,7 +115,14 @@ class Seat:
             if isinstance(effect, Persist)
             for block in effect.blocks
         ]
-        return Seat(self.me, record=self.record, blocks=blocks, tip=self.replica.tip, base_s=10)
+        return Seat(
+            self.me,
+            record=self.record,
+            blocks=blocks,
+            tip=self.replica.tip,
+            base_s=10,
+            signer=signer,
+        )
 
 
 def sent(effects: list[Effect], kind: type[M]) -> list[M]:
@@ -150,6 +160,15 @@ def status(
     return Status(height, view, phase, tip, (), sequence)  # type: ignore[arg-type]
 
 
-def adopt(seat: Seat, block: Block, view: int = 0) -> None:
+def adopt(seat: Seat, block: Block, view: int = 0) -> list[Effect]:
     tip = Tip(block.header, committed(seat, block, view), seat.replica.tip.validators)
-    seat.perform(seat.replica.adopt(tip, seat.now))
+    return seat.perform(seat.replica.adopt(tip, seat.now))
+
+
+def adopt_change(
+    seat: Seat, validators: ValidatorSet, proposer: str = "a", view: int = 0
+) -> list[Effect]:
+    """The next block, after which these vote."""
+    block = changing(seat.block(proposer, b"change"), validators)
+    tip = Tip(block.header, committed(seat, block, view), validators)
+    return seat.perform(seat.replica.adopt(tip, seat.now))

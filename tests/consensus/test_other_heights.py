@@ -1,8 +1,5 @@
 """Members at other heights, and what is said again (rules 10 and 11), one replica at a time."""
 
-from msgspec.structs import replace
-
-from chain.block import Block
 from chain.certificate import Certificate, Commit
 from consensus.effects import (
     Broadcast,
@@ -21,9 +18,12 @@ from consensus.messages import (
 from consensus.tip import Tip
 from tests.consensus.forms import (
     block_on,
+    nested,
+    new_view,
+    seats,
     validators_of,
 )
-from tests.consensus.seat import Seat, adopt, committed, finalized, of, sent, status
+from tests.consensus.seat import Seat, adopt, adopt_change, committed, finalized, of, sent, status
 
 # a leads height 1 in view 0, b in view 1, and so on; of four, a quorum is three.
 
@@ -197,12 +197,24 @@ class TestFutureVotes:
                 seat.hear_all("acd", Commit(height, view, bytes(32)))
         assert len(seat.replica._future) == 10 * 3 * 2
 
-    def test_they_are_dropped_where_other_validators_vote_from_now_on(self) -> None:
+    def test_of_a_seat_or_key_that_is_no_more_they_are_dropped(self) -> None:
+        """They were verified by the validators before."""
+        same = {"a": "a", "b": "b", "c": "c", "d": "d"}
+        for after, view in (
+            ({**same, "e": "e"}, 1),
+            ({**same, "c": "f"}, 1),
+            ({**same, "c": "f", "d": "g"}, 0),
+            ({"a": "a", "b": "b", "e": "e", "f": "f"}, 0),
+        ):
+            seat = Seat("b")
+            seat.hear_all("acd", ViewChange(2, 1, None))
+            adopt_change(seat, seats(after))
+            assert seat.replica.view == view, "two are enough to join, one is not"
+
+    def test_where_they_carry_others_signatures_they_are_dropped_at_any_change(self) -> None:
         seat = Seat("b")
-        block = seat.block("a", b"x")
-        five = validators_of(5)
-        header = replace(block.header, next_validators_hash=five.hash)
-        seat.hear_all("acd", ViewChange(2, 1, None))
-        certificate = committed(seat, Block(header, block.transactions))
-        seat.perform(seat.replica.adopt(Tip(header, certificate, five), seat.now))
-        assert seat.replica.view == 0
+        asked = [nested(member, ViewChange(2, 1, None)) for member in "acde"]
+        seat.take(new_view("c", 2, 2, seat.block("c", b"x"), *asked))
+        adopt_change(seat, validators_of(5))
+        assert len(seat.replica._future) == 0
+        assert seat.replica.explain().voters[2].view is None

@@ -159,9 +159,15 @@ class Running:
 class Cluster:
     """`async with cluster(tmp_path) as four: …`"""
 
-    def __init__(self, path: Path, offsets: dict[str, int] | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        offsets: dict[str, int] | None = None,
+        next_keys: dict[str, tuple[SigningKey, ...]] | None = None,
+    ) -> None:
         self.path = path
         self.offsets = offsets or {}
+        self.next_keys = next_keys or {}
         self.board = Switchboard()
         self.keys = {name: SigningKey(name.encode().ljust(32, b".")) for name in NAMES}
         self.administrators = {name: SigningKey(name.encode().ljust(32, b"a")) for name in NAMES}
@@ -210,7 +216,9 @@ class Cluster:
             workers,
             Metrics(),
         )
-        events.node = node = assemble(parts, self.keys[name], votes)
+        events.node = node = assemble(
+            parts, (self.keys[name], *self.next_keys.get(name, ())), votes
+        )
         task = asyncio.get_running_loop().create_task(node.run(), name=name)
         self.nodes[name] = running = Running(node, Desk(node), task, workers)
         self.board.join(name, events)
@@ -297,9 +305,13 @@ class Cluster:
 
 
 @asynccontextmanager
-async def cluster(path: Path, offsets: dict[str, int] | None = None) -> AsyncIterator[Cluster]:
+async def cluster(
+    path: Path,
+    offsets: dict[str, int] | None = None,
+    next_keys: dict[str, tuple[SigningKey, ...]] | None = None,
+) -> AsyncIterator[Cluster]:
     """All four started; all stopped at the end, and none of them has failed on its own."""
-    four = Cluster(path, offsets)
+    four = Cluster(path, offsets, next_keys)
     for name in NAMES:
         four.start(name)
     try:

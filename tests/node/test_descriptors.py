@@ -3,7 +3,7 @@
 import pytest
 
 from node.api.limits import CONNECTIONS_MAX
-from node.descriptors import OWN_MAX, PEER_MAX, Shares, share_out
+from node.descriptors import NEWCOMERS_MAX, OWN_MAX, PEER_MAX, Shares, share_out
 from node.errors import OperatorError
 from p2p.limits import Limits
 
@@ -15,6 +15,15 @@ def test_what_strangers_can_take_leaves_the_node_its_own(limit: int, peers: int)
     taken = shares.handshakes_max + 2 * shares.connections_max
     assert taken + OWN_MAX + PEER_MAX * peers <= limit
     assert min(shares.handshakes_max, shares.connections_max) >= 4
+
+
+@pytest.mark.parametrize("newcomers", [1, NEWCOMERS_MAX])
+def test_what_strangers_can_take_leaves_room_for_nodes_that_are_announced_meanwhile(
+    newcomers: int,
+) -> None:
+    shares = share_out(1_024, 3)
+    taken = shares.handshakes_max + 2 * shares.connections_max
+    assert taken + OWN_MAX + PEER_MAX * (3 + newcomers) <= 1_024
 
 
 def test_with_enough_of_them_the_usual_limits_hold() -> None:

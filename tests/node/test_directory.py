@@ -92,7 +92,7 @@ def test_keys_come_back_as_they_were_made(tmp_path: Path) -> None:
     assert one.node is not None
     keys = directory.load_keys(NodeConfig())
     assert keys.member == "hospital-a"
-    assert keys.consensus.seed == one.node.consensus.seed
+    assert [key.seed for key in keys.consensus] == [key.seed for key in one.node.consensus]
     assert keys.transport == one.node.transport
     assert directory.load_wallet(NodeConfig()) == one.service
 
@@ -151,7 +151,7 @@ def test_no_secret_shows_itself(tmp_path: Path) -> None:
     directory, one = made(tmp_path)
     shown = repr((one, directory.load_keys(NodeConfig())))
     assert one.node is not None
-    for secret in (one.node.consensus.seed, one.service.signing_seed):
+    for secret in (one.node.consensus[0].seed, one.service.signing_seed):
         assert secret.hex() not in shown
         assert repr(secret)[2:-1] not in shown
     assert "PRIVATE KEY" not in shown

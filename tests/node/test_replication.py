@@ -27,7 +27,7 @@ async def test_an_upload_is_on_every_node_before_a_transaction_names_it(tmp_path
         await four.until(lambda: all(store(four, name).has(digest) for name in NAMES))
         assert {four.nodes[name].node.engine.tip.header.height for name in NAMES} == {0}
         holders = four.nodes["hospital-a"].node.replication.holders
-        await four.until(lambda: holders(digest) == 3)
+        await four.until(lambda: holders(digest, NAMES) == 3)
         desk = four.nodes["hospital-b"].desk
         place = await desk.committed(await desk.submit(four.sealed(LARGE), ()), 10)
         assert place is not None
@@ -64,7 +64,7 @@ async def test_who_was_away_hears_who_holds_what_when_it_comes_back(tmp_path: Pa
         four.nodes["hospital-a"].desk.uploaded(digest, len(LARGE))
         await four.until(lambda: store(four, "manufacturer").has(digest))
         holders = four.start("wholesaler").node.replication.holders
-        await four.until(lambda: holders(digest) == 3)
+        await four.until(lambda: holders(digest, NAMES) == 3)
 
 
 async def test_offers_take_half_of_the_room_and_leave_the_rest_to_transactions(
@@ -78,7 +78,7 @@ async def test_offers_take_half_of_the_room_and_leave_the_rest_to_transactions(
             store(four, "hospital-a").put(digest, raw)
             four.nodes["hospital-a"].desk.uploaded(digest, len(raw))
         holders = four.nodes["hospital-a"].node.replication.holders
-        await four.until(lambda: sum(map(holders, contents)) == 5)
+        await four.until(lambda: sum(holders(each, NAMES) for each in contents) == 5)
         (left_out,) = [each for each in contents if not kept.has(each)]
         desk = four.nodes["hospital-a"].desk
         place = await desk.committed(await desk.submit(four.sealed(contents[left_out]), ()), 10)

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from consensus.explain import Explanation, Voter
-from node.stall import _OPERATORS_WORD, explain_stall
+from node.stall import _OBSERVES, _OPERATORS_WORD, explain_stall
 from p2p.mesh import Channel, PeerView
 
 MEMBERS = ("a", "b", "c", "d")
@@ -31,6 +31,7 @@ def link(member: str, *, up: bool = True, cut: bool = False, error: str | None =
 def idle(*connected: str) -> Explanation:
     """The account of the idle replica of "a", which hears `connected`."""
     return Explanation(
+        me="a",
         height=7,
         view=0,
         phase="new",
@@ -102,3 +103,21 @@ def test_a_node_that_abstains_says_until_when_and_what_an_operator_may_do() -> N
     assert sentences(known, *links)[1] == (
         "It votes again when block 9 is certified and here; it is at 6."
     )
+
+
+def test_an_observer_says_that_it_observes_and_that_the_validators_decide() -> None:
+    said = replace(
+        idle("b", "c", "d"), me="e", phase="observing", waiting_for="commits", missing=("d",)
+    )
+    told = sentences(said, *(link(each) for each in MEMBERS))
+    assert told[:2] == ["Commit votes are missing.", _OBSERVES]
+    assert told[-2].startswith("d: connected")
+    assert told[-1] == "It goes on when the validators do."
+
+
+def test_a_seat_whose_key_is_not_held_here_is_named_as_what_is_missing() -> None:
+    said = replace(idle("b", "c"), phase="observing", waiting_for="commits", missing=("a", "d"))
+    told = sentences(said, link("b"), link("c"), link("d", up=False))
+    assert "a: this node's own seat, whose key it does not hold." in told
+    new = replace(idle("b", "c"), waiting_for="commits", missing=("d",))
+    assert "d: no peer yet." in sentences(new, link("b"), link("c"))

@@ -88,7 +88,7 @@ def test_a_network_is_made_as_its_genesis_says(tmp_path: Path) -> None:
         assert f"http://{config.api_listen}" == node.api
         assert directory.genesis().hash == genesis.hash
         keys = directory.load_keys(config)
-        assert genesis.validators.key(node.name) == keys.consensus.public
+        assert genesis.validators.key(node.name) == keys.consensus[0].public
     addresses = {address for m in genesis.members if m.node for address in m.node.addresses}
     assert addresses == {node.p2p for node in network.nodes}
 

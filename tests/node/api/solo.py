@@ -16,6 +16,7 @@ from chain.certificate import COMMIT, Certificate, Commit, Seal
 from chain.errors import InvalidMessage, Rejected
 from chain.genesis import Genesis, Member, NodeEntry, Parameters
 from chain.keys import Domain, SigningKey, Suite
+from chain.readiness import Readiness, SignedReadiness, sign_readiness
 from client.builder import BuiltTransaction, Network, TransactionBuilder
 from client.category import CategoryKey, Recipient
 from client.wallet import Wallet, card, new_wallet
@@ -24,7 +25,7 @@ from ledger.ids import organization_owner
 from ledger.keyspace import VALIDATORS_KEY
 from node.admission import Admission, Admitted, Offered, OnChain
 from node.assembly import begin_chain
-from node.backend import Busy, Committed, FreshBlock
+from node.backend import Busy, Committed, FreshBlock, NotReady
 from node.execution import Executor
 from node.mempool import Entry
 from node.receipts import ReceiptWriter
@@ -287,6 +288,13 @@ class Solo:
 
     def ready(self) -> bool:
         return self.is_ready
+
+    def readiness(self) -> tuple[SignedReadiness, ...]:
+        if not self.is_ready:
+            raise NotReady("the test says so")
+        validator = self.consortium.validator
+        word = Readiness(self.me, validator.public, self.status()["height"], 1)
+        return (sign_readiness(word, validator, self.genesis.hash),)
 
     def cut_links(self, members: Collection[str]) -> None:
         self.cut = list(members)

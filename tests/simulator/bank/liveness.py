@@ -32,7 +32,7 @@ def _timer_never_starts(patch: pytest.MonkeyPatch) -> None:
 
     def untimed(self: Replica, now: float) -> None:
         arm(self, now)
-        self._view_timer = None
+        self._timers.view = None
 
     patch.setattr(Replica, "_arm", untimed)
 
@@ -58,7 +58,7 @@ def _jump_on_f(patch: pytest.MonkeyPatch) -> None:
 
 
 def _unsound_view_changes_count(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("consensus.replica.is_sound", lambda *_: True)
+    patch.setattr("consensus.standing.is_sound", lambda *_: True)
 
 
 def _abstains_for_ever(patch: pytest.MonkeyPatch) -> None:

@@ -101,7 +101,7 @@ def says_it_once(patch: pytest.MonkeyPatch) -> None:
 
 
 def any_view_change_is_sound(patch: pytest.MonkeyPatch) -> None:
-    for module in (view_change, replica_module):
+    for module in (view_change, standing_module):
         patch.setattr(module, "is_sound", constantly(True))
 
 
