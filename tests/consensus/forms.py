@@ -48,7 +48,7 @@ def seats(keys: Mapping[str, str]) -> ValidatorSet:
 def key_name(validators: ValidatorSet, member: str) -> str:
     """The name of the key that a member signs with; none that anybody has, without a seat."""
     key = validators.key(member)
-    return _KEY_NAMES[key] if key is not None else ""
+    return _KEY_NAMES.get(key, member) if key is not None else ""
 
 
 def genesis_tip(n: int) -> Tip:
@@ -84,8 +84,11 @@ def state_root(parent: bytes, transactions: tuple[bytes, ...]) -> bytes:
 
 def validators_after(before: ValidatorSet, transactions: tuple[bytes, ...]) -> ValidatorSet:
     """`+e` gives e a seat, `-e` takes it unless it is the last, `~e` puts its second key there."""
+    changes = [one for one in transactions if one[:1] in {b"+", b"-", b"~"}]
+    if not changes:
+        return before
     keys = {member: key_name(before, member) for member in before.members}
-    for kind, member in ((one[:1], one[1:].decode()) for one in transactions):
+    for kind, member in ((one[:1], one[1:].decode()) for one in changes):
         if kind == b"+":
             keys.setdefault(member, member)
         elif kind == b"-" and len(keys) > 1:
