@@ -2,13 +2,15 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Final
+from random import Random
+from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
 from chain.block import Block
-from chain.certificate import Commit
+from chain.certificate import Certificate, Commit
 from consensus.messages import (
+    Message,
     NewView,
     Packet,
     Prepare,
@@ -21,6 +23,7 @@ from consensus.messages import (
 )
 from node.simulator.byzantine import Adversary
 from node.simulator.network import Frame
+from node.simulator.observers import Observer
 from p2p.mesh import Channel
 from p2p.wire import (
     BlockRange,
@@ -31,6 +34,10 @@ from p2p.wire import (
     decode,
     encode,
 )
+
+if TYPE_CHECKING:
+    from node.simulator.machine import Machine
+    from node.simulator.world import World
 
 REMEMBERED_MAX: Final = 64
 
@@ -109,7 +116,9 @@ class Nagger(Adversary):
             return (frame,)
         if isinstance(signed.message, Commit):
             return ()
-        shown = self.others()[: self.world.quorum - 1]
+        seats, machines = self.world.seats.present, self.world.machines
+        voters = [each for each in self.others() if machines[each].member in seats]
+        shown = voters[: seats.quorum - 1]
         if isinstance(signed.message, PrePrepare) and frame.target not in shown:
             return ()
         return (frame,)
@@ -175,9 +184,10 @@ class Forger(Adversary):
                 return (frame,)
 
     def _forged(self, asked: ViewChange) -> ViewChange:
+        seats = self.world.seats.present
         prepares = tuple(
             SignedPrepare(member, self.chance.randbytes(64))
-            for member in self.world.genesis.validators.members[: self.world.quorum]
+            for member in seats.members[: seats.quorum]
         )
         certificate = PreparedCertificate(asked.view - 1, self.chance.randbytes(32), prepares)
         return replace(asked, prepared=certificate)
@@ -311,6 +321,63 @@ class Garbler(Adversary):
         return (frame._replace(payload=bytes(raw)),)
 
 
+class Lingerer(Adversary):
+    """Says every vote that it hears of after its author, under every key that it holds: also before
+    it has a seat, when it has lost it, and with the key that was replaced."""
+
+    def attach(self, world: "World", machine: "Machine", chance: Random) -> None:
+        """Hears all that is said."""
+        super().attach(world, machine, chance)
+        self._said: set[Message] = set()
+        world.observers.append(_Ear(self))
+
+    def heard(self, message: Message) -> None:
+        """Soon, for its author is speaking."""
+        if isinstance(message, ViewChange):
+            message = replace(message, prepared=None)
+        if isinstance(message, Prepare | Commit | ViewChange) and message not in self._said:
+            self._said.add(message)
+            self.world.loop.call_soon(self._repeat, message)
+
+    def _repeat(self, message: Message) -> None:
+        for key in self.machine.keyring.held:
+            self.say(message, key=key)
+
+
+class _Ear(Observer):
+    def __init__(self, owner: Lingerer) -> None:
+        self._owner = owner
+
+    def sent(self, machine: "Machine", signed: Signed) -> None:
+        """Others' words."""
+        if machine.member != self._owner.me:
+            self._owner.heard(signed.message)
+
+
+class Boaster(Adversary):
+    """Says that it is far ahead, by a certificate that nobody signed, and gives no blocks to those
+    who ask for them."""
+
+    FAR = 10**6
+
+    def outgoing(self, frame: Frame) -> Iterable[Frame]:
+        """Whoever asks waits in vain."""
+        if frame.channel is Channel.BULK and frame.kind == Kind.BLOCK_RANGE:
+            return ()
+        return super().outgoing(frame)
+
+    def consensus(self, frame: Frame, packet: Packet) -> Iterable[Frame]:
+        """Its own Status is another."""
+        signed = packet.signed
+        if signed.sender != self.me or not isinstance(signed.message, Status):
+            return (frame,)
+        tip = Certificate(self.FAR, 0, b"\7" * 32, ())
+        status = replace(signed.message, height=self.FAR + 1, tip=tip)
+        return (self.frame(frame.target, self.sign(status)),)
+
+
+OF_MEMBERSHIP: Final = ("lingerer", "boaster")
+"""What only those seeds draw in which members change."""
 ADVERSARIES: Final[dict[str, Callable[[], Adversary]]] = {
     "equivocator": Equivocator,
     "double-voter": DoubleVoter,
@@ -326,6 +393,8 @@ ADVERSARIES: Final[dict[str, Callable[[], Adversary]]] = {
     "lying-source": LyingSource,
     "flooder": Flooder,
     "garbler": Garbler,
+    "lingerer": Lingerer,
+    "boaster": Boaster,
 }
 
 

@@ -10,6 +10,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from chain.block import Block
+from chain.keys import SigningKey
 from consensus.messages import DOMAINS, MESSAGE, PACKET, Message, Packet, Signed
 from node.simulator.network import Frame
 from p2p.mesh import Channel
@@ -61,9 +62,10 @@ class Adversary:
         others = self.others()
         return set(others[: (len(others) + 1) // 2])
 
-    def sign(self, message: Message) -> Signed:
-        """`message`, signed by the member's key."""
-        signature = self.machine.key.sign(
+    def sign(self, message: Message, key: SigningKey | None = None) -> Signed:
+        """`message`, signed by the member's key of that height, or by `key`."""
+        seat = self.world.seats.at(message.height).key(self.me)
+        signature = (key or self.machine.keyring.of(seat)).sign(
             self.world.genesis.hash, DOMAINS[type(message)], MESSAGE.encode(message)
         )
         return Signed(self.me, message, signature)
@@ -73,11 +75,17 @@ class Adversary:
         raw = PACKET.encode(Packet(signed, block))
         return Frame(self.machine.name, target, Channel.CONSENSUS, Kind.PACKET, raw)
 
-    def say(self, message: Message, block: Block | None = None, to: Sequence[str] = ()) -> None:
-        """Sends `message` to everyone, or to `to`, past the node."""
+    def say(
+        self,
+        message: Message,
+        block: Block | None = None,
+        to: Sequence[str] = (),
+        key: SigningKey | None = None,
+    ) -> None:
+        """Sends `message` to everyone, or to `to`, past the node; signed as by `sign`."""
         life = self.machine.life
         if life is None or not life.alive:
             return
-        signed = self.sign(message)
+        signed = self.sign(message, key)
         for target in to or self.others():
             self.world.network.inject(life.endpoint, self.frame(target, signed, block))

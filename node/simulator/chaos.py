@@ -11,6 +11,7 @@ from typing import Final
 from node.simulator.adversaries import ADVERSARIES
 from node.simulator.disk import Loss
 from node.simulator.filters import Filter
+from node.simulator.membership import draw_change
 from node.simulator.swarm import TWINS, Knobs
 from node.simulator.world import World
 
@@ -37,6 +38,7 @@ class Chaos:
         self._knobs = knobs
         self._chance: Random = world.streams["chaos"]
         self._clients: Random = world.streams["clients"]
+        self._changes: Random = world.streams["changes"]
         self._pending = knobs.transactions
         self._deeds: list[tuple[float, Deed]] = [
             (knobs.partitions, self._partition),
@@ -48,6 +50,7 @@ class Chaos:
             (knobs.slowness, self._slow),
             (knobs.clock_jumps, self._jump),
             (knobs.disk_errors, self._break_disk),
+            (knobs.membership, self._change_members),
             (60.0 if knobs.disk_losers else 0.0, self._lose_disk),
             (40.0 if TWINS in knobs.byzantine.values() else 0.0, self._swap_twins),
             (120.0, self._mend),
@@ -103,7 +106,11 @@ class Chaos:
 
     def _submit(self) -> None:
         world, clients = self._world, self._clients
-        up = [name for name in world.running if not self._is_paused(name)]
+        up = [
+            name
+            for name in world.running
+            if not self._is_paused(name) and world.membership.is_known(world.machines[name].member)
+        ]
         if not up or not self._pending:
             return
         self._pending -= 1
@@ -218,6 +225,27 @@ class Chaos:
             if kind == TWINS:
                 others = [each for each in world.names if each not in {name, f"{name}2"}]
                 world.show(name, [each for each in others if self._chance.random() < 0.5])
+
+    def _change_members(self) -> None:
+        """Somebody wants another set of validators, or a key of his own: one that leaves, whatever
+        becomes of the changes that are under way, at most f who lie or lose their disk."""
+        world, membership, chance = self._world, self._world.membership, self._changes
+        faulty = {*self._knobs.byzantine, *self._knobs.disk_losers}
+        wanted = draw_change(world, chance)
+        if wanted is None:
+            return
+        kind, member = wanted
+        if not membership.allows(kind, member, faulty):
+            return
+        match kind:
+            case "announce":
+                membership.announce(member)
+            case "rotate":
+                membership.rotate(member)
+            case "admit":
+                membership.admit(member)
+            case "remove":
+                membership.remove(member, forced=chance.random() < 0.3)
 
     def _mend(self) -> None:
         """Operators restart what is down, and repair what they find."""

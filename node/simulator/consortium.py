@@ -17,29 +17,68 @@ PARAMETERS: Final = Parameters(
     state_buckets=16, timeout_base_ms=1_000, timeout_ms_max=8_000, idle_timeout_ms=5_000
 )
 _ENCRYPTION: Final = EncryptionKey(1, b"e" * 32)
+_CERTIFICATE: Final = b"certificate"
+ADDRESSES: Final = ("127.0.0.1:1",)
+"""Of every simulated node: nobody looks."""
 VALID_MS: Final = 1_800_000
 """How long a simulated transaction may wait for its block."""
 
 
-def member_names(n: int) -> tuple[str, ...]:
-    """The names of `n` members; an assertion where there cannot be so many."""
-    assert 1 <= n <= MEMBERS_MAX, f"between 1 and {MEMBERS_MAX} members"
-    return NAMES[:n]
+def member_names(n: int, spares: int = 0) -> tuple[str, ...]:
+    """The names of `n` members and then of `spares` more that have no seat in the beginning; an
+    assertion where there cannot be so many."""
+    assert 1 <= n <= n + spares <= MEMBERS_MAX, f"between 1 and {MEMBERS_MAX} members"
+    return NAMES[: n + spares]
+
+
+class Keyring:
+    """A member's consensus keys, on whatever machine: the one in use and, once made, the next."""
+
+    def __init__(self, name: str) -> None:
+        # With the scheme of signatures that is in force now.
+        self.held: tuple[SigningKey, ...] = (SigningKey(name.encode().ljust(32, b".")),)
+        self._name = name
+        self._made = 1
+
+    @property
+    def newest(self) -> SigningKey:
+        """The one that is to be used from the next announcement on."""
+        return self.held[-1]
+
+    def of(self, public_key: bytes | None) -> SigningKey:
+        """The secret of `public_key`, where it is held; else the oldest one that is."""
+        return next((key for key in self.held if key.public == public_key), self.held[0])
+
+    def make_next(self, in_use: bytes | None) -> SigningKey:
+        """A new key beside the one whose public half is `in_use`; any other is forgotten."""
+        self._made += 1
+        fresh = SigningKey(f"{self._name}{self._made}".encode().ljust(32, b"."))
+        self.held = (self.of(in_use), fresh)
+        return fresh
 
 
 class Consortium:
-    """Members "a", "b", … and what they know. Immutable but for the count of nonces."""
+    """Members "a", "b", … and what they know. Immutable but for keys and the count of nonces."""
 
-    def __init__(self, n: int, parameters: Parameters = PARAMETERS, first: str = "a") -> None:
-        """`first` is the primary of the first height."""
-        self.names = member_names(n)
+    def __init__(
+        self, n: int, parameters: Parameters = PARAMETERS, first: str = "a", *, spares: int = 0
+    ) -> None:
+        """`first` is the primary of the first height. `spares` further members have no node yet
+        that the others know of: they announce it, and may then be admitted as validators."""
+        self.names = member_names(n, spares)
+        self.spares = self.names[n:]
         # With the scheme of signatures that is in force now.
-        self.keys = {name: SigningKey(name.encode().ljust(32, b".")) for name in self.names}
+        self.keys = {name: Keyring(name) for name in self.names}
         self._administrators = {
             name: SigningKey(name.encode().ljust(32, b"a")) for name in self.names
         }
         publics = tuple(
-            (name, self.keys[name].public, self._administrators[name].public) for name in self.names
+            (
+                name,
+                None if name in self.spares else self.keys[name].newest.public,
+                self._administrators[name].public,
+            )
+            for name in self.names
         )
         self.genesis = _genesis(publics, parameters, first)
         self.signed: set[bytes] = set()
@@ -97,7 +136,7 @@ def _enrolment(seed: bytes) -> PrincipalEnrol:
 
 @lru_cache(maxsize=64)
 def _genesis(
-    publics: tuple[tuple[str, bytes, bytes], ...], parameters: Parameters, first: str
+    publics: tuple[tuple[str, bytes | None, bytes], ...], parameters: Parameters, first: str
 ) -> Genesis:
     members = tuple(
         Member(
@@ -106,7 +145,7 @@ def _genesis(
             "hospital",
             _ENCRYPTION,
             (GenesisPrincipal(_principal(name), "administrator", administrator, _ENCRYPTION),),
-            NodeEntry(consensus, b"certificate", ("127.0.0.1:1",)),
+            NodeEntry(consensus, _CERTIFICATE, ADDRESSES) if consensus is not None else None,
         )
         for name, consensus, administrator in publics
     )

@@ -23,6 +23,11 @@ GOALS: Final[dict[str, str]] = {
     "refused start": "a node refused to start on damaged data",
     "ban": "a liar was punished",
     "attachment": "an attachment was committed",
+    "newcomer": "a member that was admitted later sealed a block",
+    "removed": "a member that had lost its seat committed a block",
+    "rotated": "a block was sealed with a key that came later",
+    "late change": "validators changed in a view above 0",
+    "parted change": "validators changed while the network was cut",
 }
 SEEDS_FOR_GOALS: Final = 300
 """With fewer seeds an unreached goal says nothing."""
@@ -75,6 +80,22 @@ class GoalWatch(Observer):
             self.reached.add("catch-up")
         if any(b"category.open" in raw for raw in committed.block.transactions):
             self.reached.add("attachment")
+        self._look_at_members(machine, committed)
+
+    def _look_at_members(self, machine: "Machine", committed: Committed) -> None:
+        """Who sealed, who did not, and whether that changes."""
+        seats, certificate = self.world.seats, committed.certificate
+        first, present = seats.at(1), seats.at(certificate.height)
+        for seal in certificate.seals:
+            if first.key(seal.validator) != present.key(seal.validator):
+                self.reached.add("rotated" if seal.validator in first else "newcomer")
+        if machine.member in first and machine.member not in present:
+            self.reached.add("removed")
+        if committed.validators is not None:
+            if certificate.view >= 1:
+                self.reached.add("late change")
+            if self.world.network.is_cut:
+                self.reached.add("parted change")
 
     def punished(self, machine: "Machine", member: str, reason: str) -> None:
         """A liar was found out."""

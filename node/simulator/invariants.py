@@ -12,6 +12,8 @@ from chain.certificate import COMMIT, Commit
 from chain.keys import Domain, payload, verify
 from chain.transaction import BODY, SIGNED, Transaction
 from consensus.messages import (
+    DOMAINS,
+    MESSAGE,
     Message,
     Prepare,
     PreparedCertificate,
@@ -173,7 +175,8 @@ class OneWord(Invariant):
 
 
 class Certified(Invariant):
-    """S5: a committed block carries a quorum of distinct valid seals of its height's validators."""
+    """S5: a committed block carries a quorum of distinct valid seals of its height's validators. It
+    names these, and those of the next height."""
 
     name = "S5"
 
@@ -188,14 +191,18 @@ class Certified(Invariant):
         if (certificate.height, certificate.block_hash) != (header.height, header.hash):
             self.broken(machine.name, header.height, "its certificate is another block's")
             return
+        seats, height = self.world.seats, header.height
+        named = (header.validators_hash, header.next_validators_hash)
+        if named != (seats.at(height).hash, seats.at(height + 1).hash):
+            self.broken(machine.name, height, "it names other validators than its height has")
+            return
         print_ = b"".join(seal.signature for seal in certificate.seals)
         if print_ in self._sound:
             return
         self._sound.add(print_)
         commit = Commit(certificate.height, certificate.view, certificate.block_hash)
-        genesis = self.world.genesis
-        signed = payload(genesis.hash, Domain.COMMIT, COMMIT.encode(commit))
-        keys = {each.member: each.public_key for each in genesis.validators}
+        signed = payload(self.world.genesis.hash, Domain.COMMIT, COMMIT.encode(commit))
+        keys = {each.member: each.public_key for each in seats.at(height)}
         valid = {
             seal.validator
             for seal in certificate.seals
@@ -239,9 +246,12 @@ class LockedValue(Invariant):
                 pass
 
     def _commit(self, member: str, height: int, view: int, block_hash: bytes) -> None:
+        voters = self.world.seats.at(height).members
+        if member not in voters:
+            return
         committers = self._committers.setdefault((height, view, block_hash), set())
         committers.add(member)
-        enough = quorum_of(self.world.n) - len(self.world.byzantine)
+        enough = quorum_of(len(voters)) - len(self.world.byzantine.intersection(voters))
         locks = self._locked.setdefault(height, [])
         if len(committers) >= enough and (view, block_hash) not in locks:
             locks.append((view, block_hash))
@@ -308,6 +318,27 @@ class PersistBeforeSend(Invariant):
                 message.height,
                 f"sent {_name(message)} in view {message.view} before it was durable",
             )
+
+
+class Seated(Invariant):
+    """Who has no seat at a height says nothing of it; who has one signs with that seat's key."""
+
+    name = "seat"
+
+    def sent(self, machine: "Machine", signed: Signed) -> None:
+        """Looks the author up among the validators of the height that the message is of."""
+        message = signed.message
+        if not machine.honest:
+            return
+        seats = {each.member: each.public_key for each in self.world.seats.at(message.height)}
+        key = seats.get(signed.sender)
+        canonical = MESSAGE.encode(message)
+        said = payload(self.world.genesis.hash, DOMAINS[type(message)], canonical)
+        if key is None:
+            self.broken(machine.name, message.height, f"says {_name(message)} without a seat")
+        elif not verify(key, signed.signature, said):
+            sentence = f"signed {_name(message)} with another key than its seat's"
+            self.broken(machine.name, message.height, sentence)
 
 
 class ExecutedOnce(Invariant):
@@ -435,6 +466,7 @@ INVARIANTS: Final[tuple[Callable[[], Invariant], ...]] = (
     Certified,
     LockedValue,
     PersistBeforeSend,
+    Seated,
     ExecutedOnce,
     OnlySigned,
     WithinLimits,

@@ -18,12 +18,14 @@ from chain.genesis import Genesis
 from chain.keys import Domain, SigningKey
 from consensus.messages import MESSAGE, Message
 from consensus.votes import VOTE_RECORD, VoteRecord
+from ledger.keyspace import VALIDATORS_KEY
 from node.assembly import assemble, begin_chain
 from node.desk import Desk
 from node.member import MemberNode, Parts, PeerEvents
 from node.mempool import Mempool, MempoolLimits
 from node.metrics import Metrics
 from node.simulator.clocks import InlineWorkers, MachineClock
+from node.simulator.consortium import Keyring
 from node.simulator.disk import Files, Loss, MachineDisk, Platter
 from node.simulator.keyvalues import Batch, MachineKeyValues, Tables
 from node.simulator.loop import OWNER, Owner, VirtualLoop
@@ -49,6 +51,8 @@ VOTES: Final = ROOT / "votes"
 DATA: Final = ROOT / "data"
 ATTACHMENTS: Final = ROOT / "attachments"
 MEMPOOL: Final = MempoolLimits(bytes_max=1 << 20, transactions_max=2_000)
+_VALIDATORS: Final = keyspace.STATE + VALIDATORS_KEY
+_UNTOLD: Final = {Domain.STATUS, Domain.READINESS}
 _RESTORE: Final = "put them back, or delete the data as well"
 
 
@@ -96,19 +100,19 @@ class _WatchedVotes(VoteStore):
 
 
 class _WatchedKey(SigningKey):
-    """The member's key, which tells what it signs."""
+    """A key of the member, which tells what it signs in consensus."""
 
     __slots__ = ("_machine", "_watch")
 
-    def __init__(self, machine: "Machine", watch: Watch) -> None:
-        super().__init__(machine.key.seed)
+    def __init__(self, machine: "Machine", key: SigningKey, watch: Watch) -> None:
+        super().__init__(key.seed)
         self._machine = machine
         self._watch = watch
 
     def sign(self, genesis_hash: bytes, domain: Domain, canonical: bytes) -> bytes:
         """See `SigningKey.sign`."""
         signature = super().sign(genesis_hash, domain, canonical)
-        if domain is not Domain.STATUS:
+        if domain not in _UNTOLD:
             self._watch.signed(self._machine, MESSAGE.decode(canonical))
         return signature
 
@@ -148,7 +152,7 @@ class Machine:
         member: str,
         *,
         genesis: Genesis,
-        key: SigningKey,
+        keyring: Keyring,
         loop: VirtualLoop,
         chance: Random,
         watch: Watch,
@@ -157,7 +161,7 @@ class Machine:
         self.member = member
         self.genesis = genesis
         self.members = genesis.validators.members
-        self.key = key
+        self.keyring = keyring
         self.clock = MachineClock(loop)
         self.platter = Platter()
         self.ledger = Tables(self.platter.faults)
@@ -224,7 +228,8 @@ class Machine:
             metrics,
         )
         life.endpoint.slowness = self.slowness
-        life.node = life.events.node = assemble(parts, (_WatchedKey(self, self._watch),), votes)
+        keys = tuple(_WatchedKey(self, key, self._watch) for key in self.keyring.held)
+        life.node = life.events.node = assemble(parts, keys, votes)
         life.desk = Desk(life.node)
 
     def _open_store(self, power: Power, disk: MachineDisk) -> Store:
@@ -261,12 +266,15 @@ class Machine:
         block, certificate = reader.block(height), reader.certificate(height)
         assert block is not None, "the tip was just written"
         assert certificate is not None, "the tip was just written"
-        effects = sha256()
+        effects, validators = sha256(), None
         for name, value in batch:
             if name[:1] != keyspace.CERTIFICATE:
                 effects.update(name + b"\0" + (value or b"\0"))
+            if name == _VALIDATORS:
+                validators = value
+        ids = reader.transaction_ids(height)
         self._watch.committed(
-            self, Committed(block, certificate, effects.digest(), reader.transaction_ids(height))
+            self, Committed(block, certificate, effects.digest(), ids, validators)
         )
 
     def lose_power(self, loss: Loss) -> int:
@@ -330,10 +338,14 @@ class Machine:
         return "in the ledger's database"
 
     @property
+    def height(self) -> int:
+        """Of the durable tip."""
+        return int.from_bytes(self.ledger.pairs.get(keyspace.TIP) or b"", "big")
+
+    @property
     def tip(self) -> tuple[int, bytes]:
         """Height and hash of the durable tip."""
-        raw = self.ledger.pairs.get(keyspace.TIP)
-        height = int.from_bytes(raw, "big") if raw else 0
+        height = self.height
         header = BlockReader(self.ledger.pairs).header(height)
         return (height, header.hash) if header is not None else (0, ZERO_HASH)
 

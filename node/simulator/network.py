@@ -81,6 +81,8 @@ class Endpoint:
         self.context = context
         self.power = power
         self.slowness = 1.0
+        self.trusted: frozenset[str] = frozenset()
+        """Members whose nodes it connects with: those that it knows of."""
         self.links: dict[str, _Connection] = {}
         """By member: the open connections."""
         self.scores = Scores(_LIMITS.ban_points, _LIMITS.ban_s, _LIMITS.forgiven_points_per_s)
@@ -146,6 +148,11 @@ class Network:
 
     # What is in the way.
 
+    @property
+    def is_cut(self) -> bool:
+        """True while some direction is blocked."""
+        return bool(self._blocked)
+
     def block(self, pairs: Collection[tuple[str, str]], *, abrupt: bool = False) -> None:
         """Frames in these directions (source, target) are lost from now on. `abrupt` breaks the
         connections at once instead of after a silence."""
@@ -176,6 +183,17 @@ class Network:
         self._apart = set(pairs)
         for pair in sorted(map(sorted, pairs)):
             self._break(pair[0], pair[1], "hidden")
+        self.dial_all()
+
+    def trust(self, endpoint: Endpoint, members: Collection[str]) -> None:
+        """`endpoint` connects with the nodes of these members from now on, and with no others."""
+        if endpoint.trusted == set(members):
+            return
+        endpoint.trusted = frozenset(members)
+        if self._endpoints.get(endpoint.name) is not endpoint:
+            return
+        for member in sorted(set(endpoint.links).difference(members)):
+            self._close(endpoint.links[member], "unknown")
         self.dial_all()
 
     def is_linked(self, one: str, other: str) -> bool:
@@ -219,7 +237,7 @@ class Network:
     # Connections.
 
     def _dial(self, one: Endpoint, other: Endpoint) -> None:
-        if one.member != other.member:
+        if one.member != other.member and _know_each_other(one, other):
             delay_s = self._chance.random() * DIAL_S_MAX
             self._loop.call_later(delay_s, self._connect, one, other)
 
@@ -230,6 +248,7 @@ class Network:
             and other.answers
             and other.member not in one.links
             and one.member not in other.links
+            and _know_each_other(one, other)
             and names not in self._blocked
             and names[::-1] not in self._blocked
             and frozenset(names) not in self._apart
@@ -422,13 +441,16 @@ class MachineMesh:
     def __init__(self, network: Network, endpoint: Endpoint, members: Sequence[str]) -> None:
         self._network = network
         self._endpoint = endpoint
-        self._members = [each for each in sorted(members) if each != endpoint.member]
+        self._members: list[str] = []
+        self._know(members)
 
     def set_members(self, peers: Sequence[PeerAddress]) -> None:
         """See `Mesh.set_members`."""
-        self._members = sorted(
-            peer.member for peer in peers if peer.member != self._endpoint.member
-        )
+        self._know([peer.member for peer in peers])
+
+    def _know(self, members: Collection[str]) -> None:
+        self._members = sorted(each for each in members if each != self._endpoint.member)
+        self._network.trust(self._endpoint, self._members)
 
     def send(self, member: str, channel: Channel, kind: int, payload: bytes) -> bool:
         """See `Mesh.send`."""
@@ -471,6 +493,11 @@ class MachineMesh:
     def heal(self) -> None:
         """See `Mesh.heal`."""
         self._network.unblock()
+
+
+def _know_each_other(one: Endpoint, other: Endpoint) -> bool:
+    """A node takes connections of those only whose certificates it knows."""
+    return one.member in other.trusted and other.member in one.trusted
 
 
 _BOTH: Final = tuple(Channel)

@@ -15,12 +15,14 @@ if TYPE_CHECKING:
 
 class Committed(NamedTuple):
     """A block became durable at a node. `effects` is a digest of everything written with it, the
-    certificate aside, which may differ between nodes."""
+    certificate aside, which may differ between nodes; `validators` is the encoded set that votes
+    from the next height on, where the block wrote one."""
 
     block: Block
     certificate: Certificate
     effects: bytes
     transaction_ids: Sequence[bytes]
+    validators: bytes | None = None
 
 
 class Observer:

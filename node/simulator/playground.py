@@ -57,7 +57,7 @@ class MedlockNetwork(AbstractContextManager["MedlockNetwork"]):
             raise
 
     def _all_connected(self) -> bool:
-        others = self.world.n - 1
+        others = self.world.seats.present.n - 1
         return all(len(self.status(name).peers) == others for name in self.names)
 
     # What there is.
@@ -70,7 +70,7 @@ class MedlockNetwork(AbstractContextManager["MedlockNetwork"]):
     @property
     def quorum(self) -> int:
         """How many of them decide."""
-        return self.world.quorum
+        return self.world.seats.present.quorum
 
     @property
     def now_s(self) -> float:

@@ -10,6 +10,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
+from chain.errors import InvalidMessage
+from chain.receipt import RECEIPT, verify_receipt
+from chain.validators import quorum
+from node.receipts import ReceiptWriter
 from node.simulator.chaos import Chaos, mend
 from node.simulator.goals import GoalWatch
 from node.simulator.invariants import INVARIANTS, Violation
@@ -97,6 +101,7 @@ def run_seed(
         invariants=invariants,
         keep_trace=keep_trace,
         real_signatures=real_signatures,
+        spares=knobs.spares,
     )
     try:
         _run(world, knobs, views)
@@ -134,14 +139,9 @@ def _run(world: World, knobs: Knobs, views: DecisionViews) -> None:
 
 def heal_core(world: World) -> list[str]:
     """Ends all trouble for a random quorum of honest machines with their votes, and stops the
-    rest for good. Returns the quorum."""
-    chance = world.streams["healing"]
-    sound = [
-        name
-        for name, machine in world.machines.items()
-        if machine.honest and not machine.votes_lost
-    ]
-    core = sorted(chance.sample(sound, world.quorum))
+    rest for good. Returns the quorum: see `_core`."""
+    world.membership.stop()
+    core = _core(world)
     world.network.weather = CALM
     for name, machine in world.machines.items():
         machine.clock.offset_ms = 0
@@ -165,6 +165,33 @@ def heal_core(world: World) -> list[str]:
             mend(world, name)
         assert name in world.running, f"{name} does not start"
     return core
+
+
+def _core(world: World) -> list[str]:
+    """A random quorum of those who vote next. Where that is not enough, with some more: a change of
+    validators that no machine of the core has decided yet takes a quorum of those who voted before
+    it; and one that is under way may come to be while the core recovers, which then has to be a
+    quorum of those who vote after it."""
+    chance, machines, seats = world.streams["healing"], world.machines, world.seats
+    sound = [
+        name
+        for name, machine in machines.items()
+        if machine.honest and not machine.votes_lost and world.membership.is_known(machine.member)
+    ]
+    voters = [name for name in sound if machines[name].member in seats.present]
+    core = chance.sample(voters, seats.present.quorum)
+    later = world.membership.reachable()
+    while not _is_enough(world, core, later):
+        core.append(chance.choice([name for name in sound if name not in core]))
+    return sorted(core)
+
+
+def _is_enough(world: World, core: list[str], later: list[frozenset[str]]) -> bool:
+    machines, seats = world.machines, world.seats
+    known = max(machines[name].height for name in core)
+    before = [set(seats.at(each).members) for each in range(known + 1, seats.decided + 2)]
+    members = {machines[name].member for name in core}
+    return all(len(members & each) >= quorum(len(each)) for each in (*before, *later))
 
 
 def demand_liveness(world: World, core: list[str], views: DecisionViews) -> None:
@@ -193,10 +220,24 @@ def demand_liveness(world: World, core: list[str], views: DecisionViews) -> None
         raise Violation("live", core[0], world.height(core[0]), sentence)
     for height, view in views.highest.items():
         begun = max((at for reached, at in stood.values() if reached == height), default=0)
-        if view > begun + world.f + 2:
+        if view > begun + world.seats.at(height).f + 2:
             sentence = f"decided in view {view}, the healed core stood in view {begun}"
             raise Violation("live", core[0], height, sentence)
-    for acknowledged in world.acknowledged:
+    demand_what_was_acknowledged(world, core)
+
+
+def demand_what_was_acknowledged(world: World, core: list[str]) -> None:
+    """Everything that any client holds a receipt for is on all of the core, at its place. What some
+    of it decided this very moment the others may still be about to."""
+    receipts = world.acknowledged
+    highest = max(each.place.height for each in receipts if each.place is not None)
+    _await(
+        world,
+        lambda: all(world.height(name) >= highest for name in core),
+        core[0],
+        f"the healed core does not come to height {highest}",
+    )
+    for acknowledged in receipts:
         place = acknowledged.place
         assert place is not None, "it was acknowledged"
         for name in core:
@@ -220,7 +261,7 @@ def demand_convergence(world: World) -> None:
             world.crash(name)
             world.wipe(name, "data")
             world.start(name)
-    honest = [name for name in world.running if world.machines[name].honest]
+    honest = known_and_honest(world)
     _await(
         world,
         lambda: (
@@ -236,6 +277,34 @@ def demand_convergence(world: World) -> None:
     if len({world.machines[name].tip for name in honest}) == 1 and len(exported) > 1:
         height = world.height(honest[0])
         raise Violation("live", honest[0], height, "exported states differ at one tip")
+    _demand_receipts(world, honest)
+
+
+def _demand_receipts(world: World, honest: list[str]) -> None:
+    """The last thing that was acknowledged proves itself, from everyone, to whoever has the genesis
+    file and knows nothing of who has voted since."""
+    receipts = world.acknowledged
+    if not receipts:
+        return
+    last = max(receipts, key=lambda each: each.place.height if each.place else 0)
+    for name in honest:
+        life = world.machines[name].life
+        assert life is not None, "all have converged"
+        try:
+            raw = ReceiptWriter(life.store).write(last.id)
+            verify_receipt(RECEIPT.decode(raw or b""), world.genesis)
+        except InvalidMessage as refusal:
+            sentence = f"its receipt does not verify: {refusal}"
+            raise Violation("live", name, world.height(name), sentence) from refusal
+
+
+def known_and_honest(world: World) -> list[str]:
+    """Machines that run, do not lie, and are connected with: of a node that was never announced
+    nobody knows."""
+    machines, is_known = world.machines, world.membership.is_known
+    return [
+        name for name in world.running if machines[name].honest and is_known(machines[name].member)
+    ]
 
 
 def _end_abstention(world: World, honest: list[str]) -> None:

@@ -78,6 +78,8 @@ class Scenario:
     """How much too fast a member's clock goes."""
     swarm: Knobs | None = None
     """Random trouble instead of events."""
+    spares: int = 0
+    """Members beyond `nodes` that have a machine, and no seat in the beginning."""
 
 
 _NODES: Final = (str, list)
@@ -103,11 +105,15 @@ _ARGUMENTS: Final[dict[str, dict[str, type | tuple[type, ...]]]] = {
     "bridge": {"node": str},
     "drop": {"message": str, "source": _NODES, "target": _NODES, "height": int, "view": int},
     "show_twin": {"node": str, "to": list},
+    "announce": {"node": str},
+    "rotate": {"node": str},
+    "admit": {"node": str},
+    "remove": {"node": str, "forced": bool},
     "heal": {},
 }
 _OPTIONAL: Final = {
     "count", "attachment_bytes", "loss", "after_effects", "kind", "what", "abrupt", "message",
-    "source", "target", "height", "view", "votes", "again", "full", "fail",
+    "source", "target", "height", "view", "votes", "again", "full", "fail", "forced",
 }  # fmt: skip
 _CHOICES: Final[dict[str, tuple[str, ...]]] = {
     "loss": ("kept", "lost", "torn"),
@@ -127,22 +133,24 @@ _EXPECTED: Final[dict[str, type | tuple[type, ...]]] = {
     "converged": bool,
     "view_at_least": int,
     "decided_view_at_most": int,
+    "validators": list,
+    "changes_decided": bool,
     "live": bool,
     "violation": str,
 }
 PROMISES: Final = (
-    "S1", "S2", "S3", "S4", "S5", "S6", "S7", "S8", "S9", "valid", "blame", "held", "live", "leak",
-    "stopped", "stuck",
+    "S1", "S2", "S3", "S4", "S5", "S6", "S7", "S8", "S9", "seat", "valid", "blame", "held", "live",
+    "leak", "stopped", "stuck",
 )  # fmt: skip
 """What a run may report as broken (`node.simulator.invariants` and `run`)."""
 _TOP: Final = {
-    "title", "seed", "nodes", "seconds", "timing", "weather", "byzantine", "drift_ppm", "swarm",
-    "event", "expect",
+    "title", "seed", "nodes", "spares", "seconds", "timing", "weather", "byzantine", "drift_ppm",
+    "swarm", "event", "expect",
 }  # fmt: skip
 _EVENT: Final = ("do", "at", "when", "after", "delay_s", "id")
 _UNDONE: Final = {"restore_backup": "back_up", "resume": "pause"}
 """What has to come first."""
-_NOT_RATES: Final = {"n", "chaos_s", "weather", "byzantine", "disk_losers"}
+_NOT_RATES: Final = {"n", "spares", "chaos_s", "weather", "byzantine", "disk_losers"}
 """Knobs of a swarm that the file tells elsewhere, or otherwise."""
 RATE_MAX: Final = 100_000
 DRIFT_PPM_MAX: Final = 100_000
@@ -176,6 +184,7 @@ class _Reader:
         self._path = path
         self._lines = text.splitlines()
         self._nodes = 0
+        self._spares = 0
         self._twins: set[str] = set()
 
     def fault(self, line: int, cause: str) -> InputFault:
@@ -184,6 +193,7 @@ class _Reader:
     def scenario(self, document: dict[str, Any]) -> Scenario:
         self._known(document, _TOP, "")
         self._nodes = self._integer(document, "nodes", 1, MEMBERS_MAX)
+        self._spares = self._integer(document, "spares", 0, MEMBERS_MAX - self._nodes, 0)
         byzantine = self._byzantine(document.get("byzantine", {}))
         self._twins = {name for name, kind in byzantine.items() if kind == TWINS}
         seconds = self._seconds(document)
@@ -208,6 +218,7 @@ class _Reader:
             self._integer(document, "seed", 0, SEED_MAX, 1),
             self._drift(document.get("drift_ppm", {})),
             swarm,
+            self._spares,
         )
 
     # Tables.
@@ -222,10 +233,14 @@ class _Reader:
             if kind not in ADVERSARIES and kind != TWINS:
                 known = _known_words(kind, (*ADVERSARIES, TWINS))
                 raise self.fault(at, f"byzantine.{name}: no adversary {kind!r}{known}")
-        most = faults_max(self._nodes)
-        if len(table) > most:
-            raise self.fault(line, f"{len(table)} of {self._nodes} lie; the promise is for {most}")
+        self._few(line, table, "lie")
         return dict(table)
+
+    def _few(self, line: int, names: Iterable[str], what: str) -> None:
+        """At most f of those who vote in the beginning; later ones are looked at when they come."""
+        faulty, most = len(set(names).intersection(NAMES[: self._nodes])), faults_max(self._nodes)
+        if faulty > most:
+            raise self.fault(line, f"{faulty} of {self._nodes} {what}; the promise is for {most}")
 
     def _weather(self, table: object) -> Weather:
         line = self._line("weather")
@@ -264,7 +279,7 @@ class _Reader:
             return None
         if "event" in document:
             raise self.fault(line, "swarm: it makes its own events; leave [[event]] out")
-        knobs = Knobs(self._nodes, byzantine=dict(byzantine))
+        knobs = Knobs(self._nodes, byzantine=dict(byzantine), spares=self._spares)
         self._known(table, {*swarm_rates(), "disk_losers"}, "swarm")
         for name, value in table.items():
             at, default = self._line(name, line), getattr(knobs, name)
@@ -289,9 +304,7 @@ class _Reader:
                 known = _known_words(kind, LOSSES)
                 raise self.fault(line, f"swarm.disk_losers.{name} = {kind!r}{known}")
             knobs.disk_losers[name] = kind
-        faulty, most = len({*knobs.byzantine, *knobs.disk_losers}), faults_max(self._nodes)
-        if faulty > most:
-            raise self.fault(line, f"{faulty} of {self._nodes} fail; the promise is for {most}")
+        self._few(line, {*knobs.byzantine, *knobs.disk_losers}, "fail")
 
     def _expectations(self, table: object) -> dict[str, Any]:
         line = self._line("expect")
@@ -307,6 +320,8 @@ class _Reader:
                 raise self.fault(at, f"expect.{name}: {_named(kind)}")
             if value is False:
                 raise self.fault(at, f"expect.{name}: false expects nothing; leave it out")
+            if name == "validators":
+                self._nodes_of(value, at)
             if name.endswith("_at_least") and value < 1:
                 raise self.fault(at, f"expect.{name}: below 1 it expects nothing; leave it out")
             if name.endswith("_at_most") and value < 0:
@@ -491,7 +506,7 @@ class _Reader:
     # Values.
 
     def _node(self, name: object, line: int, *, role: bool = False) -> None:
-        names = NAMES[: self._nodes]
+        names = NAMES[: self._nodes + self._spares]
         twins = {f"{each}2" for each in self._twins}
         if name in names or name in twins or (role and name in ROLES):
             return

@@ -26,6 +26,7 @@ def text_of(scenario: Scenario, comment: str = "") -> str:
         f"title = {_value(scenario.title)}",
         f"seed = {scenario.seed}",
         f"nodes = {scenario.nodes}",
+        *([f"spares = {scenario.spares}"] if scenario.spares else []),
         f"seconds = {_value(scenario.seconds)}",
     ]
     timing = {

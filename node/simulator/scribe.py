@@ -28,8 +28,13 @@ _VERBS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "ring": ("ring", ()),
     "bridge": ("bridge", ("node",)),
     "heal": ("heal", ()),
+    "announce": ("announce", ("node",)),
+    "rotate": ("rotate", ("node",)),
+    "admit": ("admit", ("node",)),
+    "remove": ("remove", ("node", "forced")),
 }
 """What is done to a world: the event's word for it, and for its arguments in order."""
+_OF_MEMBERSHIP: Final = ("announce", "rotate", "admit", "remove")
 _OTHERS: Final = ("start", "submit", "partition", "show", "drop")
 
 
@@ -49,7 +54,8 @@ class Scribe(Observer):
         """Lays itself over the verbs of `world`."""
         super().attach(world)
         for name in (*_VERBS, *_OTHERS):
-            setattr(world, name, self._watched(name, getattr(world, name)))
+            owner = world.membership if name in _OF_MEMBERSHIP else world
+            setattr(owner, name, self._watched(name, getattr(owner, name)))
 
     def told(self) -> None:
         """What is done from now on belongs to no scenario."""

@@ -70,6 +70,7 @@ def of_seed(seed: int) -> Scenario:
         expectations={"live": True},
         seed=seed,
         swarm=knobs,
+        spares=knobs.spares,
     )
 
 
@@ -145,7 +146,7 @@ class _Search:
 
     def accepts(self, candidate: Scenario) -> bool:
         """Runs it, and keeps it where it breaks the same promise."""
-        is_known = candidate.swarm is None and candidate.nodes == self.best.nodes
+        is_known = candidate.swarm is None and _members(candidate) == _members(self.best)
         others = () if is_known else range(1, OTHER_SEEDS + 1)
         for seed in dict.fromkeys((candidate.seed, *others)):
             tried = replace(candidate, seed=seed)
@@ -189,8 +190,7 @@ def _of_knobs(scenario: Scenario) -> Iterator[Scenario]:
     knobs = scenario.swarm
     if knobs is None:
         return
-    for n in (each for each in _SIZES if each < scenario.nodes):
-        yield _with_members(scenario, n)
+    yield from _of_fewer(scenario)
     yield from _of_all(scenario)
     idle = Knobs()
     for name in swarm_rates():
@@ -204,6 +204,13 @@ def _of_knobs(scenario: Scenario) -> Iterator[Scenario]:
         yield replace(scenario, swarm=replace(knobs, transactions=knobs.transactions // 2))
     if scenario.seconds > 2:
         yield replace(scenario, seconds=round(scenario.seconds / 2, 3))
+
+
+def _of_fewer(scenario: Scenario) -> Iterator[Scenario]:
+    for n in (each for each in _SIZES if each < scenario.nodes):
+        yield _with_members(scenario, n, scenario.spares)
+    for spares in range(scenario.spares):
+        yield _with_members(scenario, scenario.nodes, spares)
 
 
 def _of_all(scenario: Scenario) -> Iterator[Scenario]:
@@ -224,8 +231,7 @@ def _of_all(scenario: Scenario) -> Iterator[Scenario]:
 
 
 def _of_events(scenario: Scenario) -> Iterator[Scenario]:
-    for n in (each for each in _SIZES if each < scenario.nodes):
-        yield _with_members(scenario, n)
+    yield from _of_fewer(scenario)
     yield from _of_all(scenario)
     events = scenario.happenings
     last_s = max((each.at_s or 0.0 for each in events), default=0.0)
@@ -254,7 +260,7 @@ def _is_round(events: Sequence[Happening], digits: int) -> bool:
 def _plainer(event: Happening) -> Iterator[Happening]:
     """The same deed with less to it."""
     arguments = event.arguments
-    for name in ("attachment_bytes", "abrupt", "kind"):
+    for name in ("attachment_bytes", "abrupt", "kind", "forced"):
         if arguments.get(name):
             yield replace(event, arguments=_but(arguments, name))
     if arguments.get("count", 1) > 1:
@@ -265,18 +271,20 @@ def _plainer(event: Happening) -> Iterator[Happening]:
         yield replace(event, arguments=_but(arguments, "loss"))
 
 
-def _with_members(scenario: Scenario, n: int) -> Scenario:
-    """Only the first `n` members, and what concerns them."""
-    names = {*NAMES[:n], *(f"{each}2" for each in NAMES[:n])}
+def _with_members(scenario: Scenario, n: int, spares: int) -> Scenario:
+    """Only the first `n` members and the next `spares`, and what concerns them."""
+    members = NAMES[: n + spares]
+    names = {*members, *(f"{each}2" for each in members)}
     byzantine = {name: kind for name, kind in scenario.byzantine.items() if name in names}
     knobs = scenario.swarm
     if knobs is not None:
         losers = {name: kind for name, kind in knobs.disk_losers.items() if name in names}
-        knobs = replace(knobs, n=n, byzantine=byzantine, disk_losers=losers)
+        knobs = replace(knobs, n=n, spares=spares, byzantine=byzantine, disk_losers=losers)
     kept = [_among(each, names) for each in scenario.happenings]
     return replace(
         scenario,
         nodes=n,
+        spares=spares,
         byzantine=byzantine,
         drift_ppm={name: ppm for name, ppm in scenario.drift_ppm.items() if name in names},
         happenings=_connected([each for each in kept if each is not None]),
@@ -318,6 +326,10 @@ def _connected(events: Sequence[Happening]) -> tuple[Happening, ...]:
         left = kept
     used = {word for each in left for word in (each.after, each.arguments.get("again", ""))}
     return tuple(replace(each, id=each.id if each.id in used else "") for each in left)
+
+
+def _members(scenario: Scenario) -> tuple[int, int]:
+    return scenario.nodes, scenario.spares
 
 
 def _but(table: Mapping[str, Any], name: str) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from node.simulator.clients import Submission
 from node.simulator.consortium import PARAMETERS
 from node.simulator.filters import Filter
 from node.simulator.invariants import Violation
+from node.simulator.membership import ChangeKind
 from node.simulator.observers import Committed, Observer
 from node.simulator.run import (
     DecisionViews,
@@ -25,6 +26,7 @@ from node.simulator.run import (
     demand_convergence,
     demand_liveness,
     heal_core,
+    known_and_honest,
 )
 from node.simulator.scenario import ROLES, SAME, Happening, Scenario, When
 from node.simulator.swarm import TWINS
@@ -43,6 +45,7 @@ _STEPS: Final = {
 """What a message tells of its sender."""
 _OF_THE_RUNNING: Final = {"crash", "pause", "resume"}
 _OF_THE_DEAD: Final = {"wipe", "restore_backup"}
+_OF_VOTERS: Final[dict[str, ChangeKind]] = {"admit": "admit", "remove": "remove"}
 
 
 def play(
@@ -71,6 +74,7 @@ def play(
         weather=copy(scenario.weather),
         observers=(views, deeds, *observers),
         keep_trace=keep_trace,
+        spares=scenario.spares,
     )
     outcome = Outcome(seed, scenario.nodes, scenario=str(scenario.path))
     expected = str(scenario.expectations.get("violation", ""))
@@ -136,11 +140,12 @@ def _advance_to(world: World, at_s: float) -> None:
 
 def _judge(world: World, scenario: Scenario, views: DecisionViews) -> None:
     expected = scenario.expectations
-    honest = [each for each in world.running if world.machines[each].honest]
+    honest = known_and_honest(world)
     lowest = min((world.height(each) for each in honest), default=0)
-    receipts = len(world.acknowledged)
     decided = max(views.highest.values(), default=0)
-    unanswered = len(world.submissions) - receipts
+    unanswered = sum(each.state != "acknowledged" for each in world.submissions)
+    receipts = len(world.submissions) - unanswered
+    undecided = [f"{each.kind} {each.member}" for each in world.membership.pending]
     facts: dict[str, tuple[Callable[[Any], bool], str]] = {
         "height_at_least": (lambda most: lowest >= most, f"a running node is at height {lowest}"),
         "acknowledged_at_least": (lambda least: receipts >= least, f"{receipts} receipts"),
@@ -154,6 +159,11 @@ def _judge(world: World, scenario: Scenario, views: DecisionViews) -> None:
             lambda _: len({world.exported(each) for each in honest}) <= 1,
             f"running nodes differ: {world.heights()}",
         ),
+        "validators": (
+            lambda names: sorted(names) == list(world.seats.present.members),
+            f"{', '.join(world.seats.present.members)} vote",
+        ),
+        "changes_decided": (lambda _: not undecided, f"not decided: {', '.join(undecided)}"),
     }
     for name, value in expected.items():
         if name in facts and not facts[name][0](value):
@@ -244,15 +254,22 @@ class Deeds(Observer):
         machine = self.world.machines.get(node)
         if machine is None:
             return ""
-        if deed in _OF_THE_RUNNING and machine.life is None:
-            return f"{node} is down at that moment"
-        if deed in _OF_THE_DEAD and machine.life is not None:
-            return f"{node} is up at that moment, and uses its directories"
-        if deed == "restore_backup" and not machine.has_backup:
-            return f"nothing of {node} was backed up until then"
-        if deed in {"restart", "mend"} and machine.life is not None:
-            return f"{node} is up at that moment"
-        return ""
+        is_up, votes = machine.life is not None, machine.member in self.world.seats.present
+        causes = (
+            (deed in _OF_THE_RUNNING and not is_up, "is down at that moment"),
+            (deed in _OF_THE_DEAD and is_up, "is up at that moment, and uses its directories"),
+            (deed == "restore_backup" and not machine.has_backup, "was not backed up until then"),
+            (deed in {"restart", "mend"} and is_up, "is up at that moment"),
+            (deed == "admit" and votes, "votes already at that moment"),
+            (deed == "remove" and not votes, "does not vote at that moment"),
+            (self._is_too_bold(deed, machine.member), "would leave more than f of a set who lie"),
+        )
+        return next((f"{node} {cause}" for is_so, cause in causes if is_so), "")
+
+    def _is_too_bold(self, deed: str, member: str) -> bool:
+        kind = _OF_VOTERS.get(deed)
+        membership, liars = self.world.membership, self.world.byzantine
+        return kind is not None and not membership.allows(kind, member, liars)
 
     def _submit(self, node: str, arguments: dict[str, Any], mark: str) -> None:
         old = self._submitted.get(arguments.get("again", ""))
@@ -264,6 +281,18 @@ class Deeds(Observer):
             submission = self.world.submit(node, attachment_bytes=size)
             if mark:
                 self._submitted.setdefault(mark, submission)
+
+    def _announce(self, node: str, _: dict[str, Any]) -> None:
+        self.world.membership.announce(self.world.machines[node].member)
+
+    def _rotate(self, node: str, _: dict[str, Any]) -> None:
+        self.world.membership.rotate(self.world.machines[node].member)
+
+    def _admit(self, node: str, _: dict[str, Any]) -> None:
+        self.world.membership.admit(self.world.machines[node].member)
+
+    def _remove(self, node: str, arguments: dict[str, Any]) -> None:
+        self.world.membership.remove(self.world.machines[node].member, **arguments)
 
     def _restart(self, node: str, _: dict[str, Any]) -> None:
         self.world.start(node)

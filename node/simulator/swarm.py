@@ -9,8 +9,8 @@ from random import Random
 from typing import Final
 
 from chain.validators import faults_max
-from node.simulator.adversaries import ADVERSARIES
-from node.simulator.consortium import NAMES
+from node.simulator.adversaries import ADVERSARIES, OF_MEMBERSHIP
+from node.simulator.consortium import MEMBERS_MAX, NAMES
 from node.simulator.network import Weather
 from node.simulator.streams import Streams
 
@@ -18,6 +18,11 @@ SIZES: Final = (4, 4, 4, 4, 4, 4, 1, 2, 3, 5, 6, 7, 4, 5, 7, 4, 6, 4, 10, 13)
 """How seeds are spread over n: seed modulo 20, so that a hundred seeds meet every size."""
 TWINS: Final = "twins"
 LOSSES: Final = ("wipe", "rot", "backup")
+MEMBERSHIP_SHARE: Final = 1 / 3
+"""Of the seeds: in the others nobody is admitted, removed, or given a new key."""
+FAULTY_SPARES_SHARE: Final = 0.3
+OF_MEMBERSHIP_SHARE: Final = 0.4
+"""Of the liars where members change: those who lie about that."""
 
 
 @dataclass(slots=True)
@@ -48,6 +53,10 @@ class Knobs:
     """Members whose disk fails them, and how: "wipe", "rot", "backup". They count towards f."""
     byzantine: dict[str, str] = field(default_factory=dict)
     """Member to kind of adversary; `TWINS` is two honest copies."""
+    spares: int = 0
+    """Members beyond `n` that have a machine, and no seat in the beginning."""
+    membership: float = 0.0
+    """Changes of who votes: nodes announced and given new keys, members admitted and removed."""
 
 
 def draw(seed: int) -> Knobs:
@@ -75,6 +84,7 @@ def draw(seed: int) -> Knobs:
     knobs.drift_ppm_max = clock.choice((0, 0, 100, 10_000))
     knobs.filters = _rate(streams["filters"], 8)
     _draw_traitors(knobs, streams["traitors"])
+    _draw_membership(knobs, streams["membership"])
     return knobs
 
 
@@ -103,10 +113,33 @@ def _draw_traitors(knobs: Knobs, chance: Random) -> None:
     names = list(NAMES[: knobs.n])
     chance.shuffle(names)
     faulty = chance.randint(0, faults_max(knobs.n))
-    kinds = (*ADVERSARIES, TWINS)
+    kinds = (*(each for each in ADVERSARIES if each not in OF_MEMBERSHIP), TWINS)
     for name in names[:faulty]:
         kind = chance.choice((*kinds, *LOSSES))
         if kind in LOSSES:
             knobs.disk_losers[name] = kind
         else:
             knobs.byzantine[name] = kind
+
+
+def _draw_membership(knobs: Knobs, chance: Random) -> None:
+    """Who votes changes in a third of the seeds, in less time and under less load, for the votes
+    that it takes are load as well. They are those of three members at least. A spare may fail like
+    the others, and is then admitted where that leaves at most f who do."""
+    if chance.random() >= MEMBERSHIP_SHARE:
+        return
+    spares = chance.choice((1, 1, 2, 2, 3))
+    knobs.spares = min(max(spares, 3 - knobs.n), MEMBERS_MAX - knobs.n)
+    knobs.membership = chance.choice((40.0, 80.0, 160.0))
+    knobs.chaos_s *= (knobs.n / (knobs.n + knobs.spares)) ** 2
+    knobs.transactions = round(knobs.transactions * 0.5) + 1
+    for member in knobs.byzantine:
+        if chance.random() < OF_MEMBERSHIP_SHARE and knobs.byzantine[member] != TWINS:
+            knobs.byzantine[member] = chance.choice(OF_MEMBERSHIP)
+    if not knobs.spares or chance.random() >= FAULTY_SPARES_SHARE:
+        return
+    name, kind = NAMES[knobs.n], chance.choice((*ADVERSARIES, *LOSSES))
+    if kind in LOSSES:
+        knobs.disk_losers[name] = kind
+    else:
+        knobs.byzantine[name] = kind

@@ -34,9 +34,11 @@ from node.simulator.filters import Filter
 from node.simulator.invariants import INVARIANTS, Violation
 from node.simulator.loop import Stuck, VirtualLoop
 from node.simulator.machine import Life, Machine, OldVotes
+from node.simulator.membership import Membership
 from node.simulator.network import Frame, Network, Weather
 from node.simulator.observers import Observer
 from node.simulator.power import PowerCut
+from node.simulator.seats import Seats
 from node.simulator.signatures import keyed_hashes
 from node.simulator.streams import Streams
 from node.simulator.trace import Event, EventKind, Trace
@@ -69,11 +71,14 @@ class World:
         keep_trace: bool = False,
         real_signatures: bool = False,
         first: str = "a",
+        spares: int = 0,
     ) -> None:
         """`byzantine` names the members that lie, and how. `keep_trace` keeps every event. `first`
-        is the primary of the first height."""
+        is the primary of the first height. `spares` more members have a machine and no seat; what
+        becomes of them is `membership`'s affair."""
         # Before there is anything to close.
-        unknown = {first, *(byzantine or ())}.difference(member_names(n))
+        names = member_names(n, spares)
+        unknown = {first}.difference(names[:n]) | {*(byzantine or ())}.difference(names)
         assert not unknown, f"no such member: {sorted(unknown)}"
         self._closing = ExitStack()
         self._closing.enter_context(keyed_hashes(wanted=not real_signatures))
@@ -85,8 +90,9 @@ class World:
         self.network.weather = weather or Weather()
         self.network.on_send = self._sent
         self.network.on_punish = self._punished
-        self.consortium = Consortium(n, parameters, first)
+        self.consortium = Consortium(n, parameters, first, spares=spares)
         self.genesis = self.consortium.genesis
+        self.seats = Seats(self.genesis)
         self.machines: dict[str, Machine] = {}
         self.submissions: list[Submission] = []
         self.violation: Violation | None = None
@@ -94,7 +100,9 @@ class World:
         self._views: dict[str, tuple[int, int]] = {}
         self._loss: dict[str, Loss] = {}
         self._sampled_us = 0
-        self.observers: list[Observer] = [*(make() for make in invariants), *observers]
+        self.membership = Membership(self, self.streams["membership"])
+        checkers = (make() for make in invariants)
+        self.observers: list[Observer] = [self.seats, *checkers, *observers]
         self._watch = Witness(self.loop, self.trace, self.observers, self._cut)
         self._clients = Clients(self.loop, self._acknowledged, self.report)
         for name in self.consortium.names:
@@ -115,21 +123,6 @@ class World:
     def names(self) -> tuple[str, ...]:
         """All machines, twins included."""
         return tuple(self.machines)
-
-    @property
-    def n(self) -> int:
-        """Validators."""
-        return self.genesis.validators.n
-
-    @property
-    def f(self) -> int:
-        """How many of them may lie."""
-        return self.genesis.validators.f
-
-    @property
-    def quorum(self) -> int:
-        """How many make a certificate."""
-        return self.genesis.validators.quorum
 
     @property
     def byzantine(self) -> set[str]:
@@ -170,7 +163,7 @@ class World:
             name,
             member,
             genesis=self.genesis,
-            key=self.consortium.keys[member],
+            keyring=self.consortium.keys[member],
             loop=self.loop,
             chance=self.streams[f"machine/{name}"],
             watch=self._watch,
@@ -399,7 +392,7 @@ class World:
         if node is None:
             node = self.streams["clients"].choice(self.running)
         sender = self.machines[node].member
-        now_ms = EPOCH_MS + self.loop.now_us // 1_000
+        now_ms = self.now_ms
         if raw is None and attachment_bytes:
             raw, content = self.consortium.with_attachment(sender, now_ms, attachment_bytes)
             attachments = (content,)
@@ -408,21 +401,26 @@ class World:
         self.consortium.signed.add(raw)
         submission = Submission(node, raw, attachments)
         self.submissions.append(submission)
-        self.note("submit", node, note=submission.name)
-        life = self.machines[node].life
+        self.hand_over(submission)
+        return submission
+
+    def hand_over(self, submission: Submission) -> None:
+        """A client gives what was signed to its node."""
+        self.note("submit", submission.node, note=submission.name)
+        life = self.machines[submission.node].life
         if life is None:
             submission.state, submission.refusal = "unknown", "the node is down"
-            return submission
-        self._clients.hand_over(life, submission)
-        return submission
+        else:
+            self._clients.hand_over(life, submission)
 
     def _acknowledged(self, submission: Submission, place: Place) -> None:
         self.note("acknowledge", submission.node, height=place.height, note=submission.name)
 
     @property
     def acknowledged(self) -> list[Submission]:
-        """What clients hold a receipt for."""
-        return [each for each in self.submissions if each.state == "acknowledged"]
+        """What clients and administrators hold a receipt for."""
+        submissions = [*self.submissions, *self.membership.submissions]
+        return [each for each in submissions if each.state == "acknowledged"]
 
     # Time.
 
@@ -430,6 +428,11 @@ class World:
     def now_s(self) -> float:
         """Virtual seconds since the beginning."""
         return self.loop.time()
+
+    @property
+    def now_ms(self) -> int:
+        """UTC milliseconds, of a clock that is right."""
+        return EPOCH_MS + self.loop.now_us // 1_000
 
     def advance(self, seconds: float) -> None:
         """Lets time pass. Raises `Violation`."""

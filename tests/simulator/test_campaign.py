@@ -45,7 +45,13 @@ def test_a_swarm_breaks_no_promise() -> None:
 
 
 def test_a_seed_has_one_history_whatever_the_hash_seed() -> None:
-    code = "from node.simulator.run import run_seed; print(run_seed(11).trace_hash)"
+    """One whose members stay, and one whose members change."""
+    assert not draw(11).membership
+    assert draw(20).membership
+    code = (
+        "from node.simulator.run import run_seed\n"
+        "print(*(run_seed(seed).trace_hash for seed in (11, 20)))"
+    )
     hashes = {
         subprocess.run(
             [sys.executable, "-c", code],
@@ -56,7 +62,7 @@ def test_a_seed_has_one_history_whatever_the_hash_seed() -> None:
         ).stdout
         for hash_seed in ("0", "1", "31337")
     }
-    hashes.add(run_seed(11).trace_hash + "\n")
+    hashes.add(f"{run_seed(11).trace_hash} {run_seed(20).trace_hash}\n")
     assert len(hashes) == 1
 
 

@@ -6,8 +6,18 @@ import pytest
 from msgspec.structs import replace
 
 from chain.block import Block
-from chain.certificate import Certificate, Commit
-from consensus.messages import Message, Prepare, PrePrepare, Signed, Status, ViewChange
+from chain.certificate import Certificate, Commit, Seal
+from chain.validators import Validator, ValidatorSet
+from consensus.messages import (
+    DOMAINS,
+    MESSAGE,
+    Message,
+    Prepare,
+    PrePrepare,
+    Signed,
+    Status,
+    ViewChange,
+)
 from consensus.votes import Accepted, VoteRecord
 from node.member import MemberNode
 from node.simulator import invariants
@@ -55,9 +65,15 @@ def commit(world: World, committed: Committed, name: str = "a") -> None:
         observer.committed(world.machines[name], committed)
 
 
+def signed(world: World, message: Message, name: str) -> Signed:
+    key = world.consortium.keys[name].newest
+    domain, canonical = DOMAINS[type(message)], MESSAGE.encode(message)
+    return Signed(name, message, key.sign(world.genesis.hash, domain, canonical))
+
+
 def say(world: World, message: Message, name: str = "a") -> None:
     for observer in world.observers:
-        observer.sent(world.machines[name], Signed(name, message, bytes(64)))
+        observer.sent(world.machines[name], signed(world, message, name))
 
 
 def persist(world: World, record: VoteRecord, name: str = "a", *, durable: bool = True) -> None:
@@ -187,6 +203,88 @@ def test_s5_another_blocks_certificate(world: World) -> None:
     assert found(world) == "S5"
 
 
+def change_validators(world: World, *members: str, key_of: str = "") -> None:
+    """As if the last block had made these the validators; `key_of` got a new key with it."""
+    if key_of:
+        world.consortium.keys[key_of].make_next(None)
+    seats = tuple(Validator(name, world.consortium.keys[name].newest.public) for name in members)
+    committed = last(world)
+    height = committed.block.header.height
+    world.seats.decided = height - 1
+    changed_set = committed._replace(validators=ValidatorSet(seats).encode())
+    world.seats.committed(world.machines["a"], changed_set)
+
+
+def sealed(world: World, *names: str, of: int) -> Committed:
+    """The next block as a checker sees it, sealed by `names`; its header names the validators of
+    height `of`."""
+    before = last(world).block.header
+    validators = world.seats.at(of).hash
+    block = changed(
+        last(world).block,
+        height=before.height + 1,
+        parent_hash=before.hash,
+        timestamp_ms=before.timestamp_ms + 1,
+        validators_hash=validators,
+        next_validators_hash=validators,
+    )
+    commit_ = Commit(block.header.height, 0, block.header.hash)
+    seals = tuple(Seal(name, signed(world, commit_, name).signature) for name in names)
+    certificate = Certificate(commit_.height, 0, commit_.block_hash, seals)
+    return last(world)._replace(block=block, certificate=certificate, validators=None)
+
+
+def certified(world: World, committed: Committed) -> None:
+    for observer in world.observers:
+        if isinstance(observer, invariants.Certified):
+            observer.committed(world.machines["b"], committed)
+
+
+def test_s5_counts_the_validators_of_the_height(world: World) -> None:
+    change_validators(world, "a", "b", "c")
+    certified(world, sealed(world, "a", "b", of=3))
+    world.advance(0.001)
+
+
+def test_s5_a_removed_member_seals(world: World) -> None:
+    change_validators(world, "a", "b", "c")
+    certified(world, sealed(world, "a", "d", of=3))
+    assert found(world) == "S5"
+
+
+def test_s5_a_key_that_votes_no_more(world: World) -> None:
+    old = world.consortium.keys["c"].newest
+    change_validators(world, "a", "b", "c", "d", key_of="c")
+    certified(world, sealed(world, "a", "b", "c", of=3))
+    world.advance(0.001)
+    world.consortium.keys["c"].held = (old,)
+    later = sealed(world, "a", "b", "c", of=3)
+    certified(world, later)
+    assert found(world) == "S5"
+
+
+def test_s5_a_header_that_names_validators_of_before(world: World) -> None:
+    change_validators(world, "a", "b", "c", "d", key_of="d")
+    certified(world, sealed(world, "a", "b", "c", of=2))
+    assert found(world) == "S5"
+
+
+def test_says_something_without_a_seat(world: World) -> None:
+    change_validators(world, "a", "b", "c")
+    say(world, Status(3, 0, "new", None, (), 1), "d")
+    assert found(world) == "seat"
+
+
+def test_says_something_with_a_key_of_another_height(world: World) -> None:
+    old = world.consortium.keys["d"].newest
+    change_validators(world, "a", "b", "c", "d", key_of="d")
+    say(world, Status(3, 0, "new", None, (), 1), "d")
+    world.advance(0.001)
+    world.consortium.keys["d"].held = (old,)
+    say(world, Status(3, 0, "new", None, (), 2), "d")
+    assert found(world) == "seat"
+
+
 def locked(world: World) -> invariants.LockedValue:
     return next(each for each in world.observers if isinstance(each, invariants.LockedValue))
 
@@ -222,6 +320,17 @@ def test_s6_counts_the_votes_that_a_liar_may_add(world: World) -> None:
     for name in "ab":
         tell(world, name, Commit(3, 0, A))
     tell(world, "d", Prepare(3, 1, B))
+    assert found(world) == "S6"
+
+
+def test_s6_looks_at_the_quorum_of_the_height_and_at_liars_who_vote_there(world: World) -> None:
+    change_validators(world, "a", "b", "c")
+    world.machines["d"].honest = False
+    for name in "ad":
+        tell(world, name, Commit(3, 0, A))
+    tell(world, "c", Prepare(3, 1, B))
+    world.advance(0.001)
+    tell(world, "b", Commit(3, 0, A))
     assert found(world) == "S6"
 
 

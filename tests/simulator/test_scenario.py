@@ -98,7 +98,96 @@ BAD = {
     ),
     "an argument too few": ('do = "submit"\nnode = "b"', 'do = "submit"', 5, "submit needs node"),
     "an argument of another kind": ('node = "b"', 'node = "b"\ncount = "x"', 9, "whole number"),
+    "too many members": ("nodes = 4", "nodes = 4\nspares = 10", 3, "a whole number from 0 to 9"),
+    "a spare that is not there": (
+        'do = "submit"\nnode = "b"',
+        'do = "admit"\nnode = "e"',
+        8,
+        "no node",
+    ),
+    "forced, in a word": (
+        'do = "submit"\nnode = "b"',
+        'do = "remove"\nnode = "b"\nforced = "yes"',
+        9,
+        "forced: true or false",
+    ),
+    "voters that are nobody": ("height_at_least = 1", 'validators = ["a", "z"]', 16, "no node 'z'"),
+    "voters that are twice": ("height_at_least = 1", 'validators = ["a", "a"]', 16, "named twice"),
 }
+CHANGING = """\
+title = "one more, one less, one other key"
+nodes = 4
+spares = 1
+seconds = 40
+
+[[event]]
+at = 1
+do = "announce"
+node = "e"
+
+[[event]]
+at = 5
+do = "admit"
+node = "e"
+
+[[event]]
+at = 10
+do = "rotate"
+node = "primary"
+
+[[event]]
+at = 20
+do = "remove"
+node = "a"
+
+[expect]
+validators = ["b", "c", "d", "e"]
+changes_decided = true
+converged = true
+"""
+
+
+def test_members_change_in_a_story(tmp_path: Path) -> None:
+    outcome = play(load_scenario(scenario(tmp_path, CHANGING)), 1)
+    assert outcome.passed, (outcome.violation, outcome.harness)
+    kinds = ("announce", "admit", "rotate", "remove")
+    assert [outcome.faults[kind] for kind in kinds] == [1, 1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "cause"),
+    [
+        ("at = 20", "at = 39.99", "not decided: remove a"),
+        ('["b", "c", "d", "e"]', '["a", "b"]', "validators = .* b, c, d, e vote"),
+    ],
+)
+def test_a_change_that_did_not_come_is_a_violation(
+    tmp_path: Path, old: str, new: str, cause: str
+) -> None:
+    text = CHANGING.replace(old, new).replace('validators = ["b", "c", "d", "e"]\n', "")
+    outcome = play(load_scenario(scenario(tmp_path, text)), 1)
+    assert outcome.invariant == "expectation"
+    assert re.search(cause, outcome.violation)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "cause"),
+    [
+        ('do = "admit"\nnode = "e"', 'do = "admit"\nnode = "b"', "b votes already"),
+        ('do = "remove"\nnode = "a"', 'do = "remove"\nnode = "e"', "e does not vote"),
+        (
+            "[expect]",
+            '[byzantine]\nb = "stale"\ne = "stale"\n\n[expect]',
+            "more than f of a set who lie",
+        ),
+    ],
+)
+def test_a_change_that_cannot_be_is_no_pass(tmp_path: Path, old: str, new: str, cause: str) -> None:
+    text = CHANGING.replace(old, new).replace('validators = ["b", "c", "d", "e"]\n', "")
+    text = text.replace("at = 5", "at = 15") if "remove" in old else text
+    text = text.replace("at = 15", "at = 30") if "remove" in old else text
+    outcome = play(load_scenario(scenario(tmp_path, text)), 1)
+    assert cause in outcome.harness
 
 
 @pytest.mark.parametrize("name", BAD)

@@ -146,7 +146,7 @@ def test_time_up_hands_out_what_was_found(
     view_forgotten: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("node.simulator.shrink.RUN_S_MAX", 5)
-    found = smaller(65, within_s=2.5)
+    found = smaller(43, within_s=2.5)
     assert not found.is_finished
     assert found.outcome.invariant == "S4"
 
@@ -172,6 +172,10 @@ def test_every_kind_of_event_comes_back_from_a_file(tmp_path: Path) -> None:
         ("drop", {"message": "prepare", "source": ["a", "b"], "target": "c", "view": 1}),
         ("show_twin", {"node": "d", "to": ["a"]}),
         ("ring", {}),
+        ("announce", {"node": "e"}),
+        ("rotate", {"node": "a"}),
+        ("admit", {"node": "e"}),
+        ("remove", {"node": "b", "forced": True}),
     ]
     happenings = [
         Happening(0, deed, arguments, at_s=1 + index / 7)
@@ -187,7 +191,7 @@ def test_every_kind_of_event_comes_back_from_a_file(tmp_path: Path) -> None:
     scenario = replace(
         of_seed(4), title=title, nodes=4, byzantine={"d": "twins"}, drift_ppm={"a": -7},
         weather=Weather(loss=1e-07), seconds=12.5, swarm=None, happenings=tuple(happenings),
-        timeout_base_ms=500, expectations={"live": True, "height_at_least": 1},
+        timeout_base_ms=500, expectations={"live": True, "validators": ["a", "e"]}, spares=1,
     )  # fmt: skip
     back = written(tmp_path, scenario)
     lines = tuple(replace(each, line=0) for each in back.happenings)

@@ -150,7 +150,7 @@ BUGS: Final = (
         "roots unchecked",
         "a proposal's roots are those of its execution",
         _roots_unchecked,
-        "stopped",
+        "S5",
         0,
         under(Knobs(4, chaos_s=3, transactions=5, byzantine={"a": "wrong-roots"})),
         "a primary that lies about roots",

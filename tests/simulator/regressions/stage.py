@@ -115,7 +115,7 @@ class Stage(World):
 
     def is_connected(self, name: str) -> bool:
         life = self.machines[name].life
-        return life is not None and len(life.node.connected()) == self.n - 1
+        return life is not None and len(life.node.connected()) == self.seats.present.n - 1
 
     def honest_running(self) -> list[str]:
         return [name for name in self.running if self.machines[name].honest]
