@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from tests.simulator.bank import agreement, execution, liveness, memory
+from tests.simulator.bank import agreement, execution, liveness, members, memory
 from tests.simulator.bank.bug import Bug
 
 BUGS: Final[tuple[Bug, ...]] = (
@@ -10,5 +10,6 @@ BUGS: Final[tuple[Bug, ...]] = (
     *memory.BUGS,
     *execution.BUGS,
     *liveness.BUGS,
+    *members.BUGS,
 )
 CHECKERS: Final = tuple(f"S{number}" for number in range(1, 10))

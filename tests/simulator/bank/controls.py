@@ -13,6 +13,7 @@ from node.simulator.invariants import INVARIANTS
 from node.simulator.run import DecisionViews
 from node.simulator.world import World
 from tests.simulator.bank.bug import Play
+from tests.simulator.bank.members import settled
 from tests.simulator.bank.stages import Invariants, begun, goes_on, staged
 from tests.simulator.bank.traitors import Mute
 
@@ -98,6 +99,26 @@ def _silence(mute: Collection[str]) -> Play:
     return staged(script, traitors=lambda: {name: Mute() for name in mute})
 
 
+def _shrunk(*, removed: bool) -> Play:
+    """One of four is on two machines; where an honest one is removed, three are left, and of three
+    none may lie."""
+
+    def script(world: World, _: DecisionViews) -> None:
+        world.twin("a")
+        begun(world)
+        if removed:
+            world.membership.remove("d", forced=True)
+            settled(world)
+        world.show("a", ("b",))
+        world.until(lambda: len(set(world.heights().values())) == 1)
+        world.partition({"a", "b"}, {"a2", "c", "d"}, abrupt=True)
+        for half in "bc":
+            world.submit(half)
+        world.advance(SPLIT_S)
+
+    return staged(script)
+
+
 CONTROLS: Final = (
     Control(
         "two twins of four",
@@ -130,6 +151,14 @@ CONTROLS: Final = (
         0,
         split(3, "a", "b", "c"),
         split(3, "", "ab", "c"),
+    ),
+    Control(
+        "a twin among three that are left",
+        "of four one is removed, and none of the rest may lie any more",
+        "S1",
+        0,
+        _shrunk(removed=True),
+        _shrunk(removed=False),
     ),
     Control(
         "an equivocating primary with a helper",

@@ -43,13 +43,19 @@ def staged(
     n: int = 4,
     traitors: Callable[[], Mapping[str, Adversary]] = dict,
     invariants: Invariants = INVARIANTS,
+    spares: int = 0,
 ) -> Play:
-    """`script` in a world of `n` with `traitors`, as one run of a seed."""
+    """`script` in a world of `n` (and `spares`) with `traitors`, as one run of a seed."""
 
     def play(seed: int) -> Outcome:
         outcome, views = Outcome(seed, n), DecisionViews()
         with World(
-            n, seed, byzantine=traitors(), observers=(views,), invariants=invariants
+            n,
+            seed,
+            byzantine=traitors(),
+            observers=(views,),
+            invariants=invariants,
+            spares=spares,
         ) as world:
             try:
                 script(world, views)
