@@ -30,7 +30,7 @@ from ledger.state import decoded
 from node.assembly import begin_chain
 from node.errors import OperatorError
 from node.execution import Executed, Executor, InvalidBlock
-from storage.leveldb import LevelKeyValues
+from storage.integrity import create_store
 from storage.store import LedgerStore
 
 ENTRY_BYTES_MAX: Final = BLOCK_BYTES_MAX + (1 << 20)
@@ -106,13 +106,12 @@ def verify_chain(
     frames = _frames(file, progress)
     _check_head(next(frames, b""), genesis)
     with tempfile.TemporaryDirectory(prefix="medlock-verify-") as scratch:
-        pairs = LevelKeyValues.create(Path(scratch) / "state")
+        store = create_store(Path(scratch) / "state", genesis.parameters.state_buckets)
         try:
-            store = LedgerStore.create(pairs, genesis.parameters.state_buckets)
             begin_chain(store, genesis)
             return _replay(frames, genesis, store, trusted)
         finally:
-            pairs.close()
+            store.close()
 
 
 def _replay(

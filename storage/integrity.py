@@ -13,6 +13,7 @@ from chain.block import ZERO_HASH, Header, result_tree
 from chain.errors import InvalidMessage
 from chain.merkle import MerkleTree
 from chain.transaction import SIGNED, merkle_leaf
+from storage.bucket_files import BucketFolder
 from storage.disk import RealDisk
 from storage.errors import StoreDamaged, StoreMissing
 from storage.leveldb import BLOCK_CACHE_BYTES, Compression, LevelKeyValues
@@ -57,7 +58,7 @@ def create_over(pairs: KeyValues, directory: Path, buckets: int, disk: Disk) -> 
     path = mark_path(directory)
     disk.remove(path)
     mark = HighWaterMark.create(disk, path, Mark(0, ZERO_HASH))
-    return LedgerStore.create(pairs, buckets, mark)
+    return LedgerStore.create(pairs, buckets, mark, BucketFolder(disk, directory))
 
 
 def open_store(
@@ -91,7 +92,8 @@ def open_over(
 ) -> LedgerStore:
     """The same over pairs that are open: what `open_store` does once LevelDB is."""
     try:
-        store = LedgerStore.open(pairs, HighWaterMark(disk, mark_path(directory)))
+        mark = HighWaterMark(disk, mark_path(directory))
+        store = LedgerStore.open(pairs, mark, BucketFolder(disk, directory))
         check_store(store, genesis_hash, blocks)
     except InvalidMessage as error:
         raise StoreDamaged("store.undecodable", f"a stored value: {error}", _RESTORE) from error

@@ -8,6 +8,8 @@ from typing import Final
 FORMAT: Final = b"m/format"
 GENESIS: Final = b"m/genesis"
 BUCKETS: Final = b"m/buckets"
+BUCKET_FILE: Final = b"m/bucket-file"
+"""The number of the file that holds the buckets; absent until the first one is whole."""
 TIP: Final = b"m/tip"
 """Height of the tip; the last key of every batch that moves it."""
 
@@ -27,9 +29,8 @@ TRANSACTION: Final = b"t"
 """By era and id. Ids come in no order: those of an era lie together, so that what an earlier one
 left is not written anew with every new one."""
 STATE: Final = b"s"
-BUCKET: Final = b"k"
 JOURNAL: Final = b"j"
-"""By height: pairs of the state tree that a block changed and that are not in their buckets yet."""
+"""By height: pairs of the state tree that a block changed, which the file of buckets may lack."""
 
 ATTACHMENT: Final = b"a"
 """By hash: where an attachment is, or that it was erased."""
@@ -55,11 +56,6 @@ def height_in(key: bytes) -> int:
 def transaction(era: int, transaction_id: bytes) -> bytes:
     """The key of a transaction's place."""
     return TRANSACTION + era.to_bytes(4, "big") + transaction_id
-
-
-def bucket(index: int) -> bytes:
-    """The key of a bucket of the state tree."""
-    return BUCKET + index.to_bytes(4, "big")
 
 
 def pack(number: int) -> bytes:

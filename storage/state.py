@@ -1,4 +1,4 @@
-"""The state's Merkle tree: hash buckets in the key-value store, the digests above in memory.
+"""The state's Merkle tree: hash buckets, which lie elsewhere, and the digests above in memory.
 
 Only what a block wrote is computed again. `chain.state_proof` says what is hashed and how. Must not
 know what keys and values mean.
@@ -16,8 +16,7 @@ from chain.state_proof import (
     StateProof,
     bucket_index,
 )
-from storage import keyspace
-from storage.buckets import PairChange, with_pair
+from storage.buckets import Change, change_of, with_change
 from storage.errors import StoreDamaged
 
 _EMPTY_BUCKET: Final = sha256(b"\0").digest()
@@ -29,17 +28,17 @@ Digests = list[tuple[int, bytes]]
 class BucketReader(Protocol):
     """Where a tree finds its buckets."""
 
-    def get(self, key: bytes) -> bytes | None:
-        """The bucket under `StateTree.bucket_key`; empty or None where it has no pairs."""
+    def get(self, index: int, /) -> bytes | None:
+        """The bucket with this number; empty or None where it has no pairs."""
         ...
 
 
 class StagedTree:
     """Changed buckets and digests, to be applied to the tree that they were computed from.
 
-    `changes` are the changed pairs, `buckets` what became of their buckets, by key (empty where
-    nothing is left in one). `levels[0]` holds the digests of buckets, the last one the root, each
-    in order of index.
+    `changes` are the changed pairs by bucket; `buckets` what became of those that are others now
+    (empty where nothing is left in one). `levels[0]` holds the digests of buckets, the last one the
+    root. All but `changes` are in order of index.
     """
 
     __slots__ = ("base", "buckets", "changes", "levels", "root", "writes")
@@ -48,8 +47,8 @@ class StagedTree:
         self,
         base: bytes,
         writes: Mapping[bytes, bytes | None],
-        changes: list[PairChange],
-        buckets: list[tuple[bytes, bytes]],
+        changes: Mapping[int, list[Change]],
+        buckets: list[tuple[int, bytes]],
         levels: list[Digests],
     ) -> None:
         self.base = base
@@ -79,45 +78,34 @@ class StateTree:
         """The state root."""
         return bytes(self._levels[-1])
 
-    def load(self, buckets: Iterable[tuple[bytes, bytes]]) -> None:
-        """Computes all digests from the buckets, by key and in order; the tree is still empty."""
-        digests = [
-            (int.from_bytes(key[1:], "big"), sha256(b"\0" + bucket).digest())
-            for key, bucket in buckets
-        ]
-        if digests and digests[-1][0] * DIGEST_BYTES >= len(self._levels[0]):
-            raise StoreDamaged(
-                "store.bucket_unknown",
-                "the state holds a bucket beyond the number of buckets",
-                "restore a backup, or delete the data directory and synchronise again",
-            )
-        self._apply(self._rise(digests))
+    def load(self, buckets: Iterable[tuple[int, bytes]]) -> None:
+        """Computes all digests from the buckets, in order of index; the tree is still empty."""
+        self._apply(
+            self._rise([(index, sha256(b"\0" + bucket).digest()) for index, bucket in buckets])
+        )
 
     def stage(self, stored: BucketReader, writes: Mapping[bytes, bytes | None]) -> StagedTree:
         """What `writes` make of the tree, whose buckets are `stored`; changes nothing."""
         shift = 32 - ARITY_BITS * self._levels_above
-        changes: list[PairChange] = []
-        by_bucket: dict[int, list[PairChange]] = {}
+        changes: dict[int, list[Change]] = {}
         for key, value in writes.items():
             key_digest = sha256(key).digest()
-            change = (key_digest, None if value is None else sha256(value).digest())
-            changes.append(change)
+            change = change_of(key_digest, None if value is None else sha256(value).digest())
             index = int.from_bytes(key_digest[:4], "big") >> shift
-            if index in by_bucket:
-                by_bucket[index].append(change)
+            if index in changes:
+                changes[index].append(change)
             else:
-                by_bucket[index] = [change]
-        buckets: list[tuple[bytes, bytes]] = []
+                changes[index] = [change]
+        buckets: list[tuple[int, bytes]] = []
         digests: Digests = []
         get = stored.get
-        for index in sorted(by_bucket):
-            bucket_key = keyspace.bucket(index)
-            before = get(bucket_key) or b""
+        for index in sorted(changes):
+            before = get(index) or b""
             bucket = before
-            for key_digest, value_digest in by_bucket[index]:
-                bucket = with_pair(bucket, key_digest, value_digest)
+            for change in changes[index]:
+                bucket = with_change(bucket, change)
             if bucket != before:
-                buckets.append((bucket_key, bucket))
+                buckets.append((index, bucket))
                 digests.append((index, sha256(b"\0" + bucket).digest()))
         return StagedTree(self.root, writes, changes, buckets, self._rise(digests))
 
@@ -128,7 +116,7 @@ class StateTree:
 
     def prove(self, bucket: bytes, key_digest: bytes) -> StateProof:
         """The proof for a key, given its bucket's pairs."""
-        index = bucket_index(key_digest, self._levels_above)
+        index = self.bucket_index(key_digest)
         if sha256(b"\0" + bucket).digest() != self._digest(0, index):
             raise StoreDamaged(
                 "store.bucket_damaged",
@@ -144,9 +132,9 @@ class StateTree:
             index //= ARITY
         return StateProof(bucket, tuple(siblings))
 
-    def bucket_key(self, key_digest: bytes) -> bytes:
-        """Where the bucket of a key is stored."""
-        return keyspace.bucket(bucket_index(key_digest, self._levels_above))
+    def bucket_index(self, key_digest: bytes) -> int:
+        """The number of the bucket of a key."""
+        return bucket_index(key_digest, self._levels_above)
 
     def _digest(self, level: int, index: int) -> bytes:
         return bytes(self._levels[level][index * DIGEST_BYTES : (index + 1) * DIGEST_BYTES])

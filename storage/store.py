@@ -16,6 +16,7 @@ from chain.state_proof import DIGEST_BYTES, PAIR_BYTES
 from chain.transaction import SIGNED
 from storage import keyspace
 from storage.blocks import BlockReader, Changes, block_changes
+from storage.bucket_files import BucketFolder
 from storage.buckets import Buckets, find_pair
 from storage.errors import StoreDamaged, StoreExists, StoreTooNew
 from storage.marks import HighWaterMark, Mark
@@ -79,9 +80,13 @@ class LedgerStore(BlockReader):
 
     @staticmethod
     def create(
-        pairs: KeyValues, buckets: int = BUCKETS_DEFAULT, mark: HighWaterMark | None = None
+        pairs: KeyValues,
+        buckets: int = BUCKETS_DEFAULT,
+        mark: HighWaterMark | None = None,
+        folder: BucketFolder | None = None,
     ) -> "LedgerStore":
-        """A new store without a block. `buckets` is a parameter of genesis."""
+        """A new store without a block. `buckets` is a parameter of genesis; only a store that lives
+        in memory has no `folder` for them."""
         tree = StateTree(buckets)
         if pairs.get(keyspace.FORMAT) is not None:
             raise StoreExists("store.exists", "there is a chain already", "choose another --dir")
@@ -91,10 +96,12 @@ class LedgerStore(BlockReader):
                 (keyspace.FORMAT, bytes([FORMAT_VERSION])),
             ]
         )
-        return LedgerStore(pairs, tree, Buckets(pairs), mark)
+        return LedgerStore(pairs, tree, Buckets(pairs, buckets, folder), mark)
 
     @staticmethod
-    def open(pairs: KeyValues, mark: HighWaterMark | None = None) -> "LedgerStore":
+    def open(
+        pairs: KeyValues, mark: HighWaterMark | None = None, folder: BucketFolder | None = None
+    ) -> "LedgerStore":
         """What is stored, with the state's digests computed from its buckets.
 
         `storage.integrity` then tells whether it is whole.
@@ -111,10 +118,11 @@ class LedgerStore(BlockReader):
             )
         if pairs.get(keyspace.TIP) is not None and pairs.get(keyspace.TRANSACTIONS_COUNT) is None:
             raise StoreDamaged("store.count_lost", "the number of transactions is gone", _RESTORE)
-        tree = StateTree(int.from_bytes(buckets, "big"))
-        held = Buckets(pairs)
-        tree.load(held.load(tree.bucket_key))
-        return LedgerStore(pairs, tree, held, mark)
+        count = int.from_bytes(buckets, "big")
+        tree = StateTree(count)
+        stored = Buckets(pairs, count, folder)
+        tree.load(stored.load())
+        return LedgerStore(pairs, tree, stored, mark)
 
     @property
     def state_root(self) -> bytes:
@@ -204,12 +212,12 @@ class LedgerStore(BlockReader):
     ) -> None:
         prefix = keyspace.STATE
         changes += [(prefix + key, value) for key, value in staged.writes.items()]
-        step = self._buckets.step(tip.header.height, staged.changes, staged.buckets)
+        step = self._buckets.step(tip.header.height, staged.changes)
         changes += step.changes
         changes.append((keyspace.TIP, tip.header.height.to_bytes(8, "big")))
         with self._moving:
             self._all.write_batch(changes)
-            self._buckets.apply(step, staged.buckets)
+            self._buckets.apply(step, staged.changes, staged.buckets)
             self._tree.apply(staged)
             self._count += len(ids)
             if self._recent is not None:
@@ -233,7 +241,7 @@ class LedgerStore(BlockReader):
             assert self._tip is not None, "begin comes first"
             header = self._tip.header
             value = self.state.get(key)
-            bucket = self._buckets.get(self._tree.bucket_key(key_digest)) or b""
+            bucket = self._buckets.get(self._tree.bucket_index(key_digest))
             proof = self._tree.prove(bucket, key_digest)
         start = find_pair(bucket, key_digest)
         pair = bucket[start : start + PAIR_BYTES]
@@ -248,6 +256,7 @@ class LedgerStore(BlockReader):
 
     def close(self) -> None:
         """Releases files and lock."""
+        self._buckets.close()
         self._all.close()
         if self._mark is not None:
             self._mark.close()

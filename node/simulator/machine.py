@@ -288,6 +288,7 @@ class Machine:
         self.data_lost = True
         self.ledger = Tables(self.platter.faults)
         self.index = Tables(self.platter.faults)
+        self.platter.wipe(DATA)
         self.platter.wipe(ATTACHMENTS)
         self.platter.remove(mark_path(DATA))
 

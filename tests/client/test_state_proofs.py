@@ -16,7 +16,6 @@ from client.api import Api, connect
 from client.errors import ApiError
 from client.verifier import NotVerified
 from client.wire import to_base64url
-from storage.memory import MemoryKeyValues
 from storage.state import StateTree
 from tests.chain.chain_world import NAMES, World
 from tests.client.client_world import Node
@@ -30,11 +29,12 @@ class Dishonest:
     def __init__(self) -> None:
         self.world = World()
         self.three = ValidatorSet(self.world.genesis.validators.validators[:3])
-        self.pairs, self.tree = MemoryKeyValues(), StateTree(16)
+        self.stored: dict[int, bytes] = {}
+        self.tree = StateTree(16)
         staged = self.tree.stage(
-            self.pairs, {KEY: VALUE} | {b"key %d" % i: b"%d" % i for i in range(40)}
+            self.stored, {KEY: VALUE} | {b"key %d" % i: b"%d" % i for i in range(40)}
         )
-        self.pairs.write_batch([(key, bucket or None) for key, bucket in staged.buckets])
+        self.stored.update(staged.buckets)
         self.tree.apply(staged)
 
     def lineage(self) -> tuple[LineageStep, ...]:
@@ -43,7 +43,7 @@ class Dishonest:
 
     def proof(self, key: bytes) -> Any:
         digest = sha256(key).digest()
-        return self.tree.prove(self.pairs.get(self.tree.bucket_key(digest)) or b"", digest)
+        return self.tree.prove(self.stored.get(self.tree.bucket_index(digest), b""), digest)
 
     def document(
         self,

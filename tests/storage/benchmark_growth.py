@@ -18,14 +18,13 @@ from hashlib import sha256
 from itertools import islice
 from pathlib import Path
 
-from benchmark import header, resident_bytes
+from benchmark import header, reopen, resident_bytes
 
 from chain.block import OK, ZERO_HASH, Block
 from chain.certificate import Certificate
 from chain.transaction import SIGNED, SignedTransaction
 from storage.attachments import AttachmentStore
 from storage.integrity import create_store
-from storage.leveldb import LevelKeyValues
 from storage.store import LedgerStore
 
 BLOCK_TRANSACTIONS = 500
@@ -121,7 +120,7 @@ def main() -> None:
             growth.grow_to(size)
         growth.close()
         begun = time.perf_counter()
-        LedgerStore.open(LevelKeyValues.open(Path(folder, "data"))).close()
+        reopen(Path(folder, "data")).close()
         print(f"open, journal and digests included: {time.perf_counter() - begun:.2f} s")
 
 

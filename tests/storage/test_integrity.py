@@ -12,6 +12,8 @@ import pytest
 
 from chain.block import HEADER
 from storage import keyspace
+from storage.bucket_files import BucketFolder
+from storage.disk import RealDisk
 from storage.errors import (
     StoreBusy,
     StoreDamaged,
@@ -22,6 +24,7 @@ from storage.errors import (
 )
 from storage.integrity import check_store, create_store, mark_path, open_store
 from storage.leveldb import LevelKeyValues
+from storage.memory import memory_store
 from storage.store import LedgerStore
 
 Chain = Any
@@ -30,11 +33,14 @@ GENESIS_HASH = sha256(b"a genesis").digest()
 
 @pytest.fixture
 def grown(on_disk: Chain) -> Chain:
-    """Six blocks, some of them in tables and some in the log, closed."""
+    """Six blocks, some of them in tables and some in the log; of the buckets, some in a file and
+    some in the journal only."""
+    on_disk.store._buckets._cycle_changes = 40
     for height in range(1, 7):
         on_disk.grow({b"key %d" % i: b"%d" % height * 40 for i in range(20)}, (b"%d" % height,))
         if height == 3:
             on_disk.store._all._database.compact_range()
+    assert on_disk.store._all.get(keyspace.BUCKET_FILE)
     return on_disk
 
 
@@ -52,7 +58,8 @@ def altered(chain: Chain, key: bytes, value: bytes | None) -> LedgerStore:
     chain.store._all.write_batch([(key, value)])
     directory = directory_of(chain)
     chain.store.close()
-    chain.store = LedgerStore.open(LevelKeyValues.open(directory))
+    folder = BucketFolder(RealDisk(), directory)
+    chain.store = LedgerStore.open(LevelKeyValues.open(directory), None, folder)
     return chain.store
 
 
@@ -82,20 +89,16 @@ def test_what_is_gone_is_named(grown: Chain, key: bytes, code: str) -> None:
     assert refusal.value.fix
 
 
-def test_a_bucket_that_is_gone_or_another_changes_the_state_root(grown: Chain) -> None:
-    grown.store._buckets._journal_changes_max = 0
-    grown.grow()
-    for value in (None, bytes(64)):
-        (key, _), *_ = grown.store._all.scan(keyspace.BUCKET, b"l")
-        with pytest.raises(StoreDamaged, match="state_root"):
-            check_store(altered(grown, key, value), GENESIS_HASH)
-
-
 def test_a_journal_that_is_gone_or_another_changes_the_state_root(grown: Chain) -> None:
-    for value in (None, bytes(4), (1).to_bytes(4, "big") + bytes(64)):
-        key, _ = list(grown.store._all.scan(keyspace.JOURNAL, b"k"))[-1]
+    key, raw = list(grown.store._all.scan(keyspace.JOURNAL, b"k"))[-1]
+    for value in (None, b"", raw[:-65], raw[:-1] + bytes([raw[-1] ^ 1])):
         with pytest.raises(StoreDamaged, match="state_root"):
             check_store(altered(grown, key, value), GENESIS_HASH)
+    grown.store._all.write_batch([(key, raw[:-1])])
+    grown.store.close()
+    with pytest.raises(StoreDamaged, match="journal_damaged"):
+        open_store(directory_of(grown), GENESIS_HASH)
+    grown.store = memory_store()
 
 
 def test_a_value_that_the_root_does_not_cover_is_not_proven(grown: Chain) -> None:
@@ -168,7 +171,7 @@ def test_a_log_cut_anywhere_is_refused_or_whole(grown: Chain) -> None:
     _damage_everywhere(grown, "*.log", lambda raw, place: raw[:place], step=149)
 
 
-@pytest.mark.parametrize("files", ["*.log", "*.ldb", "MANIFEST-*", "CURRENT"])
+@pytest.mark.parametrize("files", ["*.log", "*.ldb", "MANIFEST-*", "CURRENT", "buckets-*"])
 def test_a_flipped_bit_anywhere_is_refused_or_without_effect(grown: Chain, files: str) -> None:
     def flip(raw: bytes, place: int) -> bytes:
         return raw[:place] + bytes([raw[place] ^ 1 << place % 8]) + raw[place + 1 :]
@@ -181,6 +184,7 @@ def _damage_everywhere(
 ) -> None:
     before = contents(grown.store)
     directory = directory_of(grown)
+    BucketFolder(RealDisk(), directory).create(grown.store._buckets._file.number)
     grown.store.close()
     whole = shutil.copytree(directory, directory.with_name("whole"))
     target = max(whole.glob(files), key=lambda path: path.stat().st_size)
