@@ -15,6 +15,9 @@ from zlib import crc32
 from storage.errors import StoreDamaged
 from storage.protocols import Disk, DiskFile
 
+CYCLE_CHANGES: Final = 1 << 17
+"""How many changed pairs a file takes to be written. The journal holds those of two files, and of
+three at most where restarts broke some off; a start puts them into their buckets."""
 SYNC_BYTES: Final = 4 << 20
 """A file is synced on the way whenever so much is new, so that no block waits for a whole one."""
 _MAGIC: Final = b"MLBUCK\0\1"
@@ -132,7 +135,9 @@ class BucketFolder:
     """The directory of these files, which it shares with LevelDB's: they go, or are copied, with
     the database that they belong to."""
 
-    def __init__(self, disk: Disk, directory: Path) -> None:
+    def __init__(self, disk: Disk, directory: Path, *, cycle_changes: int = CYCLE_CHANGES) -> None:
+        """`cycle_changes`: a file is whole once so many pairs changed after it was begun."""
+        self.cycle_changes = cycle_changes
         self._disk = disk
         self._directory = directory
 

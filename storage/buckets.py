@@ -22,9 +22,6 @@ from storage.protocols import KeyValueReader
 
 CACHE_BYTES_MAX: Final = 32 << 20
 """Memory for the buckets that changed last, which are the likeliest to change next."""
-CYCLE_CHANGES: Final = 1 << 17
-"""How many changed pairs a file takes to be written. The journal holds those of two files, and of
-three at most where restarts broke some off; a start puts them into their buckets."""
 BUCKET_COST_BYTES: Final = 200
 """What a bucket in memory costs beside its pairs."""
 RUN_BUCKETS: Final = 1_024
@@ -56,7 +53,6 @@ class Buckets:
         folder: BucketFolder | None,
         *,
         cache_bytes_max: int = CACHE_BYTES_MAX,
-        cycle_changes: int = CYCLE_CHANGES,
     ) -> None:
         """`count` buckets, a power of 2, over a store that has none yet; `load` reads what one has.
         The digest of a key begins with the number of its bucket.
@@ -69,7 +65,6 @@ class Buckets:
         self._count = count
         self._folder = folder
         self._cache_bytes_max = cache_bytes_max
-        self._cycle_changes = cycle_changes
         self._cache: dict[int, bytes] = {}
         """As they are at the tip; the one that changed last is the last."""
         self._pending: dict[int, bytearray] = {}
@@ -81,7 +76,7 @@ class Buckets:
         self._covered = -1
         """The tip's height when the first bucket of `_next` was written."""
         self._owed = 0
-        """The part of a bucket that is due for what changed, in `cycle_changes`."""
+        """The part of a bucket that is due for what changed, in the cycle's changes."""
         self._journal: dict[int, int] = {}
         """How many changes each height's key in the journal holds, in the order of heights."""
         self._journal_changes = 0
@@ -177,9 +172,10 @@ class Buckets:
         """Writes as many buckets of the next file as are due when `more` pairs change."""
         if self._folder is None:
             return
+        cycle_changes = self._folder.cycle_changes
         self._owed += more * self._count
-        due, self._owed = divmod(self._owed, self._cycle_changes)
-        if self._journal_changes + more > _JOURNAL_CYCLES_MAX * self._cycle_changes:
+        due, self._owed = divmod(self._owed, cycle_changes)
+        if self._journal_changes + more > _JOURNAL_CYCLES_MAX * cycle_changes:
             due = self._count
         if due and self._next is None:
             self._next = self._folder.create(0 if self._file is None else self._file.number)

@@ -13,7 +13,7 @@ from chain.block import ZERO_HASH, Header, result_tree
 from chain.errors import InvalidMessage
 from chain.merkle import MerkleTree
 from chain.transaction import SIGNED, merkle_leaf
-from storage.bucket_files import BucketFolder
+from storage.bucket_files import CYCLE_CHANGES, BucketFolder
 from storage.disk import RealDisk
 from storage.errors import StoreDamaged, StoreMissing
 from storage.leveldb import BLOCK_CACHE_BYTES, Compression, LevelKeyValues
@@ -53,12 +53,20 @@ def create_store(
         raise
 
 
-def create_over(pairs: KeyValues, directory: Path, buckets: int, disk: Disk) -> LedgerStore:
+def create_over(
+    pairs: KeyValues,
+    directory: Path,
+    buckets: int,
+    disk: Disk,
+    *,
+    cycle_changes: int = CYCLE_CHANGES,
+) -> LedgerStore:
     """The same over pairs that are open: what `create_store` does once LevelDB is there."""
     path = mark_path(directory)
     disk.remove(path)
     mark = HighWaterMark.create(disk, path, Mark(0, ZERO_HASH))
-    return LedgerStore.create(pairs, buckets, mark, BucketFolder(disk, directory))
+    folder = BucketFolder(disk, directory, cycle_changes=cycle_changes)
+    return LedgerStore.create(pairs, buckets, mark, folder)
 
 
 def open_store(
@@ -89,11 +97,13 @@ def open_over(
     disk: Disk,
     *,
     blocks: int = CHECKED_BLOCKS_DEFAULT,
+    cycle_changes: int = CYCLE_CHANGES,
 ) -> LedgerStore:
     """The same over pairs that are open: what `open_store` does once LevelDB is."""
     try:
         mark = HighWaterMark(disk, mark_path(directory))
-        store = LedgerStore.open(pairs, mark, BucketFolder(disk, directory))
+        folder = BucketFolder(disk, directory, cycle_changes=cycle_changes)
+        store = LedgerStore.open(pairs, mark, folder)
         check_store(store, genesis_hash, blocks)
     except InvalidMessage as error:
         raise StoreDamaged("store.undecodable", f"a stored value: {error}", _RESTORE) from error

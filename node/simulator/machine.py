@@ -50,7 +50,11 @@ ROOT: Final = Path("/node")
 VOTES: Final = ROOT / "votes"
 DATA: Final = ROOT / "data"
 ATTACHMENTS: Final = ROOT / "attachments"
+CYCLE_CHANGES: Final = 32
+"""So few that a run of a minute makes several files of buckets."""
 MEMPOOL: Final = MempoolLimits(bytes_max=1 << 20, transactions_max=2_000)
+_OWN_KEYS: Final = (keyspace.CERTIFICATE, keyspace.JOURNAL, keyspace.BUCKET_FILE)
+"""What a block writes at one node and not at another: its votes, and when its files are made."""
 _VALIDATORS: Final = keyspace.STATE + VALIDATORS_KEY
 _UNTOLD: Final = {Domain.STATUS, Domain.READINESS}
 _RESTORE: Final = "put them back, or delete the data as well"
@@ -134,6 +138,8 @@ class Life:
         self.desk: Desk
         self.store: Store
         self.tasks: list[asyncio.Task[None]] = []
+        self.held: tuple[bytes, ...] = tuple(key.public for key in machine.keyring.held)
+        """The public halves of the consensus keys that it found at its start."""
         self.spoken: set[bytes] = set()
         """Signatures of own messages that were sent."""
 
@@ -237,9 +243,16 @@ class Machine:
         if self.ledger.pairs.get(keyspace.FORMAT) is None and not self._is_begun():
             self.data_lost = self.data_lost or disk.exists(mark_path(DATA))
             begin_chain(
-                create_over(pairs, DATA, self.genesis.parameters.state_buckets, disk), self.genesis
+                create_over(
+                    pairs,
+                    DATA,
+                    self.genesis.parameters.state_buckets,
+                    disk,
+                    cycle_changes=CYCLE_CHANGES,
+                ),
+                self.genesis,
             )
-        return open_over(pairs, DATA, self.genesis.hash, disk)
+        return open_over(pairs, DATA, self.genesis.hash, disk, cycle_changes=CYCLE_CHANGES)
 
     def _is_begun(self) -> bool:
         """A database that lost its first keys only is damaged, not new."""
@@ -268,7 +281,7 @@ class Machine:
         assert certificate is not None, "the tip was just written"
         effects, validators = sha256(), None
         for name, value in batch:
-            if name[:1] != keyspace.CERTIFICATE:
+            if not name.startswith(_OWN_KEYS):
                 effects.update(name + b"\0" + (value or b"\0"))
             if name == _VALIDATORS:
                 validators = value

@@ -36,7 +36,7 @@ class Twin:
     them all in memory."""
 
     def __init__(self, cycle_changes: int, cache_bytes_max: int = 1 << 20) -> None:
-        self.limits = {"cycle_changes": cycle_changes, "cache_bytes_max": cache_bytes_max}
+        self.cycle_changes, self.cache_bytes_max = cycle_changes, cache_bytes_max
         self.platter = Platter()
         self.tables = Tables(self.platter.faults)
         self.model: dict[int, bytes] = {}
@@ -49,7 +49,8 @@ class Twin:
         self.power = Power(lambda: None)
         self.disk = MachineDisk(self.platter, self.power)
         self.pairs = MachineKeyValues(self.tables, self.power)
-        self.buckets = Buckets(self.pairs, TREE, BucketFolder(self.disk, DATA), **self.limits)
+        folder = BucketFolder(self.disk, DATA, cycle_changes=self.cycle_changes)
+        self.buckets = Buckets(self.pairs, TREE, folder, cache_bytes_max=self.cache_bytes_max)
         self.tree = StateTree(TREE)
         self.tree.load(self.buckets.load())
         raw = self.pairs.get(keyspace.TIP)
@@ -283,7 +284,7 @@ def test_a_bucket_without_pairs_is_gone() -> None:
 
 def test_without_a_folder_everything_stays_in_the_journal() -> None:
     pairs = MemoryKeyValues()
-    buckets, tree = Buckets(pairs, TREE, None, cycle_changes=1), StateTree(TREE)
+    buckets, tree = Buckets(pairs, TREE, None), StateTree(TREE)
     for height, writes in enumerate(blocks(20)):
         staged = tree.stage(buckets, writes)
         step = buckets.step(height, staged.changes)

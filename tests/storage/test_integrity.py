@@ -35,7 +35,7 @@ GENESIS_HASH = sha256(b"a genesis").digest()
 def grown(on_disk: Chain) -> Chain:
     """Six blocks, some of them in tables and some in the log; of the buckets, some in a file and
     some in the journal only."""
-    on_disk.store._buckets._cycle_changes = 40
+    on_disk.store._buckets._folder.cycle_changes = 40
     for height in range(1, 7):
         on_disk.grow({b"key %d" % i: b"%d" % height * 40 for i in range(20)}, (b"%d" % height,))
         if height == 3:
