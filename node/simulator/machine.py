@@ -178,6 +178,8 @@ class Machine:
         """The disk was damaged or taken away: the chain here may be shorter than it was."""
         self.votes_lost = False
         """The vote record was damaged or taken away, or is an old one."""
+        self.damaged = False
+        """Once, something that was synced was damaged, taken away or replaced by what is old."""
         self.refused = False
         """The last start ended in a refusal."""
         self.adversary: Adversary | None = None
@@ -298,7 +300,7 @@ class Machine:
 
     def wipe_data(self) -> None:
         """The chain, its state and all attachments are deleted; the votes stay."""
-        self.data_lost = True
+        self.data_lost = self.damaged = True
         self.ledger = Tables(self.platter.faults)
         self.index = Tables(self.platter.faults)
         self.platter.wipe(DATA)
@@ -307,7 +309,7 @@ class Machine:
 
     def wipe_votes(self) -> None:
         """The vote record is deleted."""
-        self.votes_lost = True
+        self.votes_lost = self.damaged = True
         self.platter.wipe(VOTES)
 
     def back_up(self) -> None:
@@ -324,7 +326,7 @@ class Machine:
         assert self._backup is not None, "nothing was backed up"
         files, ledger, index = self._backup
         self.ledger, self.index = ledger.copy(), index.copy()
-        self.data_lost = True
+        self.data_lost = self.damaged = True
         votes_now = self.platter.copy(VOTES)
         self.platter.restore(ROOT, files)
         if votes == "kept":
@@ -340,7 +342,7 @@ class Machine:
 
     def rot(self) -> str:
         """Flips a bit somewhere; returns where."""
-        self.data_lost = self.votes_lost = True
+        self.data_lost = self.votes_lost = self.damaged = True
         files = self.platter.files_below(VOTES)
         draw = self._chance.random()
         if files and draw < 0.5:

@@ -187,6 +187,10 @@ class World:
         except (StoreProblem, OSError) as problem:
             machine.refused = True
             self._over(machine, "stop", f"refuses to start: {problem}")
+            sound = not (machine.damaged or machine.ledger.rotten)
+            if sound and isinstance(problem, StoreProblem):
+                sentence = f"refuses to start, though nothing synced was lost: {problem}"
+                self.report(Violation("stopped", machine.name, machine.tip[0], sentence))
             return
         except PowerCut:
             return

@@ -19,6 +19,8 @@ from node.assembly import begin_chain
 from node.engine import Engine
 from node.simulator.swarm import Knobs
 from storage import integrity, keyspace
+from storage.bucket_files import BucketFile
+from storage.buckets import Buckets
 from storage.integrity import create_over
 from storage.protocols import Disk, KeyValues
 from storage.store import LedgerStore
@@ -72,6 +74,28 @@ def _tip_unsynced(patch: pytest.MonkeyPatch) -> None:
             self._all = pairs
 
     patch.setattr(LedgerStore, "_move", lazy)
+
+
+def _buckets_unsynced(patch: pytest.MonkeyPatch) -> None:
+    finish = BucketFile.finish
+
+    def hasty(self: BucketFile) -> None:
+        with pytest.MonkeyPatch.context() as during:
+            during.setattr(self._file, "sync", lambda: None)
+            finish(self)
+
+    patch.setattr(BucketFile, "finish", hasty)
+
+
+def _journal_short(patch: pytest.MonkeyPatch) -> None:
+    go_on = Buckets._go_on
+
+    def careless(self: Buckets, tip: int, more: int) -> None:
+        go_on(self, tip, more)
+        if self._next is not None:
+            self._covered = tip
+
+    patch.setattr(Buckets, "_go_on", careless)
 
 
 def _begins_afresh(patch: pytest.MonkeyPatch) -> None:
@@ -129,8 +153,10 @@ def _chain_begun_anew(patch: pytest.MonkeyPatch) -> None:
 
     open_over = integrity.open_over
 
-    def open_or_repair(pairs: KeyValues, directory: Path, genesis: bytes, disk: Disk) -> Any:
-        store = open_over(pairs, directory, genesis, disk)
+    def open_or_repair(
+        pairs: KeyValues, directory: Path, genesis: bytes, disk: Disk, *, cycle_changes: int
+    ) -> Any:
+        store = open_over(pairs, directory, genesis, disk, cycle_changes=cycle_changes)
         tip = store.tip()
         is_new = tip is None or tip.header.height == 0
         return store if is_new else repair(pairs, directory, genesis, disk)
@@ -167,6 +193,24 @@ BUGS: Final = (
         0,
         _FEW,
         "any transaction",
+    ),
+    Bug(
+        "file of buckets named before it is synced",
+        "what a block names is durable before it",
+        _buckets_unsynced,
+        "stopped",
+        8,
+        under(Knobs(4, chaos_s=20, transactions=40, crashes=30)),
+        "crashes",
+    ),
+    Bug(
+        "journal dropped that the file of buckets lacks",
+        "file and journal are the state at the tip",
+        _journal_short,
+        "stopped",
+        3,
+        under(Knobs(4, chaos_s=20, transactions=40, crashes=30)),
+        "crashes",
     ),
     Bug(
         "restart with a fresh vote record",
