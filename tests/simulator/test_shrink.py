@@ -146,7 +146,7 @@ def test_time_up_hands_out_what_was_found(
     view_forgotten: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("node.simulator.shrink.RUN_S_MAX", 5)
-    found = smaller(43, within_s=2.5)
+    found = smaller(31, within_s=2.5)
     assert not found.is_finished
     assert found.outcome.invariant == "S4"
 
