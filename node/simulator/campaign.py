@@ -4,6 +4,7 @@ A worker that dies, or that does not come back in time, is a failure of the run 
 silence. Some seeds run twice: another trace hash the second time is a failure as well.
 """
 
+import gc
 import logging
 import os
 import signal
@@ -26,6 +27,8 @@ SEED_S_MAX: Final = 300
 KILL_S: Final = 30
 """How much longer a worker may take for it (twice, where it runs twice) before it is killed."""
 TWICE_EVERY: Final = 50
+GARBAGE_OBJECTS: Final = 50_000
+"""New objects, of those that can be in a cycle, between two looks for garbage."""
 
 
 class Run(NamedTuple):
@@ -80,7 +83,9 @@ def _outcomes(runs: Sequence[Run], jobs: int, *, real_signatures: bool) -> Itera
         yield from map(work, runs)
         return
     seconds_max = 2 * SEED_S_MAX + KILL_S
-    for result in workers.results(runs, work, jobs=jobs, prepare=be_quiet, seconds_max=seconds_max):
+    for result in workers.results(
+        runs, work, jobs=jobs, prepare=settle_in, seconds_max=seconds_max
+    ):
         if not isinstance(result, workers.Death):
             yield result
         elif result.task is None:
@@ -90,9 +95,11 @@ def _outcomes(runs: Sequence[Run], jobs: int, *, real_signatures: bool) -> Itera
             yield Outcome(run.seed, scenario=run.scenario, harness=result.cause)
 
 
-def be_quiet() -> None:
-    """Nodes in trouble log a lot; what matters is in the trace."""
+def settle_in() -> None:
+    """What a worker does first. Nodes in trouble log a lot; what matters is in the trace. A world
+    lives for a second: looking for its garbage less often takes a twentieth off a run."""
     logging.disable(logging.CRITICAL)
+    gc.set_threshold(GARBAGE_OBJECTS, 20, 100)
 
 
 def run_checked(run: Run, *, real_signatures: bool = False) -> Outcome:

@@ -174,7 +174,7 @@ def test_another_hash_the_second_time_is_found(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_worker_that_dies_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(campaign, "be_quiet", die)
+    monkeypatch.setattr(campaign, "settle_in", die)
     made = run_campaign(1, 3, jobs=2)
     assert made.seeds == 3
     assert made.ending is Ending.HARNESS
