@@ -93,8 +93,8 @@ GOVERNANCE_REJECTIONS: Final[Mapping[str, Explanation]] = MappingProxyType(
         "validator.not_ready": Explanation(
             "The vote would decide, and does not show that those who have to be ready are: the "
             "candidate, or a quorum of the validators that remain.",
-            "Let their nodes catch up, then vote again and show their readiness; a removal that "
-            "cannot wait can be proposed as forced.",
+            "Let their nodes catch up, then vote again with what they say at GET /v1/readiness; a "
+            "removal that cannot wait can be proposed as forced.",
         ),
         "validator.suspended": Explanation(
             "A suspended organisation is not admitted as a validator.",

@@ -225,6 +225,13 @@ def load_administrator_wallet(keys_path: Path, passphrase: bytes) -> Wallet:
 
 
 def _load_wallet(path: Path, passphrase: bytes) -> Wallet:
+    if not path.exists():
+        raise OperatorError(
+            "E009",
+            f"{path} is not there",
+            why="the directory was made for a node alone, without wallets",
+            fix="say whose wallet asks: --as FILE",
+        )
     _read_private(path)
     try:
         return load_wallet(path, passphrase)

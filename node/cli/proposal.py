@@ -22,7 +22,7 @@ from ledger.governance_entries import ProposalEntry
 from node.cli.arguments import EXISTING_FILE, identifier
 from node.cli.blame import explain
 from node.cli.errand import Errand, Visit, member_command
-from node.cli.output import print_document, say, table
+from node.cli.output import lines, print_document, say, table
 from node.cli.words import moment
 from node.errors import OperatorError
 
@@ -61,7 +61,7 @@ def list_command(errand: Errand) -> None:
         for each in found
     ]
     titles = ("proposal", "asks for", "about", "opened by", "status", "until")
-    print_document({"proposals": found}, table(titles, rows) if rows else "no proposals")
+    print_document({"proposals": found}, table(titles, rows, none="no proposals"))
 
 
 @proposal.command()
@@ -74,7 +74,13 @@ def show(errand: Errand, proposal_id: str) -> None:
     async def act(visit: Visit) -> dict[str, Any]:
         return _counted(await GovernanceApi(visit.api).proposal(wanted))
 
-    print_document(errand.run(act))
+    found = errand.run(act)
+    head = {name: value for name, value in found.items() if name != "votes"}
+    rows = [
+        (each["organization"], each["side"], moment(each["voted_ms"])) for each in found["votes"]
+    ]
+    votes = table(("organisation", "vote", "at"), rows, none="nobody has voted")
+    print_document(found, f"{lines(head)}\n\n{votes}")
 
 
 @proposal.command()

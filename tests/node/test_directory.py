@@ -18,6 +18,7 @@ from node.founding import make_genesis
 from node.keys import (
     NODE_KEYS,
     PASSPHRASE,
+    SERVICE_WALLET,
     Organization,
     find_passphrase,
     load_node_keys,
@@ -134,6 +135,15 @@ def test_keys_under_a_passphrase_need_it(tmp_path: Path) -> None:
             with pytest.raises(OperatorError) as caught:
                 load(directory.keys_path, passphrase)
             assert code_of(caught) == "E009"
+
+
+def test_a_directory_without_wallets_says_who_may_ask_instead(tmp_path: Path) -> None:
+    directory, _ = made(tmp_path)
+    (directory.keys_path / SERVICE_WALLET).unlink()
+    with pytest.raises(OperatorError) as caught:
+        directory.load_wallet(NodeConfig())
+    assert code_of(caught) == "E009"
+    assert "--as" in caught.value.fix
 
 
 def test_changed_or_foreign_key_files_do_not_open(tmp_path: Path) -> None:

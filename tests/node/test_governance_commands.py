@@ -155,6 +155,11 @@ def test_members_suspend_one_of_theirs_and_let_it_back_in(house: House) -> None:
     assert house.vote(out, "hospital-a")["status"] == "enacted"
     shown = house.ok("proposal", "show", out, "--as", "hospital-a")
     assert (shown["voters"], shown["needed"], len(shown["votes"])) == (2, 2, 2)
+    said = house.says("proposal", "show", out, "--as", "hospital-a").split("\n\n")[1].splitlines()
+    assert {tuple(line.split()[:2]) for line in said[1:]} == {
+        ("hospital-a", "for"),
+        ("regulator", "for"),
+    }
     listing = house.says("organization", "list", "--as", "hospital-b")
     (line,) = [line for line in listing.splitlines() if line.startswith("hospital-b")]
     assert line.endswith("suspended")
