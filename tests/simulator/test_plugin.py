@@ -5,6 +5,10 @@ from pathlib import Path
 
 import pytest
 
+# `pytester` runs its projects in this process and takes out of it what they import. What is here
+# already stays, so that a second project does not meet half of the modules twice.
+import node.simulator.world  # noqa: F401
+
 pytest_plugins = ["pytester"]
 PAGE = Path(__file__).parents[2] / "docs" / "testing-on-medlock.md"
 
