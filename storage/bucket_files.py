@@ -8,6 +8,7 @@ bucket, nor which file counts: the store says so.
 import sys
 from array import array
 from collections.abc import Sequence
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Final
 from zlib import crc32
@@ -16,8 +17,9 @@ from storage.errors import StoreDamaged
 from storage.protocols import Disk, DiskFile
 
 CYCLE_CHANGES: Final = 1 << 17
-"""How many changed pairs a file takes to be written. The journal holds those of two files, and of
-three at most where restarts broke some off; a start puts them into their buckets."""
+"""How many changed pairs a file takes to be written. Memory holds those that their file lacks, the
+journal those of two files, and of three at most where restarts broke some off; a start puts them
+into their buckets."""
 SYNC_BYTES: Final = 4 << 20
 """A file is synced on the way whenever so much is new, so that no block waits for a whole one."""
 _MAGIC: Final = b"MLBUCK\0\1"
@@ -59,30 +61,23 @@ class BucketFile:
     def read_run(self, first: int, stop: int) -> list[bytes]:
         """Buckets `first` up to `stop`, with one read of the disk; checked as `read` does."""
         ends = self._ends[first : stop + 1]
-        start = ends[0]
-        raw = self._file.read_at(start, ends[-1] - start)
-        run = [
-            raw[ends[i] - start : ends[i + 1] - start] if ends[i] < ends[i + 1] else b""
-            for i in range(stop - first)
-        ]
-        checks = self._checks[first:stop]
-        if any(crc32(bucket) != check for bucket, check in zip(run, checks, strict=True)):
+        before = ends[0]
+        raw = self._file.read_at(before, ends[-1] - before)
+        run = [raw[start - before : end - before] for start, end in pairwise(ends)]
+        if array("I", map(crc32, run)) != self._checks[first:stop]:
             raise self._damaged()
         return run
 
     def append(self, run: Sequence[bytes]) -> None:
         """The next buckets. Where the disk refuses (`OSError`), none of them are in it."""
         raw = b"".join(run)
-        end = self._ends[-1]
-        self._file.write_at(end, raw)
+        self._file.write_at(self._ends[-1], raw)
         self._unsynced += len(raw)
         if self._unsynced >= SYNC_BYTES:
             self._file.sync()
             self._unsynced = 0
-        for bucket in run:
-            end += len(bucket)
-            self._ends.append(end)
-        self._checks.extend([crc32(bucket) for bucket in run])
+        self._ends.extend(accumulate(map(len, run), initial=self._ends.pop()))
+        self._checks.extend(map(crc32, run))
 
     def finish(self) -> None:
         """Writes the table; durable at return."""

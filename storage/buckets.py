@@ -10,7 +10,9 @@ at the tip, whatever crash comes: each batch is there as a whole or not at all, 
 is a pair put once. Must not know digests of buckets, nor what keys and values mean.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
+from struct import Struct
 from typing import Final, NamedTuple
 
 from chain.state_proof import DIGEST_BYTES, PAIR_BYTES
@@ -20,19 +22,17 @@ from storage.bucket_files import BucketFile, BucketFolder
 from storage.errors import StoreDamaged
 from storage.protocols import KeyValueReader
 
-CACHE_BYTES_MAX: Final = 32 << 20
-"""Memory for the buckets that changed last, which are the likeliest to change next."""
-BUCKET_COST_BYTES: Final = 200
-"""What a bucket in memory costs beside its pairs."""
 RUN_BUCKETS: Final = 1_024
 """Buckets that are read and written at once."""
 _JOURNAL_CYCLES_MAX: Final = 3
-_PUT: Final = b"\1"
-_GONE: Final = bytes(1 + DIGEST_BYTES)
-_CHANGE_BYTES: Final = DIGEST_BYTES + len(_GONE)
+_REPEATED_MIN: Final = 32
+"""From so many changes of one bucket on, those that later ones undo are dropped."""
+_GONE: Final = bytes(DIGEST_BYTES)
+"""The digest of no value that anybody could find."""
+_PAIRS: Final = [Struct(f"{PAIR_BYTES}s" * count) for count in range(65)]
 
 Change = bytes
-"""The digest of a key, then 1 and that of its value, or zeros where the key is gone."""
+"""A pair: the digest of a key and that of its value from now on, or zeros where the key is gone."""
 
 
 class Step(NamedTuple):
@@ -44,15 +44,13 @@ class Step(NamedTuple):
 
 
 class Buckets:
-    """Buckets by their numbers. One writer; `get` from any thread."""
+    """Buckets by their numbers. One writer; `get` and `after` from any thread."""
 
     def __init__(
         self,
         pairs: KeyValueReader,
         count: int,
         folder: BucketFolder | None,
-        *,
-        cache_bytes_max: int = CACHE_BYTES_MAX,
     ) -> None:
         """`count` buckets, a power of 2, over a store that has none yet; `load` reads what one has.
         The digest of a key begins with the number of its bucket.
@@ -60,13 +58,9 @@ class Buckets:
         Without a `folder`, for stores that live in memory, all that ever changed stays in the
         journal.
         """
-        self.cache_bytes = 0
         self._stored = pairs
         self._count = count
         self._folder = folder
-        self._cache_bytes_max = cache_bytes_max
-        self._cache: dict[int, bytes] = {}
-        """As they are at the tip; the one that changed last is the last."""
         self._pending: dict[int, bytearray] = {}
         """By bucket: what has changed in it since it was written, in order."""
         self._file: BucketFile | None = None
@@ -83,36 +77,34 @@ class Buckets:
 
     def get(self, index: int) -> bytes:
         """The bucket as it is at the tip; empty where it has no pairs."""
-        cached = self._cache.get(index)
-        if cached is not None:
-            return cached
+        return self.after(index, ())
+
+    def after(self, index: int, changes: Sequence[Change]) -> bytes:
+        """What `changes` make of the bucket as it is at the tip."""
         # In this order: the writer drops what is pending after the file has it.
         pending = self._pending.get(index)
         file = self._next
         if file is None or index >= file.written:
             file = self._file
         bucket = b"" if file is None else file.read(index)
-        return bucket if pending is None else _replayed(bucket, bytes(pending))
+        if pending is not None:
+            changes = [*split(bytes(pending)), *changes]
+        return with_changes(bucket, changes) if changes else bucket
 
     def load(self) -> Iterator[tuple[int, bytes]]:
         """All buckets with pairs as they are at the tip, in order."""
         self._read_journal()
         raw = self._stored.get(keyspace.BUCKET_FILE)
-        number = None if raw is None else int.from_bytes(raw, "big")
-        if number is not None:
+        if raw is not None:
             assert self._folder is not None, "only a store with a folder names a file in it"
-            self._file = self._folder.open(number, self._count)
+            self._file = self._folder.open(int.from_bytes(raw, "big"), self._count)
         for first in range(0, self._count, RUN_BUCKETS):
-            run = self._read_run(self._file, first, min(first + RUN_BUCKETS, self._count))
+            run = self._read_run(first, min(first + RUN_BUCKETS, self._count))
             for index, bucket in enumerate(run, first):
                 pending = self._pending.get(index)
-                if pending is not None:
-                    now = _replayed(bucket, pending)
-                    if self.cache_bytes < self._cache_bytes_max:
-                        self._hold(index, now)
+                now = bucket if pending is None else with_changes(bucket, split(pending))
+                if now:
                     yield index, now
-                elif bucket:
-                    yield index, bucket
 
     def step(self, height: int, changes: Mapping[int, Sequence[Change]]) -> Step:
         """What the batch of block `height` must hold, which makes `changes` by bucket. Goes on with
@@ -120,7 +112,7 @@ class Buckets:
         `apply` does, once the batch is written. `OSError` where the disk refuses; then nothing has
         happened that a second attempt would not do again."""
         journal = b"".join([change for each in changes.values() for change in each])
-        self._go_on(height - 1, len(journal) // _CHANGE_BYTES)
+        self._go_on(height - 1, len(journal) // PAIR_BYTES)
         batch: Changes = []
         file = self._next
         if file is not None and file.finished:
@@ -136,31 +128,17 @@ class Buckets:
             batch.append((keyspace.at_height(keyspace.JOURNAL, height), journal))
         return Step(batch, height, file)
 
-    def apply(
-        self,
-        step: Step,
-        changes: Mapping[int, Sequence[Change]],
-        buckets: Sequence[tuple[int, bytes]],
-    ) -> None:
-        """The batch of `step` is written, and its `changes` have made `buckets`."""
+    def apply(self, step: Step, changes: Mapping[int, Sequence[Change]]) -> None:
+        """The batch of `step` is written, with its `changes`."""
         if step.file is not None:
             self._take(step.file)
-        pending = self._pending
         count = 0
         for index, each in changes.items():
             count += len(each)
-            raw = b"".join(each)
-            before = pending.get(index)
-            if before is None:
-                pending[index] = bytearray(raw)
-            else:
-                before += raw
+            self._wait(index, b"".join(each))
         if count:
             self._journal[step.height] = count
             self._journal_changes += count
-        for index, bucket in buckets:
-            self._hold(index, bucket)
-        self._release_surplus()
 
     def close(self) -> None:
         """Releases the files."""
@@ -191,20 +169,17 @@ class Buckets:
 
     def _write_run(self, file: BucketFile, stop: int) -> None:
         first = file.written
-        run = self._read_run(self._file, first, stop)
-        cache, pending = self._cache, self._pending
+        run = self._read_run(first, stop)
+        pending = self._pending
         changed = [index for index in range(first, stop) if index in pending]
         for index in changed:
-            cached = cache.get(index)
-            run[index - first] = (
-                _replayed(run[index - first], pending[index]) if cached is None else cached
-            )
+            run[index - first] = with_changes(run[index - first], split(pending[index]))
         file.append(run)
         for index in changed:
             del pending[index]
 
-    @staticmethod
-    def _read_run(file: BucketFile | None, first: int, stop: int) -> list[bytes]:
+    def _read_run(self, first: int, stop: int) -> list[bytes]:
+        file = self._file
         return [b""] * (stop - first) if file is None else file.read_run(first, stop)
 
     def _take(self, file: BucketFile) -> None:
@@ -216,32 +191,24 @@ class Buckets:
         for height in [each for each in self._journal if each <= self._covered]:
             self._journal_changes -= self._journal.pop(height)
 
-    def _hold(self, index: int, bucket: bytes) -> None:
-        if index in self._cache:
-            self._release(index)
-        self._cache[index] = bucket
-        self.cache_bytes += len(bucket) + BUCKET_COST_BYTES
-
-    def _release_surplus(self) -> None:
-        # In one walk: the gaps that released ones leave are passed each time that one begins.
-        surplus = self.cache_bytes - self._cache_bytes_max
-        oldest: list[int] = []
-        for index, bucket in self._cache.items():
-            if surplus <= 0:
-                break
-            surplus -= len(bucket) + BUCKET_COST_BYTES
-            oldest.append(index)
-        for index in oldest:
-            self._release(index)
-
-    def _release(self, index: int) -> None:
-        self.cache_bytes -= len(self._cache.pop(index)) + BUCKET_COST_BYTES
+    def _wait(self, index: int, changes: bytes) -> None:
+        """`changes` of a bucket are in the journal, and not in its file."""
+        pending = self._pending.get(index)
+        if pending is None:
+            self._pending[index] = bytearray(changes)
+            return
+        count = len(pending) // PAIR_BYTES
+        pending += changes
+        # At powers of two only: a pair costs the same however many there are.
+        if (count + 1).bit_length() > max(count, _REPEATED_MIN).bit_length():
+            last = {change[:DIGEST_BYTES]: change for change in split(pending)}
+            self._pending[index] = bytearray(b"".join(last.values()))
 
     def _read_journal(self) -> None:
         prefix = keyspace.JOURNAL
         shift = 33 - self._count.bit_length()
         for key, raw in self._stored.scan(prefix, keyspace.after_prefix(prefix)):
-            count, rest = divmod(len(raw), _CHANGE_BYTES)
+            count, rest = divmod(len(raw), PAIR_BYTES)
             height = keyspace.height_in(key)
             if rest:
                 raise StoreDamaged(
@@ -251,45 +218,42 @@ class Buckets:
                 )
             self._journal[height] = count
             self._journal_changes += count
-            for start in range(0, len(raw), _CHANGE_BYTES):
-                index = int.from_bytes(raw[start : start + 4], "big") >> shift
-                change = raw[start : start + _CHANGE_BYTES]
-                if index in self._pending:
-                    self._pending[index] += change
-                else:
-                    self._pending[index] = bytearray(change)
+            for change in split(raw):
+                self._wait(int.from_bytes(change[:4], "big") >> shift, change)
 
 
 def change_of(key_digest: bytes, value_digest: bytes | None) -> Change:
     """The key has this value from now on; None where it is gone."""
-    return key_digest + (_GONE if value_digest is None else _PUT + value_digest)
+    return key_digest + (_GONE if value_digest is None else value_digest)
 
 
-def with_change(bucket: bytes, change: Change) -> bytes:
-    """The bucket with a pair put in, replaced, or taken out."""
-    key_digest = change[:DIGEST_BYTES]
-    start = find_pair(bucket, key_digest)
-    found = bucket[start : start + DIGEST_BYTES] == key_digest
-    rest = bucket[start + PAIR_BYTES :] if found else bucket[start:]
-    if change[DIGEST_BYTES:] == _GONE:
-        return bucket[:start] + rest
-    return b"".join((bucket[:start], key_digest, change[DIGEST_BYTES + len(_PUT) :], rest))
+def with_changes(bucket: bytes, changes: Sequence[Change]) -> bytes:
+    """The bucket with pairs put in, replaced, or taken out, one after the other."""
+    pairs = split(bucket)
+    for change in changes:
+        key_digest = change[:DIGEST_BYTES]
+        # A pair is longer than the digest that it begins with, so it comes after it.
+        place = bisect_left(pairs, key_digest)
+        found = place < len(pairs) and pairs[place].startswith(key_digest)
+        if not change.endswith(_GONE):
+            pairs[place : place + found] = (change,)
+        elif found:
+            del pairs[place]
+    return b"".join(pairs)
 
 
-def find_pair(bucket: bytes, key_digest: bytes) -> int:
-    """Offset of the first pair whose key digest is not below `key_digest`."""
-    low, high = 0, len(bucket) // PAIR_BYTES
-    while low < high:
-        middle = (low + high) // 2
-        start = middle * PAIR_BYTES
-        if bucket[start : start + DIGEST_BYTES] < key_digest:
-            low = middle + 1
-        else:
-            high = middle
-    return low * PAIR_BYTES
+def find_value(bucket: bytes, key_digest: bytes) -> bytes | None:
+    """The digest of the value that a key has; None where it has none."""
+    pairs = split(bucket)
+    place = bisect_left(pairs, key_digest)
+    if place < len(pairs) and pairs[place].startswith(key_digest):
+        return pairs[place][DIGEST_BYTES:]
+    return None
 
 
-def _replayed(bucket: bytes, changes: bytes | bytearray) -> bytes:
-    for start in range(0, len(changes), _CHANGE_BYTES):
-        bucket = with_change(bucket, bytes(changes[start : start + _CHANGE_BYTES]))
-    return bucket
+def split(pairs: bytes | bytearray) -> list[bytes]:
+    """The pairs of a bucket, each by itself."""
+    count = len(pairs) // PAIR_BYTES
+    if count < len(_PAIRS):
+        return list(_PAIRS[count].unpack(pairs))
+    return [bytes(pairs[start : start + PAIR_BYTES]) for start in range(0, len(pairs), PAIR_BYTES)]

@@ -4,7 +4,7 @@ Only what a block wrote is computed again. `chain.state_proof` says what is hash
 know what keys and values mean.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from typing import Final, Protocol
 
@@ -16,7 +16,7 @@ from chain.state_proof import (
     StateProof,
     bucket_index,
 )
-from storage.buckets import Change, change_of, with_change
+from storage.buckets import Change, change_of
 from storage.errors import StoreDamaged
 
 _EMPTY_BUCKET: Final = sha256(b"\0").digest()
@@ -28,33 +28,30 @@ Digests = list[tuple[int, bytes]]
 class BucketReader(Protocol):
     """Where a tree finds its buckets."""
 
-    def get(self, index: int, /) -> bytes | None:
-        """The bucket with this number; empty or None where it has no pairs."""
+    def after(self, index: int, changes: Sequence[Change]) -> bytes:
+        """What `changes` make of the bucket with this number."""
         ...
 
 
 class StagedTree:
-    """Changed buckets and digests, to be applied to the tree that they were computed from.
+    """Changes and digests, to be applied to the tree that they were computed from.
 
-    `changes` are the changed pairs by bucket; `buckets` what became of those that are others now
-    (empty where nothing is left in one). `levels[0]` holds the digests of buckets, the last one the
-    root. All but `changes` are in order of index.
+    `changes` are the changed pairs by bucket. `levels[0]` holds the digests of buckets, the last
+    one the root, each in order of index.
     """
 
-    __slots__ = ("base", "buckets", "changes", "levels", "root", "writes")
+    __slots__ = ("base", "changes", "levels", "root", "writes")
 
     def __init__(
         self,
         base: bytes,
         writes: Mapping[bytes, bytes | None],
         changes: Mapping[int, list[Change]],
-        buckets: list[tuple[int, bytes]],
         levels: list[Digests],
     ) -> None:
         self.base = base
         self.writes = writes
         self.changes = changes
-        self.buckets = buckets
         self.levels = levels
         self.root = levels[-1][0][1] if levels[-1] else base
 
@@ -96,18 +93,12 @@ class StateTree:
                 changes[index].append(change)
             else:
                 changes[index] = [change]
-        buckets: list[tuple[int, bytes]] = []
-        digests: Digests = []
-        get = stored.get
-        for index in sorted(changes):
-            before = get(index) or b""
-            bucket = before
-            for change in changes[index]:
-                bucket = with_change(bucket, change)
-            if bucket != before:
-                buckets.append((index, bucket))
-                digests.append((index, sha256(b"\0" + bucket).digest()))
-        return StagedTree(self.root, writes, changes, buckets, self._rise(digests))
+        after = stored.after
+        digests = [
+            (index, sha256(b"\0" + after(index, changes[index])).digest())
+            for index in sorted(changes)
+        ]
+        return StagedTree(self.root, writes, changes, self._rise(digests))
 
     def apply(self, staged: StagedTree) -> None:
         """Makes `staged` the tree. Its buckets must be in the store already."""

@@ -3,22 +3,23 @@
 One writer (`begin`, `stage`, `commit`), any number of reading threads beside it.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
+from itertools import chain
 from threading import Lock
 from typing import Final
 
 from chain.block import ZERO_HASH, Block, Header, Result
 from chain.certificate import Certificate
 from chain.codec import FORMAT_VERSION
-from chain.state_proof import DIGEST_BYTES, PAIR_BYTES
 from chain.transaction import SIGNED
 from storage import keyspace
 from storage.blocks import BlockReader, Changes, block_changes
 from storage.bucket_files import BucketFolder
-from storage.buckets import Buckets, find_pair
+from storage.buckets import Buckets, find_value, split
 from storage.errors import StoreDamaged, StoreExists, StoreTooNew
+from storage.known_keys import KnownKeys
 from storage.marks import HighWaterMark, Mark
 from storage.protocols import KeyValueReader, KeyValues, Proven, StagedState, StoredTip
 from storage.recent import RecentIds
@@ -31,13 +32,14 @@ _RESTORE: Final = "restore a backup, or delete the data directory and synchronis
 class PairsState:
     """`StateView` over key-value pairs."""
 
-    def __init__(self, pairs: KeyValueReader) -> None:
+    def __init__(self, pairs: KeyValueReader, known: KnownKeys) -> None:
         self._get = pairs.get
         self._scan = pairs.scan
+        self._may_hold = known.may_hold
 
     def get(self, key: bytes) -> bytes | None:
         """The value; None where absent."""
-        return self._get(keyspace.STATE + key)
+        return self._get(keyspace.STATE + key) if self._may_hold(key) else None
 
     def scan(self, prefix: bytes, after: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
         """Pairs with `prefix` whose key is greater than `after`, in order."""
@@ -51,8 +53,8 @@ class PairsState:
 class SnapshotState(PairsState):
     """The state after `header`."""
 
-    def __init__(self, pairs: KeyValueReader, header: Header) -> None:
-        super().__init__(pairs)
+    def __init__(self, pairs: KeyValueReader, known: KnownKeys, header: Header) -> None:
+        super().__init__(pairs, known)
         self.header = header
 
 
@@ -64,6 +66,7 @@ class LedgerStore(BlockReader):
         pairs: KeyValues,
         tree: StateTree,
         buckets: Buckets,
+        known: KnownKeys,
         mark: HighWaterMark | None = None,
     ) -> None:
         """Use `create` and `open`."""
@@ -71,12 +74,13 @@ class LedgerStore(BlockReader):
         self._all = pairs
         self._tree = tree
         self._buckets = buckets
+        self._known = known
         self._mark = mark
         self._moving = Lock()
         self._tip = self._read_tip(pairs)
         self._count = super().transactions_count()
         self._recent: RecentIds | None = None
-        self.state = PairsState(pairs)
+        self.state = PairsState(pairs, known)
 
     @staticmethod
     def create(
@@ -96,7 +100,9 @@ class LedgerStore(BlockReader):
                 (keyspace.FORMAT, bytes([FORMAT_VERSION])),
             ]
         )
-        return LedgerStore(pairs, tree, Buckets(pairs, buckets, folder), mark)
+        return LedgerStore(
+            pairs, tree, Buckets(pairs, buckets, folder), KnownKeys.for_tree(buckets), mark
+        )
 
     @staticmethod
     def open(
@@ -120,9 +126,9 @@ class LedgerStore(BlockReader):
             raise StoreDamaged("store.count_lost", "the number of transactions is gone", _RESTORE)
         count = int.from_bytes(buckets, "big")
         tree = StateTree(count)
-        stored = Buckets(pairs, count, folder)
-        tree.load(stored.load())
-        return LedgerStore(pairs, tree, stored, mark)
+        stored, known = Buckets(pairs, count, folder), KnownKeys.for_tree(count)
+        tree.load(_told(stored.load(), known))
+        return LedgerStore(pairs, tree, stored, known, mark)
 
     @property
     def state_root(self) -> bytes:
@@ -215,9 +221,10 @@ class LedgerStore(BlockReader):
         step = self._buckets.step(tip.header.height, staged.changes)
         changes += step.changes
         changes.append((keyspace.TIP, tip.header.height.to_bytes(8, "big")))
+        self._known.add(chain.from_iterable(staged.changes.values()))
         with self._moving:
             self._all.write_batch(changes)
-            self._buckets.apply(step, staged.changes, staged.buckets)
+            self._buckets.apply(step, staged.changes)
             self._tree.apply(staged)
             self._count += len(ids)
             if self._recent is not None:
@@ -232,7 +239,7 @@ class LedgerStore(BlockReader):
         with self._all.snapshot() as frozen:
             tip = self._read_tip(frozen)
             assert tip is not None, "begin comes first"
-            yield SnapshotState(frozen, tip.header)
+            yield SnapshotState(frozen, self._known, tip.header)
 
     def prove(self, key: bytes) -> Proven:
         """The value of `key` at the tip, or its absence, with a proof."""
@@ -243,10 +250,7 @@ class LedgerStore(BlockReader):
             value = self.state.get(key)
             bucket = self._buckets.get(self._tree.bucket_index(key_digest))
             proof = self._tree.prove(bucket, key_digest)
-        start = find_pair(bucket, key_digest)
-        pair = bucket[start : start + PAIR_BYTES]
-        proven = pair[DIGEST_BYTES:] if pair[:DIGEST_BYTES] == key_digest else None
-        if proven != (None if value is None else sha256(value).digest()):
+        if find_value(bucket, key_digest) != (None if value is None else sha256(value).digest()):
             raise StoreDamaged(
                 "store.value_damaged",
                 "a value of the state is not the one that the state root covers",
@@ -272,3 +276,10 @@ class LedgerStore(BlockReader):
         if header is None or (certificate is None and height > 0):
             raise StoreDamaged("store.tip_lost", f"block {height}, the tip, is gone", _RESTORE)
         return StoredTip(header, certificate)
+
+
+def _told(buckets: Iterable[tuple[int, bytes]], known: KnownKeys) -> Iterator[tuple[int, bytes]]:
+    """The same, their keys told to `known`."""
+    for index, bucket in buckets:
+        known.add(split(bucket))
+        yield index, bucket

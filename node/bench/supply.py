@@ -26,7 +26,7 @@ from node.errors import OperatorError
 from node.supply_demo import events, names
 from node.supply_demo.events import Event
 from node.testnet.making import ADMINISTRATOR
-from node.testnet.network import operating
+from node.testnet.network import await_agreement, operating
 from node.testnet.state import PASSPHRASE, Testnet
 
 EVENT_ITEMS: Final = 1_000
@@ -139,7 +139,9 @@ async def travel(goods: Goods) -> str:
 
 
 async def _tell(goods: Goods, member: str, event: Event) -> None:
+    """The next to tell may be at a node that is a moment behind."""
     await goods.commit(member, _signed(goods.told(member, event)))
+    await await_agreement(goods.testnet, 1, lambda _: None, WAIT_S)
 
 
 async def trace_ms(goods: Goods, pack: str, count: int) -> list[float]:

@@ -99,7 +99,7 @@ def settle_in() -> None:
     """What a worker does first. Nodes in trouble log a lot; what matters is in the trace. A world
     lives for a second: looking for its garbage less often takes a twentieth off a run."""
     logging.disable(logging.CRITICAL)
-    gc.set_threshold(GARBAGE_OBJECTS, 20, 100)
+    gc.set_threshold(GARBAGE_OBJECTS, 20, 10)
 
 
 def run_checked(run: Run, *, real_signatures: bool = False) -> Outcome:

@@ -19,6 +19,7 @@ from client.wire import to_base64url
 from storage.state import StateTree
 from tests.chain.chain_world import NAMES, World
 from tests.client.client_world import Node
+from tests.storage.held_buckets import HeldBuckets
 
 KEY, VALUE = b"a key", b"its value"
 
@@ -29,12 +30,11 @@ class Dishonest:
     def __init__(self) -> None:
         self.world = World()
         self.three = ValidatorSet(self.world.genesis.validators.validators[:3])
-        self.stored: dict[int, bytes] = {}
-        self.tree = StateTree(16)
+        self.stored, self.tree = HeldBuckets(), StateTree(16)
         staged = self.tree.stage(
             self.stored, {KEY: VALUE} | {b"key %d" % i: b"%d" % i for i in range(40)}
         )
-        self.stored.update(staged.buckets)
+        self.stored.apply(staged)
         self.tree.apply(staged)
 
     def lineage(self) -> tuple[LineageStep, ...]:

@@ -17,10 +17,11 @@ from node.simulator.keyvalues import MachineKeyValues, Tables
 from node.simulator.power import Power, PowerCut
 from storage import keyspace
 from storage.bucket_files import BucketFolder
-from storage.buckets import BUCKET_COST_BYTES, Buckets
+from storage.buckets import Buckets
 from storage.errors import StoreDamaged
 from storage.memory import MemoryKeyValues
 from storage.state import StateTree
+from tests.storage.held_buckets import HeldBuckets
 
 KEYS = st.sampled_from([b"key %d" % i for i in range(60)])
 BLOCKS = st.lists(
@@ -35,11 +36,11 @@ class Twin:
     """A tree whose buckets lie in files, on a disk that can lose its power, beside one that has
     them all in memory."""
 
-    def __init__(self, cycle_changes: int, cache_bytes_max: int = 1 << 20) -> None:
-        self.cycle_changes, self.cache_bytes_max = cycle_changes, cache_bytes_max
+    def __init__(self, cycle_changes: int) -> None:
+        self.cycle_changes = cycle_changes
         self.platter = Platter()
         self.tables = Tables(self.platter.faults)
-        self.model: dict[int, bytes] = {}
+        self.model = HeldBuckets()
         self.other = StateTree(TREE)
         self.roots = [self.other.root]
         self.start()
@@ -50,7 +51,7 @@ class Twin:
         self.disk = MachineDisk(self.platter, self.power)
         self.pairs = MachineKeyValues(self.tables, self.power)
         folder = BucketFolder(self.disk, DATA, cycle_changes=self.cycle_changes)
-        self.buckets = Buckets(self.pairs, TREE, folder, cache_bytes_max=self.cache_bytes_max)
+        self.buckets = Buckets(self.pairs, TREE, folder)
         self.tree = StateTree(TREE)
         self.tree.load(self.buckets.load())
         raw = self.pairs.get(keyspace.TIP)
@@ -60,7 +61,7 @@ class Twin:
     def expect(self, writes: Writes) -> None:
         """Makes the block in the other tree alone."""
         staged = self.other.stage(self.model, writes)
-        self.model.update(staged.buckets)
+        self.model.apply(staged)
         self.other.apply(staged)
         self.roots.append(self.other.root)
 
@@ -70,7 +71,7 @@ class Twin:
         step = self.buckets.step(self.height + 1, staged.changes)
         tip = (keyspace.TIP, (self.height + 1).to_bytes(8, "big"))
         self.pairs.write_batch([*step.changes, tip])
-        self.buckets.apply(step, staged.changes, staged.buckets)
+        self.buckets.apply(step, staged.changes)
         self.tree.apply(staged)
         self.height += 1
         assert self.tree.root == self.roots[self.height]
@@ -104,16 +105,14 @@ def blocks(count: int) -> list[dict[bytes, bytes | None]]:
 @given(
     chain=BLOCKS,
     cycle_changes=st.sampled_from([1, 5, 30, 1 << 20]),
-    cache_bytes_max=st.sampled_from([0, 1_000, 1 << 20]),
     restarts=st.sets(st.integers(0, 11)),
 )
 def test_whatever_is_written_when_a_restart_finds_the_tip(
     chain: list[dict[bytes, bytes | None]],
     cycle_changes: int,
-    cache_bytes_max: int,
     restarts: set[int],
 ) -> None:
-    twin = Twin(cycle_changes, cache_bytes_max)
+    twin = Twin(cycle_changes)
     for number, writes in enumerate(chain):
         twin.write(writes)
         if number in restarts:
@@ -129,7 +128,7 @@ def test_a_crash_at_any_effect_leaves_the_block_before_or_the_new_one(loss: Loss
     chain = blocks(10)
     crashes = named = 0
     for effects in itertools.count():
-        twin = Twin(8, 600)
+        twin = Twin(8)
         for writes in chain:
             twin.expect(writes)
         twin.power.crash_after(effects)
@@ -167,9 +166,8 @@ def test_a_file_takes_its_cycle_and_not_every_block() -> None:
 
 
 def test_journal_memory_and_files_are_bounded_whenever_a_node_restarts() -> None:
-    cache_bytes_max = 6 * BUCKET_COST_BYTES
     for pause in (1, 7, 11, 1_000):
-        twin = Twin(40, cache_bytes_max)
+        twin = Twin(40)
         for number in range(200):
             twin.write(
                 {b"key %d" % (each % 300): b"%d" % number for each in range(number, number + 4)}
@@ -177,14 +175,30 @@ def test_journal_memory_and_files_are_bounded_whenever_a_node_restarts() -> None
             if number % pause == pause - 1:
                 twin.start()
             assert twin.journal() <= 3 * 40 // 4 + 1
-            assert twin.buckets.cache_bytes <= cache_bytes_max + BUCKET_COST_BYTES + 40 * PAIR_BYTES
+            waiting = sum(map(len, twin.buckets._pending.values()))
+            assert waiting <= (3 * 40 + 4) * PAIR_BYTES
             assert len(twin.disk.names(DATA)) <= 3
         assert twin.file_number() > 5
 
 
+def test_a_key_that_always_changes_waits_a_few_times_only() -> None:
+    twin = Twin(1 << 20)
+    others = {b"key %d" % each: b"value" for each in range(20)}
+    twin.write(others)
+    for number in range(500):
+        twin.write({b"key 7": b"%d" % number if number % 3 else None})
+        assert len(twin.buckets._pending[index_of(twin, b"key 7")]) <= 64 * PAIR_BYTES
+    assert twin.buckets.get(index_of(twin, b"key 7")) == twin.model[index_of(twin, b"key 7")]
+    twin.start()
+
+
+def index_of(twin: Twin, key: bytes) -> int:
+    return twin.tree.bucket_index(sha256(key).digest())
+
+
 def test_a_full_disk_refuses_a_block_and_takes_it_later() -> None:
     chain = blocks(40)
-    twin = Twin(8, 0)
+    twin = Twin(8)
     refused = 0
     for writes in chain:
         twin.expect(writes)
@@ -202,7 +216,7 @@ def test_a_full_disk_refuses_a_block_and_takes_it_later() -> None:
 def test_a_device_that_refuses_to_sync_costs_no_block_that_was_told() -> None:
     chain = blocks(30)
     for broken_at in range(0, 30, 3):
-        twin = Twin(8, 0)
+        twin = Twin(8)
         for writes in chain[:broken_at]:
             twin.write(writes)
         twin.expect(chain[broken_at])
@@ -256,7 +270,7 @@ def test_a_file_that_is_not_the_one_named_is_refused() -> None:
 
 
 def test_rot_under_a_running_node_is_noticed_by_whoever_reads_it() -> None:
-    twin = Twin(8, 0)
+    twin = Twin(8)
     for writes in blocks(20):
         twin.write(writes)
     twin.start()
@@ -271,7 +285,7 @@ def test_rot_under_a_running_node_is_noticed_by_whoever_reads_it() -> None:
 
 
 def test_a_bucket_without_pairs_is_gone() -> None:
-    twin = Twin(1, 0)
+    twin = Twin(1)
     twin.write({b"key 1": b"value"})
     twin.write({b"key 1": None})
     twin.write({b"key 2": b"value"})
@@ -289,7 +303,7 @@ def test_without_a_folder_everything_stays_in_the_journal() -> None:
         staged = tree.stage(buckets, writes)
         step = buckets.step(height, staged.changes)
         pairs.write_batch(step.changes)
-        buckets.apply(step, staged.changes, staged.buckets)
+        buckets.apply(step, staged.changes)
         tree.apply(staged)
     again = StateTree(TREE)
     again.load(Buckets(pairs, TREE, None).load())

@@ -12,6 +12,7 @@ from chain.errors import InvalidMessage
 from chain.state_proof import ARITY, PAIR_BYTES, STATE_PROOF, StateProof, verify_state_proof
 from storage.errors import StoreDamaged
 from storage.state import StateTree
+from tests.storage.held_buckets import HeldBuckets
 
 KEYS = st.sampled_from([b"key %d" % i for i in range(40)])
 WRITES = st.lists(
@@ -24,13 +25,13 @@ class Twin:
     """A tree with its buckets, beside a plain dict."""
 
     def __init__(self, buckets: int) -> None:
-        self.stored: dict[int, bytes] = {}
+        self.stored = HeldBuckets()
         self.tree = StateTree(buckets)
         self.model: dict[bytes, bytes] = {}
 
     def write(self, writes: Mapping[bytes, bytes | None]) -> None:
         staged = self.tree.stage(self.stored, writes)
-        self.stored.update(staged.buckets)
+        self.stored.apply(staged)
         self.tree.apply(staged)
         assert self.tree.root == staged.root
         for key, value in writes.items():
