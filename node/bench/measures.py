@@ -11,7 +11,7 @@ from client.api import Api
 from client.builder import BuiltTransaction
 from client.transport import Call
 from node.bench.load import Author, bodies, post_batches
-from node.bench.machine import processor_s, resident_mb, verification_us
+from node.bench.machine import VerificationMeter, processor_s, resident_mb
 from node.errors import OperatorError
 from node.testnet import processes
 from node.testnet.network import await_agreement, look, operating, start
@@ -116,9 +116,10 @@ async def growth(
 
 
 async def _cost(testnet: Testnet, author: Author, count: int) -> Cost:
-    before_us = verification_us()
-    spent = await throughput(testnet, author, count, 1)
-    return Cost(spent.processor_us, (before_us + verification_us()) / 2, spent.resident_mb)
+    signed = author.transactions(count, 1)
+    with VerificationMeter() as meter:
+        spent = await load(testnet, signed, 1)
+    return Cost(spent.processor_us, meter.us, spent.resident_mb)
 
 
 async def latency_ms(testnet: Testnet, author: Author, count: int) -> list[float]:

@@ -20,7 +20,7 @@ from client.wallet import Wallet, load_wallet
 from ledger.supply.actions import EventContent, ProductRegister, RecallOpen, SupplyCapture
 from ledger.supply.fields import EventKey
 from node.bench.load import VALID_MS, Author, open_author
-from node.bench.machine import verification_us
+from node.bench.machine import VerificationMeter
 from node.bench.measures import WAIT_S, Cost, load
 from node.errors import OperatorError
 from node.supply_demo import events, names
@@ -196,9 +196,9 @@ async def event_cost(goods: Goods) -> Cost:
 
 async def _cost(goods: Goods, count: int) -> Cost:
     made = await asyncio.to_thread(goods.commissionings, count)
-    before_us = verification_us()
-    spent = await load(goods.testnet, made, EVENT_ITEMS)
-    return Cost(spent.processor_us, (before_us + verification_us()) / 2, spent.resident_mb)
+    with VerificationMeter() as meter:
+        spent = await load(goods.testnet, made, EVENT_ITEMS)
+    return Cost(spent.processor_us, meter.us, spent.resident_mb)
 
 
 def _signed(builder: TransactionBuilder) -> BuiltTransaction:
