@@ -1,6 +1,7 @@
 """Bugs in what a block does, and in what is taken for a block."""
 
 from dataclasses import replace as with_changes
+from hashlib import sha256
 from itertools import count
 from typing import Any, Final
 
@@ -54,6 +55,7 @@ def _executed_in_place(patch: pytest.MonkeyPatch) -> None:
             self._all.write_batch(
                 [(keyspace.STATE + key, value) for key, value in writes.items()], sync=False
             )
+            self._known.add(sha256(key).digest() for key in writes)
         return staged
 
     patch.setattr(LedgerStore, "stage", in_place)
