@@ -179,7 +179,7 @@ class Machine:
         self.votes_lost = False
         """The vote record was damaged or taken away, or is an old one."""
         self.damaged = False
-        """Once, something that was synced was damaged, taken away or replaced by what is old."""
+        """Once, something that was synced was damaged, taken away or replaced: see `is_sound`."""
         self.refused = False
         """The last start ended in a refusal."""
         self.adversary: Adversary | None = None
@@ -352,6 +352,11 @@ class Machine:
         if keys:
             self.ledger.rotten.add(self._chance.choice(keys))
         return "in the ledger's database"
+
+    @property
+    def is_sound(self) -> bool:
+        """True where all that was ever synced is as it was: the node has no cause to refuse it."""
+        return not (self.damaged or self.ledger.rotten)
 
     @property
     def height(self) -> int:

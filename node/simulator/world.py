@@ -101,8 +101,7 @@ class World:
         self._loss: dict[str, Loss] = {}
         self._sampled_us = 0
         self.membership = Membership(self, self.streams["membership"])
-        checkers = (make() for make in invariants)
-        self.observers: list[Observer] = [self.seats, *checkers, *observers]
+        self.observers: list[Observer] = [self.seats, *(make() for make in invariants), *observers]
         self._watch = Witness(self.loop, self.trace, self.observers, self._cut)
         self._clients = Clients(self.loop, self._acknowledged, self.report)
         for name in self.consortium.names:
@@ -187,10 +186,9 @@ class World:
         except (StoreProblem, OSError) as problem:
             machine.refused = True
             self._over(machine, "stop", f"refuses to start: {problem}")
-            sound = not (machine.damaged or machine.ledger.rotten)
-            if sound and isinstance(problem, StoreProblem):
+            if isinstance(problem, StoreProblem) and machine.is_sound:
                 sentence = f"refuses to start, though nothing synced was lost: {problem}"
-                self.report(Violation("stopped", machine.name, machine.tip[0], sentence))
+                self.report(Violation("stopped", machine.name, machine.height, sentence))
             return
         except PowerCut:
             return
@@ -396,12 +394,11 @@ class World:
         if node is None:
             node = self.streams["clients"].choice(self.running)
         sender = self.machines[node].member
-        now_ms = self.now_ms
         if raw is None and attachment_bytes:
-            raw, content = self.consortium.with_attachment(sender, now_ms, attachment_bytes)
+            raw, content = self.consortium.with_attachment(sender, self.now_ms, attachment_bytes)
             attachments = (content,)
         elif raw is None:
-            raw = self.consortium.transaction(sender, now_ms)
+            raw = self.consortium.transaction(sender, self.now_ms)
         self.consortium.signed.add(raw)
         submission = Submission(node, raw, attachments)
         self.submissions.append(submission)

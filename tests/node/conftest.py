@@ -1,4 +1,4 @@
-"""One market for the commands about goods of a module."""
+"""A town for the commands of a module, and a market for those about goods."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,8 +6,13 @@ from pathlib import Path
 import pytest
 from node_command import Terminal
 
-from tests.node.member_world import Ward
-from tests.node.supply_market import PRODUCT, Shop, open_market, settings
+from tests.node.member_world import Town, Ward, settings
+from tests.node.supply_market import PRODUCT, Shop, open_market
+
+
+@pytest.fixture(scope="module")
+def town() -> Town:
+    return Town()
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
-from node_command import Outcome, Terminal
+import pytest
+from node_command import Outcome, Terminal, forget_settings
 
 from chain.genesis import Genesis, Member, NodeEntry, Parameters
 from chain.keys import Suite
@@ -160,6 +161,16 @@ def save_wallets(path: Path, town: Town) -> None:
     (folder / PASSPHRASE).write_bytes(b"secret\n")
     for name, wallet in town.wallets.items():
         save_wallet(folder / f"{name}.wallet", wallet, b"secret", os.urandom, FAST)
+
+
+@contextmanager
+def settings(path: Path, address: str) -> Iterator[None]:
+    """The environment of whoever types in the folder `path`, to the node at `address`."""
+    with pytest.MonkeyPatch.context() as patch:
+        forget_settings(patch)
+        patch.setenv("MEDLOCK_API", address)
+        patch.setenv("MEDLOCK_DIR", str(path))
+        yield
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """Runs `medlock` inside the test's process, as its entry point does."""
 
 import json
+import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +27,13 @@ class Outcome:
     def error(self) -> Any:
         """The JSON error on stderr."""
         return json.loads(self.err.splitlines()[-1])["error"]
+
+
+def forget_settings(patch: pytest.MonkeyPatch) -> None:
+    """Whoever runs the tests may have settings of his own."""
+    for name in list(os.environ):
+        if name.startswith("MEDLOCK_"):
+            patch.delenv(name)
 
 
 class Terminal:

@@ -1,15 +1,12 @@
 """Who makes, keeps, dispenses and watches over goods, against a node of one validator."""
 
 import json
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any, ClassVar
-
-import pytest
 
 from client.genesis_file import save_genesis
 from node.supply_demo import events, names
@@ -42,18 +39,6 @@ def open_market(path: Path) -> Iterator[tuple[Ward, str]]:
     save_genesis(path / "genesis.json", town.genesis)
     with served(town, path) as (ward, address):
         yield ward, address
-
-
-@contextmanager
-def settings(path: Path, address: str) -> Iterator[None]:
-    """The environment of whoever types there."""
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        for name in list(os.environ):
-            if name.startswith("MEDLOCK_"):
-                monkeypatch.delenv(name)
-        monkeypatch.setenv("MEDLOCK_API", address)
-        monkeypatch.setenv("MEDLOCK_DIR", str(path))
-        yield
 
 
 @dataclass

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 import pytest
-from node_command import Terminal
+from node_command import Terminal, forget_settings
 
 from chain.genesis import Genesis
 from node.assembly import begin_chain
@@ -23,8 +23,7 @@ def medlock(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> Terminal:
     monkeypatch.chdir(tmp_path)
-    for name in [each for each in os.environ if each.startswith("MEDLOCK_")]:
-        monkeypatch.delenv(name)
+    forget_settings(monkeypatch)
     return Terminal(capsys)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 import pytest
-from node_command import Terminal
+from node_command import Terminal, forget_settings
 
 from client.wallet import decrypt_wallet
 from node.assembly import begin_chain
@@ -29,9 +29,7 @@ def medlock(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> Terminal:
     monkeypatch.chdir(tmp_path)
-    for name in list(os.environ):
-        if name.startswith("MEDLOCK_"):
-            monkeypatch.delenv(name)
+    forget_settings(monkeypatch)
     return Terminal(capsys)
 
 

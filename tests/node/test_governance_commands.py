@@ -24,8 +24,7 @@ from client.api import connect
 from client.builder import TransactionBuilder
 from ledger.governance_actions import NodeAnnounce
 from node.cli.putting import VALIDITY_MS, now_ms
-from tests.node.member_world import Town, save_wallets, served
-from tests.node.test_member_commands import Members
+from tests.node.member_world import Members, Town, save_wallets, served, settings
 
 B_KEY = SigningKey(b"b" * 32)
 OTHER_KEY = SigningKey(b"o" * 32)
@@ -123,25 +122,14 @@ def saying(document: dict[str, Any]) -> Iterator[str]:
         thread.join()
 
 
-@pytest.fixture(scope="module")
-def town() -> Town:
-    return Town()
-
-
 @pytest.fixture
 def house(
     town: Town,
     capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> Iterator[House]:
-    for name in list(os.environ):
-        if name.startswith("MEDLOCK_"):
-            monkeypatch.delenv(name)
     save_wallets(tmp_path, town)
-    with served(town, tmp_path) as (ward, address):
-        monkeypatch.setenv("MEDLOCK_API", address)
-        monkeypatch.setenv("MEDLOCK_DIR", str(tmp_path))
+    with served(town, tmp_path) as (ward, address), settings(tmp_path, address):
         yield House(Terminal(capsys), tmp_path, ward, town, address)
 
 

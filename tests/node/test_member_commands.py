@@ -1,7 +1,6 @@
 """The member's side of consent and care, command by command, against a node of one validator."""
 
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from node_command import Terminal
 
 from client.genesis_file import save_genesis
 from ledger.codes import REJECTIONS
-from tests.node.member_world import Members, Town, save_wallets, served
+from tests.node.member_world import Members, Town, save_wallets, served, settings
 
 SAMPLES = Path(__file__).parents[2] / "configs" / "samples" / "story"
 CANARY = "CANARY she asked about her mother"
@@ -31,25 +30,14 @@ class Case(Members):
         return str(document["consent"])
 
 
-@pytest.fixture(scope="module")
-def town() -> Town:
-    return Town()
-
-
 @pytest.fixture
 def case(
     town: Town,
     capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> Iterator[Case]:
-    for name in list(os.environ):
-        if name.startswith("MEDLOCK_"):
-            monkeypatch.delenv(name)
     save_wallets(tmp_path, town)
-    with served(town, tmp_path) as (ward, address):
-        monkeypatch.setenv("MEDLOCK_API", address)
-        monkeypatch.setenv("MEDLOCK_DIR", str(tmp_path))
+    with served(town, tmp_path) as (ward, address), settings(tmp_path, address):
         members = Members(Terminal(capsys), tmp_path, ward)
         put = members.ok("record", "put", SAMPLES / "patient.json", "--as", "hospital-a")
         pseudonym = put["records"][0]["patient"]

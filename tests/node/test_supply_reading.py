@@ -15,7 +15,8 @@ from client.errors import ApiError
 from client.supply_api import SupplyApi
 from client.wallet import load_wallet
 from node.supply_demo import events, names
-from tests.node.supply_market import PRODUCT, Shop, open_market, settings
+from tests.node.member_world import settings
+from tests.node.supply_market import PRODUCT, Shop, open_market
 
 AT_MS = 1_700_000_000_000
 

@@ -7,7 +7,8 @@ import pytest
 
 from node.cli.supply_story import tell_supply_story
 from node.testnet.state import load_testnet
-from tests.node.supply_market import open_market, settings
+from tests.node.member_world import settings
+from tests.node.supply_market import open_market
 
 SAMPLES = Path(__file__).parents[2] / "configs" / "samples" / "supply"
 
