@@ -4,6 +4,7 @@ n validators, f = (n-1)//3 of them Byzantine at most, quorum = (n+f)//2 + 1: the
 which any two sets share an honest member. (2f+1 is smaller and unsafe where n is not 3f+1.)
 """
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from functools import cached_property
 from hashlib import sha256
@@ -122,8 +123,7 @@ class ValidatorSet:
         Where `member` has left, counting starts so that `places` 0 is its successor in the order.
         """
         members = self.members
-        start = next((i for i, name in enumerate(members) if name >= member), 0)
-        return members[(start + places) % len(members)]
+        return members[(bisect_left(members, member) + places) % len(members)]
 
     def primary(self, height: int, view: int, parent_proposer: str, term_blocks: int) -> str:
         """The primary of (`height`, `view`), sticky on `parent_proposer`, the proposer in the

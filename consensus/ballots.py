@@ -95,8 +95,11 @@ class Ballots:
 
     def certificate(self) -> Certificate | None:
         """A quorum of Commits for one (view, hash), whatever the view (rule 5)."""
+        commits = self._slots[Commit]
+        if len(commits) < self._validators.quorum:
+            return None
         tally: dict[Commit, list[Seal]] = {}
-        for member, signed in sorted(self._slots[Commit].items()):
+        for member, signed in sorted(commits.items()):
             if isinstance(signed.message, Commit):
                 tally.setdefault(signed.message, []).append(Seal(member, signed.signature))
         for commit, seals in tally.items():

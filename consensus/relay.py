@@ -37,14 +37,14 @@ class RelayTable:
         `signature` names the message. Each retransmission is passed on again, but to one peer at
         most once an interval (seconds of `now`).
         """
+        if author == self._me:
+            return ()
         wanting = [
             peer
-            for peer, heard in sorted(self._heard.items())
-            if peer not in {author, source} and heard is not None and author not in heard
+            for peer, heard in self._heard.items()
+            if heard is not None and author not in heard and peer not in {author, source}
         ]
-        if not wanting or author == self._me:
-            return ()
-        chosen = [peer for peer in wanting if self._is_time((signature, peer), now)]
+        chosen = [peer for peer in sorted(wanting) if self._is_time((signature, peer), now)]
         for peer in chosen:
             self._note((signature, peer), now)
         return tuple(chosen)

@@ -380,7 +380,7 @@ class Replica:
     def _accept(self, now: float) -> bool:
         """Rule 3."""
         here, proposal = self._here, self._here.proposal
-        if not self._votes or proposal is None or here.accepted is not None:
+        if proposal is None or here.accepted is not None or not self._votes:
             return False
         block = here.candidates.block(proposal.block_hash)
         if block is not None and proposal.fresh and not here.is_proper(block):
@@ -399,7 +399,7 @@ class Replica:
     def _prepare(self, now: float) -> bool:
         """Rule 4."""
         here, accepted = self._here, self._here.accepted
-        if not self._votes or accepted is None or here.is_prepared:
+        if accepted is None or here.is_prepared or not self._votes:
             return False
         prepares = here.ballots.prepares(here.view, accepted.block_hash)
         if len(prepares) < here.quorum:
@@ -433,7 +433,7 @@ class Replica:
     def _jump(self) -> bool:
         """Rule 7."""
         above = self._here.ballots.views_above(self.view, self.me)
-        has_jumped = self._votes and len(above) > self.tip.validators.f
+        has_jumped = len(above) > self.tip.validators.f and self._votes
         if has_jumped:
             self._ask(above[0])
         return has_jumped
@@ -441,7 +441,7 @@ class Replica:
     def _lead(self, now: float) -> bool:
         """Rule 8 where a block is proposed again; a fresh one is wanted by `proposal_due`."""
         here = self._here
-        if not self._votes or here.view == 0 or not here.leads or here.has_proposed:
+        if here.view == 0 or not here.leads or here.has_proposed or not self._votes:
             return False
         if (prepared := here.demanded(now)) is None:
             return False

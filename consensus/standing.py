@@ -76,12 +76,15 @@ class Standing:
         self.source: str | None = None
         self.finalizing = False
         self._term_blocks = term_blocks
+        self._primaries = tuple(
+            tip.validators.primary(self.height, view, tip.header.proposer, term_blocks)
+            for view in range(tip.validators.n)
+        )
+        """Of the views from 0 on, until all have had their turn and it begins again."""
 
     def primary_of(self, view: int) -> str:
         """The primary of `view` at this height."""
-        return self.tip.validators.primary(
-            self.height, view, self.tip.header.proposer, self._term_blocks
-        )
+        return self._primaries[view % len(self._primaries)]
 
     @property
     def leads(self) -> bool:

@@ -213,7 +213,8 @@ class Engine:
         self._workers = workers
         self._relay = relay
         self.evidence = evidence
-        self._inputs: asyncio.Queue[Input] = asyncio.Queue()
+        self._inputs: asyncio.Queue[Input | None] = asyncio.Queue()
+        """None says that the deadline has come, as it was when the queue was empty."""
         self._executed: dict[bytes, Executed] = {}
         self._building: tuple[int, int] | None = None
         self._validators_since = _validators_since(tip)
@@ -260,12 +261,13 @@ class Engine:
         delay = deadline - self._clock.monotonic_s()
         if delay <= 0:
             return None
+        # Once for every input: a timer costs less than `asyncio.timeout`, and it cannot swallow a
+        # cancellation, as `wait_for` can in Python 3.11.
+        alarm = asyncio.get_running_loop().call_later(delay, self._inputs.put_nowait, None)
         try:
-            # Not wait_for: in Python 3.11 it can swallow a cancellation.
-            async with asyncio.timeout(delay):
-                return await self._inputs.get()
-        except TimeoutError:
-            return None
+            return await self._inputs.get()
+        finally:
+            alarm.cancel()
 
     def _timeout(self) -> list[Effect]:
         now = self._clock.monotonic_s()

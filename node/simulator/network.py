@@ -11,6 +11,7 @@ are the shipped `p2p.scores`.
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextvars import Context
 from dataclasses import dataclass
+from functools import lru_cache
 from random import Random
 from typing import Final, NamedTuple
 
@@ -30,6 +31,7 @@ SILENCE_S: Final = _LIMITS.silence_s
 DIAL_S_MAX: Final = 0.3
 """How long it takes at most until a pair that can connect does."""
 _DECODED_MAX: Final = 8_192
+_VIEWS_MAX: Final = 1_024
 
 
 class Frame(NamedTuple):
@@ -466,21 +468,7 @@ class MachineMesh:
 
     def _view(self, member: str) -> PeerView:
         connection = self._endpoint.links.get(member)
-        return PeerView(
-            member=member,
-            channels=_BOTH if connection is not None else (),
-            since=connection.since_s if connection is not None else None,
-            address=None,
-            score=0.0,
-            banned_until=None,
-            cut=False,
-            bytes_in=0,
-            bytes_out=0,
-            queue_bytes=0,
-            last_heard=None,
-            last_error=None,
-            rtt_s=None,
-        )
+        return _view_of(member, None if connection is None else connection.since_s)
 
     def punish(self, member: str, points: int, reason: str) -> None:
         """See `Mesh.punish`."""
@@ -493,6 +481,26 @@ class MachineMesh:
     def heal(self) -> None:
         """See `Mesh.heal`."""
         self._network.unblock()
+
+
+@lru_cache(maxsize=_VIEWS_MAX)
+def _view_of(member: str, since_s: float | None) -> PeerView:
+    """Nodes ask for these with everything that they send."""
+    return PeerView(
+        member=member,
+        channels=() if since_s is None else _BOTH,
+        since=since_s,
+        address=None,
+        score=0.0,
+        banned_until=None,
+        cut=False,
+        bytes_in=0,
+        bytes_out=0,
+        queue_bytes=0,
+        last_heard=None,
+        last_error=None,
+        rtt_s=None,
+    )
 
 
 def _know_each_other(one: Endpoint, other: Endpoint) -> bool:

@@ -88,7 +88,7 @@ class Trace:
         if self._keep_all or (event.kind not in _TRAVEL and event.what not in _CHATTER):
             self.events.append(event)
         self.counts[event.kind] += 1
-        self._running.update(repr(tuple(event)).encode())
+        self._running.update(tuple.__repr__(event).encode())
 
     @property
     def hash(self) -> str:
