@@ -22,6 +22,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="A..B",
         help="which of the twins scenarios are run",
     )
+    parser.addoption(
+        "--rewrite-transcripts",
+        action="store_true",
+        help="write into tests/scenarios/*.txt what happens now",
+    )
 
 
 @pytest.hookimpl(optionalhook=True)
