@@ -7,14 +7,16 @@ arrived has to be passed on. Knows nothing of what messages say.
 from typing import Final
 
 RELAYED_MESSAGES_MAX: Final = 4_096
+INTERVAL_S: Final = 0.5
+"""Half of what lies between two retransmissions (rule 11): one that a network has hurried is passed
+on, a copy by another way is not (ADR 0033)."""
 
 
 class RelayTable:
     """Who does not hear whom, and what was passed on in the last interval."""
 
-    def __init__(self, me: str, interval_s: float = 1.0) -> None:
+    def __init__(self, me: str) -> None:
         self._me = me
-        self._interval_s = interval_s
         self._heard: dict[str, frozenset[str] | None] = {}
         self._passed: dict[tuple[bytes, str], float] = {}
 
@@ -35,7 +37,7 @@ class RelayTable:
         """The peers to which a message of `author` that came from `source` is passed on.
 
         `signature` names the message. Each retransmission is passed on again, but to one peer at
-        most once an interval (seconds of `now`).
+        most once an `INTERVAL_S` (seconds of `now`).
         """
         if author == self._me:
             return ()
@@ -51,7 +53,7 @@ class RelayTable:
 
     def _is_time(self, key: tuple[bytes, str], now: float) -> bool:
         at = self._passed.get(key)
-        return at is None or now - at >= self._interval_s
+        return at is None or now - at >= INTERVAL_S
 
     def _note(self, key: tuple[bytes, str], now: float) -> None:
         """Entries stay in order of time, so that the oldest is the first to be forgotten."""

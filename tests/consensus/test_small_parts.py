@@ -1,5 +1,7 @@
 """The parts beside the replica: relaying, evidence, the watch on censorship."""
 
+from itertools import pairwise
+
 from msgspec.structs import replace
 
 from chain.certificate import Commit
@@ -120,11 +122,18 @@ class TestRelay:
         assert self.table().targets("a", "a", b"1", 0.0) == ("d",)
         assert self.table().targets("c", "c", b"1", 0.0) == ()
 
-    def test_each_retransmission_once_a_second_for_each_message_and_peer(self) -> None:
+    def test_copies_that_come_by_other_ways_are_passed_on_once(self) -> None:
         table = self.table()
-        passed = [table.targets("a", "a", b"1", at / 4) for at in range(9)]
+        passed = [table.targets("a", "a", b"1", at / 8) for at in range(9)]
         assert [at for at, to in enumerate(passed) if to] == [0, 4, 8]
         assert table.targets("a", "a", b"2", 0.1) == ("d",)
+
+    def test_each_retransmission_is_passed_on_though_it_comes_early(self) -> None:
+        """They leave their author a second apart, and a network delays one more than the next."""
+        table = self.table()
+        at_s = [0.040, 1.001, 2.039, 3.002, 4.000]
+        assert min(later - at for at, later in pairwise(at_s)) < Timing().retransmit_s
+        assert [table.targets("a", "a", b"1", at) for at in at_s] == [("d",)] * 5
 
     def test_never_back_to_where_it_came_from_and_never_own_messages(self) -> None:
         table = self.table()
