@@ -277,6 +277,9 @@ class Stranger:
             operation.shape(reply.document)
         if operation.learns:
             self.known[operation.learns] = reply.headers["Location"].rpartition("/")[2]
+        if reply.status == 202:
+            # Accepted is not done: what it sent is to be found by those who wait.
+            assert (await self._speaker.finished(reply.headers["Location"]))["success"], said
         if 'rel="next"' in reply.headers.get("Link", ""):
             token = re.search("nextPageToken=([^&>]+)", reply.headers["Link"])
             assert token is not None, said
