@@ -152,7 +152,7 @@ def test_all_is_checked_and_the_checks_have_their_say_after_the_tests(checkout: 
     assert code == 0
     ran = [line for line in said.splitlines() if not line.startswith("==")]
     assert ran[-5:] == [
-        "pytest: -q -n 2 --dist loadscope tests/chain -k a b",
+        "pytest: -q -n 3 --dist loadscope tests/chain -k a b",
         "ruff: format --check .",
         "ruff: check .",
         "mypy:",
@@ -207,13 +207,13 @@ def test_an_interrupt_ends_the_checks_with_the_tests(
     until(lambda: not any(Path(f"/proc/{each.read_text().strip()}").exists() for each in pids))
 
 
-def test_of_two_processes_one_alone_has_the_tests_over_nodes() -> None:
+def test_of_three_processes_one_alone_has_the_tests_over_nodes() -> None:
     """With such of them as start none."""
     over_nodes = (
         "tests/network/test_history.py",
         "tests/network/test_tutorial.py::test_a_transcript_that_is_not_so_is_found_out",
     )
-    options = ("-v", "-n", "2", "--dist", "loadscope", "-p", "no:cacheprovider")
+    options = ("-v", "-n", "3", "--dist", "loadscope", "-p", "no:cacheprovider")
     unneeded = ("-p", "no:schemathesis", "-p", "no:hypothesispytest")
     done = subprocess.run(
         [
