@@ -29,6 +29,7 @@ from node.desk import Desk
 from node.directory import Directory
 from node.errors import OperatorError
 from node.gateway.gateway import ErasingOnly, Gateway
+from node.gateway.rest.extension import extension_of
 from node.gateway.supply.supply import EpcisSettings
 from node.keys import NodeKeys, find_passphrase, load_node_keys
 from node.member import MemberNode, Parts, PeerEvents
@@ -260,7 +261,7 @@ async def _run(
         desk,
         development=config.development,
         clock=lambda: node.parts.clock.wall_ms() / 1_000,
-        gateway=attending if isinstance(attending, Gateway) else None,
+        extension=extension_of(attending) if isinstance(attending, Gateway) else None,
         registered=registered,
     )
     runner = await serve(app, config.api_listen, _tls_files(config), shares.connections_max)

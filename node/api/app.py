@@ -1,7 +1,6 @@
 """The web application of a node, made from the table of routes."""
 
 from collections.abc import Callable, Sequence
-from typing import Final
 
 import msgspec
 from aiohttp import web
@@ -14,18 +13,8 @@ from node.api.metrics import ApiMetrics
 from node.api.problems import answer_problems
 from node.api.registered_keys import RegisteredKeys
 from node.api.routes import ROUTES
-from node.api.routing import Route, check_table
+from node.api.routing import Extension, Route, check_table
 from node.backend import Backend
-from node.gateway.gateway import Gateway
-from node.gateway.rest import exchange, refusals
-from node.gateway.rest.epcis import exchange as epcis_exchange
-from node.gateway.rest.epcis import refusals as epcis_refusals
-
-REFUSALS: Final = {
-    exchange.BASE: refusals.respond,
-    epcis_exchange.BASE: epcis_refusals.respond,
-}
-"""How what goes wrong below a path is answered; elsewhere as `node.api.problems` says."""
 
 
 def make_app(
@@ -34,28 +23,28 @@ def make_app(
     development: bool,
     clock: Callable[[], float],
     routes: Sequence[Route] = ROUTES,
-    gateway: Gateway | None = None,
+    extension: Extension | None = None,
     registered: RegisteredKeys | None = None,
 ) -> web.Application:
     """The application over `backend`. `clock` is the wall's, in seconds since 1970-01-01 UTC.
 
-    Fault injection exists only where `development`, FHIR and EPCIS only where there is a
-    `gateway`. Raises `UndeclaredRoute` where a route does not say who may call it.
+    Fault injection exists only where `development`. `extension` is what a gateway adds. Raises
+    `UndeclaredRoute` where a route does not say who may call it.
     """
-    served = [
-        route
-        for route in routes
-        if (development or not route.development)
-        and (gateway is not None or route.interface is None)
-    ]
+    served = [route for route in routes if development or not route.development]
+    if extension is not None:
+        served += extension.routes
     check_table(served)
-    api = Api(backend, development, clock, ApiMetrics(backend.registry), gateway=gateway)
-    api.registered = registered
+    api = Api(backend, development, clock, ApiMetrics(backend.registry), registered=registered)
+    api.reindex = extension.reindex if extension is not None else None
     document = openapi.describe(served, backend.version)
     api.openapi = msgspec.json.encode(document)
     api.docs = pages.reference(document)
-    app = web.Application(middlewares=[answer_problems(REFUSALS)])
+    refusals = extension.refusals if extension is not None else {}
+    app = web.Application(middlewares=[answer_problems(refusals)])
     app[API] = api
+    if extension is not None:
+        extension.attach(app)
     app.on_response_prepare.append(add_security_headers)
     app.on_shutdown.append(_end_streams)
     for route in served:

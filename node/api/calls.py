@@ -25,7 +25,6 @@ from node.api.problems import Problem
 from node.api.registered_keys import RegisteredKeys
 from node.api.tokens import Tokens
 from node.backend import Backend
-from node.gateway.gateway import Gateway
 
 MSGPACK: Final = CONTENT_TYPE
 JSON: Final = "application/json"
@@ -78,8 +77,8 @@ class Api:
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     openapi: bytes = b""
     docs: Page | None = None
-    gateway: Gateway | None = None
-    """Where this node has its organisation's service wallet."""
+    reindex: Callable[[], Awaitable[Mapping[str, int]]] | None = None
+    """Makes the indexes of the node's gateway anew, where it has one."""
     registered: RegisteredKeys | None = None
     """What vouches for staff beside the ledger's keys."""
 

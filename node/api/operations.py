@@ -106,11 +106,9 @@ async def smart_configuration(call: Call) -> web.Response:
 
 async def reindex(call: Call) -> web.Response:
     """Makes the gateway's indexes anew from the chain."""
-    if call.api.gateway is None:
+    if call.api.reindex is None:
         raise not_found("gateway", "path")
-    gateway = call.api.gateway
-    records = await gateway.catalogue.rebuild()
-    return call.reply({"records": records, "events": await gateway.supply.events.rebuild()})
+    return call.reply(await call.api.reindex())
 
 
 async def cut_links(call: Call) -> web.Response:

@@ -45,8 +45,6 @@ from node.api.parameters import block, choice, cursor, identifier, number, state
 from node.api.patient_routes import PATIENT_ROUTES
 from node.api.routing import Answer, Media, Route, answers
 from node.api.supply_routes import SUPPLY_ROUTES
-from node.gateway.rest.epcis.routes import EPCIS_ROUTES
-from node.gateway.rest.routes import FHIR_ROUTES
 
 _READ: Final = scoped(Scope.LEDGER_READ)
 _SUBMIT: Final = scoped(Scope.LEDGER_SUBMIT)
@@ -95,7 +93,7 @@ def _raw_or(shape: Any, description: str) -> tuple[Answer, ...]:
     return (Answer(200, description, (Media(JSON, shape), Media(MSGPACK, _BYTES))),)
 
 
-_NODE_ROUTES: Final = (
+ROUTES: Final = (
     Route(
         "POST",
         "/v1/transactions",
@@ -420,5 +418,3 @@ _NODE_ROUTES: Final = (
         development=True,
     ),
 )
-
-ROUTES: Final = (*_NODE_ROUTES, *FHIR_ROUTES, *EPCIS_ROUTES)

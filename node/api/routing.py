@@ -1,6 +1,6 @@
 """What a route of the table declares. A route that does not say who may call it cannot start."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -58,6 +58,21 @@ class Route:
     problems: Sequence[int] = ()
     development: bool = False
     interface: Interface | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Extension:
+    """What a node answers beside its own API.
+
+    `refusals` say whatever goes wrong below a path as it is said there; `attach` puts into the
+    application what the routes answer from; `reindex` makes its indexes anew from the chain, and
+    tells how many entries they have.
+    """
+
+    routes: Sequence[Route]
+    refusals: Mapping[str, Callable[[Exception], web.StreamResponse]]
+    attach: Callable[[web.Application], None]
+    reindex: Callable[[], Awaitable[Mapping[str, int]]]
 
 
 class UndeclaredRoute(Exception):  # noqa: N818 - what it is

@@ -15,6 +15,7 @@ from node.gateway.fhir.identity import etag
 from node.gateway.fhir.outcome import problem
 from node.gateway.gateway import Gateway
 from node.gateway.judge import Reader
+from node.gateway.rest.held import gateway_of
 from node.gateway.rest.limits import DOCUMENT_BYTES_MAX, SEARCH_FORM_BYTES_MAX
 from node.gateway.rest.negotiation import (
     CONTENT_TYPE,
@@ -115,10 +116,8 @@ def served(
 
     async def respond(call: Call) -> web.StreamResponse:
         check_format(call.request)
-        gateway = call.api.gateway
-        assert gateway is not None, "FHIR routes are served by a node with a gateway"
         reader = Reader(call.authenticated.principal, purpose_of(call.request))
-        return await work(Exchange(call, gateway, reader, prefer_of(call.request)))
+        return await work(Exchange(call, gateway_of(call), reader, prefer_of(call.request)))
 
     return respond
 

@@ -8,8 +8,6 @@ from typing import Any
 from node.api.routes import ROUTES
 from tests.node.api.conftest import Node
 
-SERVED = [route for route in ROUTES if route.interface is None]
-"""Without a gateway."""
 KEYWORDS = {
     "$ref", "additionalProperties", "anyOf", "const", "contentEncoding", "contentMediaType",
     "default", "description", "enum", "items", "maxItems", "maxLength", "maximum", "minItems",
@@ -52,7 +50,7 @@ async def test_the_description_is_openapi_3_1(node: Node) -> None:
         for operations in document["paths"].values()
         for operation in operations.values()
     ]
-    assert len(set(names)) == len(names) == len(SERVED)
+    assert len(set(names)) == len(names) == len(ROUTES)
     for path, operations in document["paths"].items():
         for operation in operations.values():
             named = {
@@ -83,7 +81,7 @@ async def test_security_says_what_the_table_says(node: Node) -> None:
     document = (await node.get("/openapi.json")).document
     flows = document["components"]["securitySchemes"]["smart"]["flows"]
     scopes = set(flows["clientCredentials"]["scopes"])
-    for route in SERVED:
+    for route in ROUTES:
         operation = document["paths"][route.path][route.method.lower()]
         listed = {scope for each in operation["security"] for scope in each["smart"]}
         assert route.access is not None
@@ -97,7 +95,7 @@ async def test_the_page_loads_nothing_and_runs_nothing(node: Node) -> None:
     assert "<script" not in page
     assert "http://" not in page
     assert "https://" not in page
-    for route in SERVED:
+    for route in ROUTES:
         assert route.path.replace("&", "&amp;") in page
     policy = reply.headers["Content-Security-Policy"]
     assert "default-src 'none'" in policy

@@ -29,6 +29,7 @@ from node.gateway.epcis.problem import EpcisProblem
 from node.gateway.epcis.query import Asker
 from node.gateway.gateway import Gateway
 from node.gateway.rest.epcis.limits import QUERY_BYTES_MAX
+from node.gateway.rest.held import gateway_of
 from node.gateway.rest.negotiation import accepts
 from node.gateway.supply.composing import Wish
 from node.gateway.supply.jobs import Behaviour
@@ -168,9 +169,8 @@ def served(
                 fix=f"accept {' or '.join(JSON_TYPES)}",
             )
         _check_versions(request)
-        gateway = call.api.gateway
-        assert gateway is not None, "EPCIS routes are served by a node with a gateway"
-        return await work(Exchange(call, gateway, _epc_format(request), _extensions(request)))
+        spoken = _epc_format(request), _extensions(request)
+        return await work(Exchange(call, gateway_of(call), *spoken))
 
     return respond
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from node.api.routes import ROUTES
+from node.gateway.rest.epcis.routes import EPCIS_ROUTES
 from tests.node.gateway.epcis.warehouse import (
     Reply,
     Speaker,
@@ -313,11 +313,7 @@ async def test_every_operation_of_the_standard(world: World, spoken: str) -> Non
 
 
 def test_the_table_has_every_operation_that_is_served() -> None:
-    served = {
-        (route.method, route.path.removeprefix("/epcis") or "/")
-        for route in ROUTES
-        if route.interface == "epcis"
-    }
+    served = {(route.method, route.path.removeprefix("/epcis") or "/") for route in EPCIS_ROUTES}
     assert {(path, method) for path in PATHS for method in METHODS[path]} == {
         (path, method) for method, path in served
     }

@@ -2,11 +2,10 @@
 
 from node.api.access import Scope
 from node.api.limits import URL_BYTES_MAX
-from node.api.routes import ROUTES
+from node.gateway.rest.epcis.routes import EPCIS_ROUTES
 from tests.node.api.test_openapi import KEYWORDS, TYPES, schemas_in
 from tests.node.gateway.epcis.warehouse import Speaker, World, members_in, problem
 
-EPCIS = [route for route in ROUTES if route.interface == "epcis"]
 CAPTURE = {"captureEvents", "listCaptureJobs", "getCaptureJob", "captureEvent"}
 ROOT = {"getEpcisRoot", "getEpcisRootSlash", "releasePageToken"}
 """What capturers may as well as those who ask."""
@@ -40,11 +39,11 @@ PATHS = {
 
 
 def test_every_path_of_the_standard_is_there() -> None:
-    assert {route.path.removeprefix("/epcis") for route in EPCIS} == PATHS
+    assert {route.path.removeprefix("/epcis") for route in EPCIS_ROUTES} == PATHS
 
 
 def test_every_route_asks_for_its_scope() -> None:
-    for route in EPCIS:
+    for route in EPCIS_ROUTES:
         assert route.access is not None
         if route.name in CAPTURE:
             assert route.access.scopes == {Scope.EPCIS_CAPTURE}, route.name
@@ -61,7 +60,7 @@ def _path(pattern: str) -> str:
 
 
 async def test_nobody_else_comes_in(world: World) -> None:
-    for route in EPCIS:
+    for route in EPCIS_ROUTES:
         speaker = Speaker(world.a, "auditor")
         stranger = await speaker.ask(route.method, _path(route.path), who=None)
         found = problem(stranger)
@@ -82,7 +81,9 @@ async def test_options_tell_what_is_spoken(world: World) -> None:
         reply = await speaker.ask("OPTIONS", _path(f"/epcis{path}"))
         assert reply.status == 204, path
         allowed = set(reply.headers["Allow"].split(", "))
-        assert allowed == {route.method for route in EPCIS if route.path == f"/epcis{path}"}, path
+        assert allowed == {
+            route.method for route in EPCIS_ROUTES if route.path == f"/epcis{path}"
+        }, path
         for name in ("GS1-EPCIS-Version", "GS1-EPCIS-Min", "GS1-EPCIS-Max", "GS1-CBV-Version"):
             assert reply.headers[name] == "2.0"
         for name in ("GS1-CBV-Min", "GS1-CBV-Max", "GS1-EPC-Format", "GS1-CBV-XML-Format"):
@@ -124,7 +125,7 @@ async def test_a_url_that_is_too_long_is_refused_in_the_words_of_its_interface(
 async def test_the_description_knows_them(world: World) -> None:
     url = world.a.runner.url + "/openapi.json"
     paths = (await Speaker(world.a).get(url, who=None)).document["paths"]
-    for route in EPCIS:
+    for route in EPCIS_ROUTES:
         operation = paths[route.path][route.method.lower()]
         for status in ("400", "404", "406", "414", "422", "429", "500", "503"):
             assert "application/problem+json" in operation["responses"][status]["content"]

@@ -25,6 +25,7 @@ from node.api.app import Runner, make_app
 from node.gateway.gateway import Gateway
 from node.gateway.local_log import LocalLog
 from node.gateway.office import Office
+from node.gateway.rest.extension import extension_of
 from node.gateway.supply.supply import DEFAULTS, EpcisSettings
 from node.gateway.vault import Vault
 from node.gateway.writing import PatientWallets
@@ -257,7 +258,7 @@ async def house(
     backend.me, backend.registry = member, CollectorRegistry()
     staff = hospitals.staff[member]
     gateway = open_gateway(hospitals, path, backend, member, epcis=epcis)
-    app = make_app(backend, development=False, clock=solo.clock, gateway=gateway)
+    app = make_app(backend, development=False, clock=solo.clock, extension=extension_of(gateway))
     async with open_port(app) as runner:
         there = House(member, backend, gateway, runner, session, staff)
         there.attending = asyncio.create_task(gateway.run())

@@ -1,10 +1,9 @@
 """The FHIR routes of the table: who may call them, and that the description knows them."""
 
-from node.api.routes import ROUTES
+from node.gateway.rest.routes import FHIR_ROUTES
 from tests.node.api.test_openapi import KEYWORDS, TYPES, schemas_in
 from tests.node.gateway.rest.house import World
 
-FHIR = [route for route in ROUTES if route.interface == "fhir"]
 NEEDS = {
     "getCapabilities": None,
     "postBundle": "",
@@ -28,13 +27,13 @@ NEEDS = {
 def test_every_route_asks_for_its_letters() -> None:
     needs = {
         route.name: None if route.access.public else route.access.fhir.permissions  # type: ignore[union-attr]
-        for route in FHIR
+        for route in FHIR_ROUTES
     }
     assert needs == NEEDS
 
 
 async def test_nobody_else_comes_in(world: World) -> None:
-    for route in FHIR:
+    for route in FHIR_ROUTES:
         if route.name == "getCapabilities":
             continue
         path = route.path.removeprefix("/fhir/R4")
@@ -51,7 +50,7 @@ async def test_nobody_else_comes_in(world: World) -> None:
 async def test_the_description_knows_them(world: World) -> None:
     reply = await world.a.get(world.a.runner.url + "/openapi.json", who=None)
     paths = reply.document["paths"]
-    for route in FHIR:
+    for route in FHIR_ROUTES:
         operation = paths[route.path][route.method.lower()]
         for status in ("400", "404", "406", "410", "422", "429", "500", "503"):
             assert "application/fhir+json" in operation["responses"][status]["content"]
