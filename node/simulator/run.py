@@ -15,6 +15,7 @@ from chain.receipt import RECEIPT, verify_receipt
 from chain.validators import quorum
 from node.receipts import ReceiptWriter
 from node.simulator.chaos import Chaos, mend
+from node.simulator.clients import Submission
 from node.simulator.goals import GoalWatch
 from node.simulator.invariants import INVARIANTS, Violation
 from node.simulator.network import Weather
@@ -230,13 +231,7 @@ def demand_what_was_acknowledged(world: World, core: list[str]) -> None:
     """Everything that any client holds a receipt for is on all of the core, at its place. What some
     of it decided this very moment the others may still be about to."""
     receipts = world.acknowledged
-    highest = max(each.place.height for each in receipts if each.place is not None)
-    _await(
-        world,
-        lambda: all(world.height(name) >= highest for name in core),
-        core[0],
-        f"the healed core does not come to height {highest}",
-    )
+    _await_places(world, receipts, core)
     for acknowledged in receipts:
         place = acknowledged.place
         assert place is not None, "it was acknowledged"
@@ -248,6 +243,17 @@ def demand_what_was_acknowledged(world: World, core: list[str]) -> None:
             if found != (place.height, place.index):
                 sentence = f"acknowledged by {acknowledged.node} at another place than {found}"
                 raise Violation("live", name, place.height, sentence)
+
+
+def _await_places(world: World, receipts: list[Submission], names: list[str]) -> None:
+    """Until all of `names` are at the height of the last of `receipts`."""
+    highest = max((each.place.height for each in receipts if each.place), default=0)
+    _await(
+        world,
+        lambda: all(world.height(name) >= highest for name in names),
+        names[0],
+        f"not all come to height {highest}, of which somebody holds a receipt",
+    )
 
 
 def demand_convergence(world: World) -> None:
@@ -277,15 +283,16 @@ def demand_convergence(world: World) -> None:
     if len({world.machines[name].tip for name in honest}) == 1 and len(exported) > 1:
         height = world.height(honest[0])
         raise Violation("live", honest[0], height, "exported states differ at one tip")
-    _demand_receipts(world, honest)
+    demand_receipts(world, honest)
 
 
-def _demand_receipts(world: World, honest: list[str]) -> None:
+def demand_receipts(world: World, honest: list[str]) -> None:
     """The last thing that was acknowledged proves itself, from everyone, to whoever has the genesis
-    file and knows nothing of who has voted since."""
+    file and knows nothing of who has voted since. One of them may have decided it this moment."""
     receipts = world.acknowledged
     if not receipts:
         return
+    _await_places(world, receipts, honest)
     last = max(receipts, key=lambda each: each.place.height if each.place else 0)
     for name in honest:
         life = world.machines[name].life

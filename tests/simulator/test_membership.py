@@ -10,6 +10,7 @@ from node.simulator.goals import GOALS, GoalWatch
 from node.simulator.invariants import Violation
 from node.simulator.run import (
     DecisionViews,
+    demand_receipts,
     demand_what_was_acknowledged,
     heal_core,
 )
@@ -194,6 +195,22 @@ def test_what_one_decided_this_very_moment_the_others_are_about_to() -> None:
         submission.id = bytes(32)
         with pytest.raises(Violation, match="is lost"):
             demand_what_was_acknowledged(world, list(world.names))
+
+
+def test_a_receipt_is_asked_of_the_others_when_they_have_decided_as_well() -> None:
+    """Found by seed 4807, in the last moment of a run."""
+    with World() as world:
+        world.start()
+        world.advance(1)
+        submission = world.submit("a")
+        world.until(lambda: submission.state == "acknowledged")
+        assert min(world.heights().values()) < world.height("a")
+        demand_receipts(world, list(world.names))
+        assert decided(world, *world.names)
+
+        submission.id = bytes(32)
+        with pytest.raises(Violation, match="its receipt does not verify"):
+            demand_receipts(world, list(world.names))
 
 
 @pytest.mark.parametrize("liar", ["d", "f"])
