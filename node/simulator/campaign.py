@@ -78,10 +78,10 @@ def run_all(
 
 def _outcomes(runs: Sequence[Run], jobs: int, *, real_signatures: bool) -> Iterator[Outcome | str]:
     """What came of each run; a sentence for a worker that died without having one."""
-    work = partial(run_checked, real_signatures=real_signatures)
     if min(jobs, len(runs)) == 1:
-        yield from map(work, runs)
+        yield from map(partial(run_checked, real_signatures=real_signatures), runs)
         return
+    work = partial(run_tidily, real_signatures=real_signatures)
     seconds_max = 2 * SEED_S_MAX + KILL_S
     for result in workers.results(
         runs, work, jobs=jobs, prepare=settle_in, seconds_max=seconds_max
@@ -97,9 +97,20 @@ def _outcomes(runs: Sequence[Run], jobs: int, *, real_signatures: bool) -> Itera
 
 def settle_in() -> None:
     """What a worker does first. Nodes in trouble log a lot; what matters is in the trace. A world
-    lives for a second: looking for its garbage less often takes a twentieth off a run."""
+    lives for a second and is cleared away as a whole (see `run_tidily`): looking for its garbage
+    meanwhile is seldom worth it, and looking at what was there before never."""
     logging.disable(logging.CRITICAL)
+    gc.collect()
+    gc.freeze()
     gc.set_threshold(GARBAGE_OBJECTS, 20, 10)
+
+
+def run_tidily(run: Run, *, real_signatures: bool = False) -> Outcome:
+    """`run_checked` in a worker, which is left as it was: a small process is a tenth faster."""
+    try:
+        return run_checked(run, real_signatures=real_signatures)
+    finally:
+        gc.collect()
 
 
 def run_checked(run: Run, *, real_signatures: bool = False) -> Outcome:
