@@ -3,7 +3,9 @@
 import json
 from collections.abc import Iterable
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
@@ -53,7 +55,7 @@ def view_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Standing, "resume", lower)
 
 
-def smaller(seed: int, within_s: float = 60) -> Shrunk:
+def smaller(seed: int, within_s: float = 300) -> Shrunk:
     told: list[str] = []
     found = shrink(of_seed(seed), within_s=within_s, say=told.append)
     assert len(told) >= 2, "progress"
@@ -99,7 +101,7 @@ def test_of_a_forgotten_view_a_crash_and_a_transaction_are_left(
     """It takes a crash between two effects at the right moment: that is what must be left."""
     knobs = Knobs(4, transactions=30, crashes=60, armed_crashes=60)
     calm = replace(of_seed(7), nodes=4, weather=Weather(), byzantine={}, seconds=8, swarm=knobs)
-    found = shrink(calm, within_s=60, say=lambda _: None)
+    found = shrink(calm, within_s=300, say=lambda _: None)
     scenario = found.scenario
     assert found.is_finished
     assert (found.outcome.invariant, scenario.nodes) == ("S4", 2)
@@ -136,7 +138,7 @@ def test_a_scenario_file_is_made_smaller_too(two_f_plus_one: None, tmp_path: Pat
     large = tmp_path / "large.toml"
     text = story.read_text(encoding="utf-8").replace("nodes = 4", "nodes = 6")
     large.write_text(text, encoding="utf-8")
-    found = shrink(load_scenario(large), within_s=60, say=lambda _: None)
+    found = shrink(load_scenario(large), within_s=300, say=lambda _: None)
     assert (found.outcome.invariant, found.scenario.nodes) == ("S5", 2)
     assert len(found.scenario.happenings) <= 1
     assert found.scenario.expectations == load_scenario(large).expectations
@@ -145,9 +147,12 @@ def test_a_scenario_file_is_made_smaller_too(two_f_plus_one: None, tmp_path: Pat
 def test_time_up_hands_out_what_was_found(
     view_forgotten: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("node.simulator.shrink.RUN_S_MAX", 5)
-    found = smaller(31, within_s=2.5)
+    """By a clock on which every try takes three seconds."""
+    clock = SimpleNamespace(monotonic=count(0, 3).__next__)
+    monkeypatch.setattr("node.simulator.shrink.time", clock)
+    found = smaller(31, within_s=60)
     assert not found.is_finished
+    assert found.tries == 19
     assert found.outcome.invariant == "S4"
 
 
