@@ -5,6 +5,7 @@ import pytest
 from chain.validators import faults_max
 from node.simulator.adversaries import ADVERSARIES
 from node.simulator.chaos import Chaos
+from node.simulator.clients import Submission
 from node.simulator.consortium import MEMBERS_MAX
 from node.simulator.goals import GOALS, GoalWatch
 from node.simulator.invariants import Violation
@@ -27,6 +28,16 @@ def settled(world: World) -> bool:
 def decided(world: World, *names: str) -> bool:
     """All of `names` hold what the furthest one does."""
     return {world.height(name) for name in names} == {max(world.heights().values())}
+
+
+def just_acknowledged(world: World) -> Submission:
+    """By a, this very moment: the others have not decided its block yet."""
+    world.start()
+    world.advance(1)
+    submission = world.submit("a")
+    world.until(lambda: submission.state == "acknowledged")
+    assert min(world.heights().values()) < world.height("a")
+    return submission
 
 
 def admitted(world: World, *spares: str) -> None:
@@ -184,11 +195,7 @@ def test_liars_among_those_who_wait_are_admitted_where_one_may_lie() -> None:
 def test_what_one_decided_this_very_moment_the_others_are_about_to() -> None:
     """Found by seed 528: the last one of the core was a block behind, and the block not lost."""
     with World() as world:
-        world.start()
-        world.advance(1)
-        submission = world.submit("a")
-        world.until(lambda: submission.state == "acknowledged")
-        assert min(world.heights().values()) < world.height("a")
+        submission = just_acknowledged(world)
         demand_what_was_acknowledged(world, list(world.names))
         assert decided(world, *world.names)
 
@@ -200,11 +207,7 @@ def test_what_one_decided_this_very_moment_the_others_are_about_to() -> None:
 def test_a_receipt_is_asked_of_the_others_when_they_have_decided_as_well() -> None:
     """Found by seed 4807, in the last moment of a run."""
     with World() as world:
-        world.start()
-        world.advance(1)
-        submission = world.submit("a")
-        world.until(lambda: submission.state == "acknowledged")
-        assert min(world.heights().values()) < world.height("a")
+        submission = just_acknowledged(world)
         demand_receipts(world, list(world.names))
         assert decided(world, *world.names)
 
