@@ -117,6 +117,16 @@ class Stage(World):
         life = self.machines[name].life
         return life is not None and len(life.node.connected()) == self.seats.present.n - 1
 
+    def relays_to_nobody(self, name: str) -> bool:
+        """All its peers have told it that they hear everyone themselves."""
+        life = self.machines[name].life
+        assert life is not None, f"{name} is down"
+        heard = life.node.engine._relay._heard
+        everyone = {self.machines[each].member for each in self.cast}
+        return len(heard) == len(everyone) - 1 and all(
+            told is not None and everyone <= {*told, peer} for peer, told in heard.items()
+        )
+
     def honest_running(self) -> list[str]:
         return [name for name in self.running if self.machines[name].honest]
 
