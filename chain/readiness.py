@@ -14,7 +14,7 @@ from chain.types import MemberId, Milliseconds, PublicKey, Signature, Unsigned
 
 class Readiness(Record, frozen=True):
     """`member`'s node holds the chain up to `height` and `consensus_key`, at `at_ms` by its own
-    clock."""
+    clock, or by the chain's time where that is ahead of it."""
 
     member: MemberId
     consensus_key: PublicKey

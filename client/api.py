@@ -24,6 +24,7 @@ from chain.keys import SigningKey
 from chain.lineage import Lineage
 from chain.state_proof import StateProof
 from chain.transaction import SIGNED
+from chain.types import Milliseconds
 from client.answers import listed, part, shaped, wired
 from client.errors import ApiError, Tampered
 from client.transport import Answer, Body, Call, Patience, Transport, unusable
@@ -53,6 +54,8 @@ from ledger.patient_queries import Release
 INLINE_BYTES_MAX: Final = 262_144
 """Attachments up to this sum travel with their transaction (the default genesis parameter)."""
 PAGE_RECORDS: Final = 200
+AHEAD_MS_MAX: Final = 86_400_000
+"""How far ahead of the clock a node is believed that its chain is: a day."""
 UPLOAD_PIECE_BYTES: Final = 1 << 18
 
 Wait = Literal["none", "accepted", "committed"]
@@ -380,6 +383,18 @@ class Api:
         if not isinstance(document, dict):
             raise unusable("the answer is no object")
         return document
+
+    async def signing_ms(self, now_ms: int) -> int:
+        """From when on the validity of what is signed now counts (UTC milliseconds): `now_ms`, or
+        the time of the node's chain where that is ahead, as it is while the clocks of its members
+        are slow or after they have been fast.
+
+        By a day at most, whatever the node says: what is valid only later than the signer thinks,
+        somebody could keep, and submit when it suits him.
+        """
+        said = part(await self.get_document("/v1/time"), "timestamp_ms")
+        chain_ms: int = shaped(Milliseconds, said, "timestamp_ms")
+        return max(now_ms, min(chain_ms, now_ms + AHEAD_MS_MAX))
 
     async def ask(self, path: str) -> dict[str, Any]:
         """Has the node do something that takes no arguments; its JSON object."""

@@ -21,6 +21,7 @@ from ledger.request import BlockContext
 from ledger.state import DecodedState, decoded
 from ledger.supply.evidence import evidence_in
 from node.backend import Busy
+from node.clock import next_block_ms
 from node.mempool import COMMITTED_ALREADY
 from storage.attachments import AttachmentStore
 from storage.errors import AttachmentErased, QuotaExceeded, ShareExceeded
@@ -112,7 +113,7 @@ class Admission:
         tip = self._store.tip()
         assert tip is not None, "a running node has a genesis block"
         time_ms = self._wall_ms() if block_ms is None else block_ms
-        return BlockContext(tip.header.height + 1, max(time_ms, tip.header.timestamp_ms + 1))
+        return BlockContext(tip.header.height + 1, next_block_ms(time_ms, tip.header))
 
     def _judge(
         self,

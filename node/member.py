@@ -29,7 +29,7 @@ from ledger.patient_queries import is_erased
 from ledger.queries import parameters as parameters_of
 from node.admission import Admission
 from node.backend import FreshBlock
-from node.clock import Clock
+from node.clock import Clock, next_block_ms
 from node.engine import (
     INPUTS_MAX,
     BlockFetched,
@@ -435,7 +435,8 @@ class MemberNode:
         """
         replica, parts = self.engine.replica, self.parts
         check_ready(replica, syncing=self.sync.active)
-        return readiness(replica, self.keys, parts.genesis.hash, parts.clock.wall_ms())
+        at_ms = next_block_ms(parts.clock.wall_ms(), replica.tip.header)
+        return readiness(replica, self.keys, parts.genesis.hash, at_ms)
 
     def _widely_held(self, entry: Entry) -> bool:
         """True where proposing `entry` cannot stall a view for want of its attachments."""

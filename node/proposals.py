@@ -19,7 +19,7 @@ from consensus.tip import Tip
 from ledger.prepare import Prepared, prepare
 from node.admission import Admission, Admitted, Offered, OnChain
 from node.backend import Busy
-from node.clock import Clock
+from node.clock import Clock, next_block_ms
 from node.execution import Executed, Executor, InvalidBlock
 from node.mempool import Entry, Mempool
 from node.metrics import Metrics
@@ -73,7 +73,7 @@ class Proposals:
         entries = self._proposable(parameters, count_max=parameters.block_transactions_max)
         if not entries and not empty_allowed:
             return None
-        timestamp_ms = max(self._clock.wall_ms(), tip.header.timestamp_ms + 1)
+        timestamp_ms = next_block_ms(self._clock.wall_ms(), tip.header)
         executed, stale = await self._workers.run(
             lambda: self._build(tip.header, tip.validators, entries, timestamp_ms)
         )
@@ -110,9 +110,7 @@ class Proposals:
     ) -> Executed:
         """Checks a proposal in full; waits for what it names and this node lacks."""
         if fresh:
-            drift_ms = block.header.timestamp_ms - self._clock.wall_ms()
-            if abs(drift_ms) > parameters.timestamp_drift_ms_max:
-                raise InvalidBlock("block.time_off", f"{drift_ms} ms from this node's clock")
+            self._check_time(tip.header, block.header, parameters)
         self._check_limits(block, parameters)
         entries = await self._entries(block, parameters)
         named = [each for entry in entries for each in entry.attachments]
@@ -142,6 +140,15 @@ class Proposals:
             return await self._workers.run(work)
         except InvalidMessage as refusal:
             raise InvalidBlock("block.malformed_transaction", refusal.code) from refusal
+
+    def _check_time(self, tip: Header, header: Header, parameters: Parameters) -> None:
+        """A fresh block is of this moment: within the limit of this node's clock, or, where the
+        chain is ahead of the clock, the least above its parent (ADR 0034)."""
+        wall_ms = self._clock.wall_ms()
+        due_ms = next_block_ms(wall_ms, tip)
+        drift_ms = header.timestamp_ms - wall_ms
+        if abs(drift_ms) > parameters.timestamp_drift_ms_max and header.timestamp_ms != due_ms:
+            raise InvalidBlock("block.time_off", f"{drift_ms} ms from this node's clock")
 
     @staticmethod
     def _check_limits(block: Block, parameters: Parameters) -> None:

@@ -30,7 +30,7 @@ def check_ready(replica: Replica, *, syncing: bool) -> None:
 def readiness(
     replica: Replica, keys: Sequence[SigningKey], genesis_hash: bytes, at_ms: int
 ) -> tuple[SignedReadiness, ...]:
-    """The word for each of `keys`, which this node holds; `at_ms` is its wall clock."""
+    """The word for each of `keys`, which this node holds; `at_ms` is when it says so."""
     height = replica.tip.header.height
     return tuple(
         sign_readiness(Readiness(replica.me, key.public, height, at_ms), key, genesis_hash)

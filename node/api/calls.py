@@ -25,6 +25,7 @@ from node.api.problems import Problem
 from node.api.registered_keys import RegisteredKeys
 from node.api.tokens import Tokens
 from node.backend import Backend
+from node.clock import next_block_ms
 
 MSGPACK: Final = CONTENT_TYPE
 JSON: Final = "application/json"
@@ -90,7 +91,7 @@ class Api:
     def next_block_ms(self, tip: Header) -> int:
         """The time that the next block has at least: what it would judge by, were it made now. It
         is above that of `tip`, whatever the clock says."""
-        return max(int(self.clock() * 1_000), tip.timestamp_ms + 1)
+        return next_block_ms(int(self.clock() * 1_000), tip)
 
 
 @dataclass(frozen=True, slots=True)

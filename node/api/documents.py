@@ -84,6 +84,14 @@ class TransactionState(Record, frozen=True):
     result: Result | None
 
 
+class TimeDocument(Record, frozen=True):
+    """The time of the chain: that of its newest block here. What counts from a moment, such as how
+    long a transaction is valid, counts from this one where it is ahead of the client's clock."""
+
+    height: Height
+    timestamp_ms: Milliseconds
+
+
 class ReadinessDocument(Record, frozen=True):
     """A node's word that it is ready to vote, one for each consensus key that it holds. Votes on
     who the validators are carry it."""

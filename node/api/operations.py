@@ -11,7 +11,7 @@ from node.api.access import Scope
 from node.api.assertions import ALGORITHMS
 from node.api.bodies import read_document
 from node.api.calls import JSON, Call
-from node.api.documents import CutLinks, ReadinessDocument
+from node.api.documents import CutLinks, ReadinessDocument, TimeDocument
 from node.api.fhir_scopes import FHIR_SCOPES
 from node.api.problems import Problem, not_found
 from node.backend import NotReady
@@ -20,6 +20,13 @@ from node.backend import NotReady
 async def status(call: Call) -> web.Response:
     """Where this node stands."""
     return call.reply(call.backend.status())
+
+
+async def time(call: Call) -> web.Response:
+    """The time of the chain."""
+    tip = call.backend.store.tip()
+    assert tip is not None, "a running node has a genesis block"
+    return call.reply(TimeDocument(tip.header.height, tip.header.timestamp_ms))
 
 
 async def consensus(call: Call) -> web.Response:

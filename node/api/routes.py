@@ -31,6 +31,7 @@ from node.api.documents import (
     ReceiptDocument,
     StateEntry,
     StoredAttachment,
+    TimeDocument,
     TokenAnswer,
     TransactionState,
 )
@@ -281,6 +282,15 @@ ROUTES: Final = (
         operations.status,
         _STATUS,
         answers(_STATUS_SCHEMA),
+    ),
+    Route(
+        "GET",
+        "/v1/time",
+        "getTime",
+        "The time of the chain, from which a transaction's validity counts",
+        operations.time,
+        _ANY_TOKEN,
+        answers(TimeDocument),
     ),
     Route(
         "GET",

@@ -28,7 +28,7 @@ from ledger.ids import organization_owner
 from node.cli.arguments import EXISTING_FILE, identifier
 from node.cli.blame import refused
 from node.cli.output import json_option
-from node.cli.putting import VALIDITY_MS, now_ms
+from node.cli.putting import validity_end_ms
 from node.cli.reach import Asked, Reach, reach_options, resolve
 from node.directory import read_genesis
 from node.errors import OperatorError
@@ -113,7 +113,7 @@ class Visit:
 
     async def commit(self, builder: TransactionBuilder) -> Submitted:
         """Signs, submits and waits; E033 with the rule's words where the ledger refuses."""
-        built = builder.sign(now_ms() + VALIDITY_MS)
+        built = builder.sign(await validity_end_ms(self.api))
         try:
             submitted = await self.api.submit(built.raw, built.attachments)
         except ApiError as error:

@@ -169,7 +169,7 @@ class _Announcer:
             if member.node == entry:
                 return {**made, "announced": False}
             builder = visit.builder()
-            builder.add(NodeAnnounce(entry, await self._word(consortium, keys, network)))
+            builder.add(NodeAnnounce(entry, await self._word(visit, consortium, keys)))
             return await visit.enact(builder, {**made, "announced": True})
 
     def _entry(self, keys: NodeKeys, member: OrganizationEntry) -> NodeEntry:
@@ -179,15 +179,14 @@ class _Announcer:
             raise OperatorError("E070", "where do peers reach it?", fix="give --address HOST:PORT")
         return node_entry(keys, addresses)
 
-    async def _word(
-        self, consortium: Consortium, keys: NodeKeys, network: Network
-    ) -> SignedReadiness:
+    async def _word(self, visit: Visit, consortium: Consortium, keys: NodeKeys) -> SignedReadiness:
         """A validator's seat turns to a key only where a node that runs and is in step has it. For
         any other, the key itself is enough: it cannot be in step before it is connected."""
         key = keys.consensus[-1]
         if keys.member not in consortium.validators:
-            word = Readiness(keys.member, key.public, 0, now_ms())
-            return sign_readiness(word, key, network.genesis_hash)
+            at_ms = await visit.api.signing_ms(now_ms())
+            word = Readiness(keys.member, key.public, 0, at_ms)
+            return sign_readiness(word, key, visit.network.genesis_hash)
         async with self.own.connect() as (api, _):
             shown = await GovernanceApi(api).readiness()
         for each in shown:

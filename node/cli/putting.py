@@ -55,6 +55,11 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+async def validity_end_ms(api: Api) -> int:
+    """Until when what is signed now for this node is valid."""
+    return await api.signing_ms(now_ms()) + VALIDITY_MS
+
+
 @dataclass(frozen=True, slots=True)
 class Where:
     """Whose records are put, and in which category. `patient` is the pseudonym where it is given,
@@ -118,7 +123,7 @@ class Desk:
     async def put(self, bundle: Bundle, where: Where) -> dict[str, Any]:
         """Submits `bundle` as a new transaction."""
         wallet = load_wallet(self.path, self.reach.held.passphrase)
-        valid_until_ms = now_ms() + VALIDITY_MS
+        valid_until_ms = await validity_end_ms(self.api)
         names = bundle.identifiers()
         owner = wallet.patient(*names) if where.patient is None else where.patient
         if owner is not None:
@@ -180,21 +185,23 @@ class Desk:
         """
         taken = (await self._fates(intent)).taken if sent_before else None
         if taken is None:
-            intent = self._in_time(file, intent)
+            intent = await self._in_time(file, intent)
             taken = await self._submit(file, intent, sent_before=sent_before)
         _save_patient(self.reach, intent)
         update_wallet(self.path, self.reach.held.passphrase, os.urandom, intent.taught)
         file.forget()
         return _printed(intent, taken)
 
-    def _in_time(self, file: IntentFile, intent: Intent) -> Intent:
+    async def _in_time(self, file: IntentFile, intent: Intent) -> Intent:
+        at_ms = await self.api.signing_ms(now_ms())
+
         def renewed(kept: Intent) -> Intent:
             key = self.reach.held.wallet.signing_key
-            return kept.renewed(key, self.network.genesis_hash, now_ms() + VALIDITY_MS)
+            return kept.renewed(key, self.network.genesis_hash, at_ms + VALIDITY_MS)
 
-        if intent.valid_until_ms > now_ms() + RENEWAL_MS:
+        if intent.valid_until_ms > at_ms + RENEWAL_MS:
             return intent
-        return file.renew(os.urandom, now_ms() + RENEWAL_MS, renewed)
+        return file.renew(os.urandom, at_ms + RENEWAL_MS, renewed)
 
     async def _submit(self, file: IntentFile, intent: Intent, *, sent_before: bool) -> Submitted:
         """The attempt that took effect."""

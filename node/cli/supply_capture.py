@@ -48,7 +48,7 @@ from client.writing import event_place
 from ledger.entries import OrganizationEntry
 from ledger.supply.actions import EventContent, SupplyCapture
 from node.cli.output import json_option, print_document, table
-from node.cli.putting import EPOCH_CODES, VALIDITY_MS, Desk, now_ms
+from node.cli.putting import EPOCH_CODES, Desk, validity_end_ms
 from node.cli.reach import Asked, Reach, reach_options, resolve
 from node.errors import OperatorError
 
@@ -260,7 +260,7 @@ async def _write(
             field = f"events[{index}].{refusal.field}"
             cause = f"{field}: {refusal.code}: {refusal.cause}"
             raise OperatorError("E018", cause, why=_UNSAID, fix=_MEND_EVENT) from None
-    built = builder.sign(now_ms() + VALIDITY_MS)
+    built = builder.sign(await validity_end_ms(desk.api))
     submission = CaptureSubmission(built, tuple(captured), keys.wallet)
     file = IntentFile.beside(desk.path, desk.reach.held.passphrase, built.id)
     intent = capture_intent(submission, digest, keys.before)

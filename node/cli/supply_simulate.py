@@ -22,7 +22,7 @@ from client.wallet import Wallet, update_wallet
 from ledger.supply.actions import PartyRegister, ProductRegister
 from node.cli.blame import refused
 from node.cli.output import Bar, json_option, print_document
-from node.cli.putting import VALIDITY_MS, now_ms
+from node.cli.putting import now_ms, validity_end_ms
 from node.cli.reach import Asked, Reach, resolve
 from node.cli.supply_capture import EventKeys, How, Surroundings, add_capture, look_around
 from node.errors import OperatorError
@@ -200,7 +200,7 @@ async def _perform(member: Member, act: Act, around: Surroundings) -> None:
 
 
 async def _commit(api: Api, builder: TransactionBuilder) -> None:
-    built = builder.sign(now_ms() + VALIDITY_MS)
+    built = builder.sign(await validity_end_ms(api))
     submitted = await api.submit(built.raw, built.attachments)
     if submitted.result is None:
         raise OperatorError("E040", f"transaction {built.id.hex()} is not committed in time")

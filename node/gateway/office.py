@@ -17,7 +17,7 @@ from ledger import queries
 from ledger.ids import organization_owner
 from node.admission import SHARE_IS_FULL
 from node.backend import Backend, Busy, Committed
-from node.clock import Clock
+from node.clock import Clock, next_block_ms
 from storage.errors import AttachmentErased, QuotaExceeded, ShareExceeded
 
 VALIDITY_MS: Final = 60_000
@@ -70,7 +70,7 @@ class Office:
         decided for this."""
         tip = self.backend.store.tip()
         assert tip is not None, "a running node has a genesis block"
-        return max(self.clock.wall_ms(), tip.header.timestamp_ms + 1)
+        return next_block_ms(self.clock.wall_ms(), tip.header)
 
     def parameters(self) -> Parameters:
         """What the consortium agrees on at the tip."""

@@ -190,8 +190,12 @@ class Chaos:
             self._world.slow(name, self._chance.choice((10.0, 30.0, 100.0)))
 
     def _jump(self) -> None:
+        """One clock is wrong, or the source of time that all of them follow."""
         offset_ms = self._chance.choice((-3_600_000, -20_000, -3_000, 3_000, 20_000, 3_600_000))
-        self._world.shift_clock(self._chance.choice(self._world.names), offset_ms)
+        one = self._chance.choice(self._world.names)
+        follows_wrong_source = self._chance.random() < 0.25
+        for name in self._world.names if follows_wrong_source else [one]:
+            self._world.shift_clock(name, offset_ms)
 
     def _break_disk(self) -> None:
         name = self._up()

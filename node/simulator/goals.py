@@ -28,6 +28,7 @@ GOALS: Final[dict[str, str]] = {
     "rotated": "a block was sealed with a key that came later",
     "late change": "validators changed in a view above 0",
     "parted change": "validators changed while the network was cut",
+    "chain ahead": "a block was made on one that was ahead of every clock",
 }
 SEEDS_FOR_GOALS: Final = 300
 """With fewer seeds an unreached goal says nothing."""
@@ -40,6 +41,7 @@ class GoalWatch(Observer):
         self.reached: set[str] = set()
         self._abstained: set[str] = set()
         self._torn: set[str] = set()
+        self._times_ms: dict[bytes, int] = {}
 
     def started(self, machine: "Machine", height: int, block_hash: bytes) -> None:
         """Abstention shows at the start."""
@@ -81,6 +83,7 @@ class GoalWatch(Observer):
         if any(b"category.open" in raw for raw in committed.block.transactions):
             self.reached.add("attachment")
         self._look_at_members(machine, committed)
+        self._look_at_time(committed)
 
     def _look_at_members(self, machine: "Machine", committed: Committed) -> None:
         """Who sealed, who did not, and whether that changes."""
@@ -96,6 +99,16 @@ class GoalWatch(Observer):
                 self.reached.add("late change")
             if self.world.network.is_cut:
                 self.reached.add("parted change")
+
+    def _look_at_time(self, committed: Committed) -> None:
+        """Whether the chain goes on where its time is ahead of everybody's."""
+        header = committed.block.header
+        self._times_ms[header.hash] = header.timestamp_ms
+        latest_ms = max(each.clock.wall_ms() for each in self.world.machines.values())
+        ahead_ms = header.timestamp_ms - latest_ms
+        is_least = header.timestamp_ms - 1 == self._times_ms.get(header.parent_hash)
+        if is_least and ahead_ms > self.world.genesis.parameters.timestamp_drift_ms_max:
+            self.reached.add("chain ahead")
 
     def punished(self, machine: "Machine", member: str, reason: str) -> None:
         """A liar was found out."""

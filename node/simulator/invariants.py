@@ -83,7 +83,8 @@ class OneBlockAHeight(Invariant):
 
 
 class PrefixChains(Invariant):
-    """S2: every chain grows block by block on its own tip, and no restart takes any of it back."""
+    """S2: every chain grows block by block on its own tip, its time with it and no faster than the
+    clocks, and no restart takes any of it back."""
 
     name = "S2"
 
@@ -101,7 +102,7 @@ class PrefixChains(Invariant):
         self._tips[machine.name] = (height, block_hash)
 
     def committed(self, machine: "Machine", committed: Committed) -> None:
-        """The next block names the one before, and is younger."""
+        """The next block names the one before, and is younger, by no more than clocks say."""
         if not machine.honest:
             return
         header = committed.block.header
@@ -118,7 +119,17 @@ class PrefixChains(Invariant):
             )
         elif parent_ms is not None and header.timestamp_ms <= parent_ms:
             self.broken(machine.name, header.height, "it is no younger than its parent")
+        elif header.timestamp_ms > max(self._latest_ms(), (parent_ms or 0) + 1):
+            self.broken(machine.name, header.height, "its time is ahead of every clock's")
         self._tips[machine.name] = (header.height, header.hash)
+
+    def _latest_ms(self) -> int:
+        """What a fresh block may say, by the fastest clock at the furthest that one was set."""
+        world = self.world
+        clocks = [each.clock for each in world.machines.values()]
+        fastest_ms = max(each.wall_ms() - each.offset_ms for each in clocks)
+        drift_ms = world.genesis.parameters.timestamp_drift_ms_max
+        return fastest_ms + world.ahead_ms_max + drift_ms
 
 
 class EqualEffects(Invariant):

@@ -254,7 +254,8 @@ class Membership:
         """What the operator of a machine signs with the key that lies on it."""
         world, machine = self._world, self._machine_of(change.member)
         key = world.consortium.keys[change.member].of(change.key)
-        said = Readiness(change.member, key.public, machine.tip[0], machine.clock.wall_ms())
+        at_ms = max(machine.clock.wall_ms(), world.signing_ms(*world.running))
+        said = Readiness(change.member, key.public, machine.tip[0], at_ms)
         return (sign_readiness(said, key, world.genesis.hash),)
 
     def _act(self, change: Change, member: str, action: Action) -> None:
@@ -274,8 +275,9 @@ class Membership:
         ]
         if not nodes:
             return
-        raw = world.consortium.transaction(member, world.now_ms, action)
-        submission = Submission(self._chance.choice(nodes), raw)
+        node = self._chance.choice(nodes)
+        raw = world.consortium.transaction(member, world.signing_ms(node), action)
+        submission = Submission(node, raw)
         change.tries[member] = (world.now_s, submission)
         self.submissions.append(submission)
         world.hand_over(submission)

@@ -14,7 +14,6 @@ from typing import Any, Final
 from consensus.explain import Stage
 from ledger.actions import Action
 from node.simulator.clients import Submission
-from node.simulator.clocks import EPOCH_MS
 from node.simulator.disk import Loss
 from node.simulator.invariants import Violation
 from node.simulator.world import WAIT_S, NotReached, World
@@ -120,8 +119,8 @@ class MedlockNetwork(AbstractContextManager["MedlockNetwork"]):
 
     def transaction(self, member: str, *actions: Action) -> bytes:
         """Signed by the administrator of `member`; without actions it enrols somebody."""
-        now_ms = EPOCH_MS + self.world.loop.now_us // 1_000
-        return self.world.consortium.transaction(member, now_ms, *actions)
+        at_ms = self.world.signing_ms(*self.world.running)
+        return self.world.consortium.transaction(member, at_ms, *actions)
 
     async def submit(
         self,

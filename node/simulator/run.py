@@ -210,8 +210,11 @@ def demand_liveness(world: World, core: list[str], views: DecisionViews) -> None
     _await(
         world,
         lambda: (
-            submission.state != "pending"
-            and all(world.has_transaction(name, submission.id) for name in core)
+            submission.state == "refused"
+            or (
+                submission.state != "pending"
+                and all(world.has_transaction(name, submission.id) for name in core)
+            )
         ),
         core[0],
         "the healed core does not commit",

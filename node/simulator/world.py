@@ -96,6 +96,8 @@ class World:
         self.machines: dict[str, Machine] = {}
         self.submissions: list[Submission] = []
         self.violation: Violation | None = None
+        self.ahead_ms_max = 0
+        """How far ahead of the world's any clock has ever been set."""
         self._metrics = Metrics()
         self._views: dict[str, tuple[int, int]] = {}
         self._loss: dict[str, Loss] = {}
@@ -327,6 +329,7 @@ class World:
     def shift_clock(self, name: str, offset_ms: int) -> None:
         """The wall clock of `name` is that far from the world's."""
         self.machines[name].clock.offset_ms = offset_ms
+        self.ahead_ms_max = max(self.ahead_ms_max, offset_ms)
         self.fault("clock jump", name, f"{offset_ms} ms")
 
     # The network.
@@ -393,17 +396,24 @@ class World:
         receipt while time passes. `raw` and `attachments` repeat one that was signed before."""
         if node is None:
             node = self.streams["clients"].choice(self.running)
-        sender = self.machines[node].member
+        sender, at_ms = self.machines[node].member, self.signing_ms(node)
         if raw is None and attachment_bytes:
-            raw, content = self.consortium.with_attachment(sender, self.now_ms, attachment_bytes)
+            raw, content = self.consortium.with_attachment(sender, at_ms, attachment_bytes)
             attachments = (content,)
         elif raw is None:
-            raw = self.consortium.transaction(sender, self.now_ms)
+            raw = self.consortium.transaction(sender, at_ms)
         self.consortium.signed.add(raw)
         submission = Submission(node, raw, attachments)
         self.submissions.append(submission)
         self.hand_over(submission)
         return submission
+
+    def signing_ms(self, *nodes: str) -> int:
+        """When a client says that it signs, who asks `nodes` for the time of their chain before: by
+        its own clock, or by the chain's time where that is ahead (ADR 0034)."""
+        lives = [self.machines[name].life for name in nodes]
+        tips_ms = [life.node.engine.tip.header.timestamp_ms for life in lives if life is not None]
+        return max(self.now_ms, *tips_ms, 0)
 
     def hand_over(self, submission: Submission) -> None:
         """A client gives what was signed to its node."""

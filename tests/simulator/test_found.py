@@ -1,6 +1,9 @@
 """What the simulator found in the shipped code, each as the story that shows it."""
 
+from node.simulator.goals import GoalWatch
 from node.simulator.world import World
+
+HOUR_MS = 3_600_000
 
 
 def test_a_wrong_clock_does_not_condemn_a_block_for_ever() -> None:
@@ -9,7 +12,7 @@ def test_a_wrong_clock_does_not_condemn_a_block_for_ever() -> None:
     with World() as world:
         world.start()
         world.advance(1)
-        world.shift_clock("d", 3_600_000)
+        world.shift_clock("d", HOUR_MS)
 
         def is_lost(frame, packet):  # type: ignore[no-untyped-def]
             if packet is None:
@@ -47,3 +50,32 @@ def test_a_vote_is_said_again_by_who_lost_the_attachments_and_kept_the_vote() ->
         world.start("c")
         world.until(lambda: world.height("c") == 1)
         assert "prepare" in repeated
+
+
+def test_a_chain_ahead_of_its_members_goes_on() -> None:
+    """Found by seed 16357. Three clocks of four jumped an hour ahead, and a block was decided by
+    them. When the clocks were right again a block after it was refused as too far ahead of
+    everybody's clock, and what clients signed had expired."""
+    goals = GoalWatch()
+    with World(spares=1, observers=[goals]) as world:
+        world.start()
+        world.advance(1)
+        for name in "abc":
+            world.shift_clock(name, HOUR_MS)
+        # Its client's clock as well: by that of the others it could never be committed.
+        raw = world.consortium.transaction("a", world.now_ms + HOUR_MS)
+        submission = world.submit("a", raw=raw)
+        world.until(lambda: submission.state == "acknowledged")
+        for name in "abc":
+            world.shift_clock(name, 0)
+        for name in "abcd":
+            submission = world.submit(name)
+            world.until(lambda: submission.state == "acknowledged", within_s=20)
+        assert "chain ahead" in goals.reached
+
+        # Votes on members carry what somebody says at some time, and that has to be recent.
+        world.membership.announce("e")
+        world.until(lambda: not world.membership.pending)
+        world.membership.admit("e")
+        world.until(lambda: "e" in world.seats.present, within_s=20)
+        assert world.signing_ms("a") - world.now_ms > HOUR_MS - 200_000, "time stood nearly still"

@@ -8,11 +8,12 @@ from typing import Any, Final
 import pytest
 
 from chain.block import Block, Header
+from chain.genesis import Parameters
 from consensus.tip import Tip
 from node.admission import Admission
 from node.backend import Committed
 from node.engine import Engine
-from node.execution import Executed, Executor
+from node.execution import Executed, Executor, InvalidBlock
 from node.member import MemberNode
 from node.proposals import Proposals
 from node.simulator.swarm import Knobs
@@ -22,11 +23,14 @@ from storage.state import StagedTree
 from storage.store import LedgerStore
 from tests.simulator.bank.bug import Bug, swarm, under
 from tests.simulator.bank.stages import (
+    ahead,
+    ahead_with_a_liar,
     all_locked,
     backdated,
     fabricated,
     honest_blocks,
     lonely_primary,
+    postdated,
 )
 
 
@@ -44,6 +48,29 @@ def _time_not_rising(patch: pytest.MonkeyPatch) -> None:
 
     patch.setattr(Tip, "extended_by", extended_by)
     patch.setattr(Executor, "check_header", lambda *_: None)
+
+
+def _any_time_taken(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Proposals, "_check_time", lambda *_: None)
+
+
+def _chain_ahead_stands_still(patch: pytest.MonkeyPatch) -> None:
+    def by_the_clock(self: Proposals, _: Header, header: Header, parameters: Parameters) -> None:
+        drift_ms = header.timestamp_ms - self._clock.wall_ms()
+        if abs(drift_ms) > parameters.timestamp_drift_ms_max:
+            raise InvalidBlock("block.time_off")
+
+    patch.setattr(Proposals, "_check_time", by_the_clock)
+
+
+def _chain_ahead_runs_on(patch: pytest.MonkeyPatch) -> None:
+    check = Proposals._check_time
+
+    def lenient(self: Proposals, tip: Header, header: Header, parameters: Parameters) -> None:
+        if tip.timestamp_ms <= self._clock.wall_ms() + parameters.timestamp_drift_ms_max:
+            check(self, tip, header, parameters)
+
+    patch.setattr(Proposals, "_check_time", lenient)
 
 
 def _executed_in_place(patch: pytest.MonkeyPatch) -> None:
@@ -165,6 +192,33 @@ BUGS: Final = (
         0,
         backdated,
         "a primary that proposes blocks older than their parents",
+    ),
+    Bug(
+        "any time is taken",
+        "a fresh block is of this moment",
+        _any_time_taken,
+        "S2",
+        0,
+        postdated,
+        "a primary that proposes blocks of minutes later",
+    ),
+    Bug(
+        "a chain ahead of the clocks stands still",
+        "time on the chain goes on from where it is (ADR 0034)",
+        _chain_ahead_stands_still,
+        "live",
+        0,
+        ahead,
+        "all clocks were an hour ahead",
+    ),
+    Bug(
+        "a chain ahead of the clocks runs on",
+        "then by the least that it can (ADR 0034)",
+        _chain_ahead_runs_on,
+        "S2",
+        0,
+        ahead_with_a_liar,
+        "all clocks were an hour ahead, and a primary drives on",
     ),
     Bug(
         "executed in place",

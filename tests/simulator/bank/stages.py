@@ -19,10 +19,10 @@ from node.simulator.run import DecisionViews, Outcome, conclude, demand_liveness
 from node.simulator.world import NotReached, World
 from tests.simulator.bank.bug import Play
 from tests.simulator.bank.traitors import (
-    Backdater,
     Counterfeiter,
     Fabricator,
     Impersonator,
+    Misdater,
     Overreacher,
     Perjurer,
     Puller,
@@ -34,6 +34,7 @@ LOSSY_S: Final = 60.0
 """How long a block may take at most while a third of all frames is lost."""
 Invariants = Iterable[Callable[[], Observer]]
 Script = Callable[[World, DecisionViews], None]
+HOUR_MS: Final = 3_600_000
 FAST_PPM: Final = 50_000
 """A quartz so fast that its timers run out before those of others."""
 
@@ -337,7 +338,7 @@ def two_heights(world: World, views: DecisionViews) -> None:
     goes_on(world, views)
 
 
-backdated = staged(two_heights, traitors=lambda: {"a": Backdater()})
+backdated = staged(two_heights, traitors=lambda: {"a": Misdater(-1_000)})
 
 
 def some_time(world: World, views: DecisionViews) -> None:
@@ -415,6 +416,25 @@ def refused_as_too_young(world: World, views: DecisionViews) -> None:
 
 
 clock_off = staged(refused_as_too_young)
+
+
+def an_hour_ahead(world: World, views: DecisionViews) -> None:
+    """All follow a source of time that is an hour ahead, a client too, and decide by it. Then it is
+    right again, and the chain goes on."""
+    begun(world)
+    for name in world.names:
+        world.shift_clock(name, HOUR_MS)
+    raw = world.consortium.transaction("b", world.now_ms + HOUR_MS)
+    submission = world.submit("b", raw=raw)
+    world.until(lambda: submission.state == "acknowledged")
+    for name in world.names:
+        world.shift_clock(name, 0)
+    goes_on(world, views)
+
+
+ahead = staged(an_hour_ahead)
+ahead_with_a_liar = staged(an_hour_ahead, traitors=lambda: {"a": Misdater(60_000)})
+postdated = staged(two_heights, traitors=lambda: {"a": Misdater(60_000)})
 
 
 def broken_link(world: World, views: DecisionViews) -> None:

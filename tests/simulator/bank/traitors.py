@@ -145,19 +145,25 @@ class Counterfeiter(Adversary):
         return CertifiedBlock(BLOCK.encode(block), CERTIFICATE.encode(forged))
 
 
-class Backdater(Adversary):
-    """As primary it proposes blocks that are older than their parents."""
+class Misdater(Adversary):
+    """As primary it proposes blocks of another time, further away at every height
+    above the first."""
+
+    def __init__(self, ms_each_height: int) -> None:
+        """Negative: older than their parents. By a second they are near enough to every clock."""
+        super().__init__()
+        self._ms_each_height = ms_each_height
 
     def consensus(self, frame: Frame, packet: Packet) -> Iterable[Frame]:
-        """A second more for every height: near enough to every clock."""
+        """What it proposes itself, with another time."""
         signed, block = packet.signed, packet.block
         message = signed.message
         if signed.sender != self.me or block is None or not isinstance(message, PrePrepare):
             return (frame,)
-        earlier_ms = block.header.timestamp_ms - 1_000 * message.height
-        old = replace(block, header=replace(block.header, timestamp_ms=earlier_ms))
-        proposal = replace(message, block_hash=old.header.hash)
-        return (self.frame(frame.target, self.sign(proposal), old),)
+        other_ms = block.header.timestamp_ms + self._ms_each_height * (message.height - 1)
+        moved = replace(block, header=replace(block.header, timestamp_ms=other_ms))
+        proposal = replace(message, block_hash=moved.header.hash)
+        return (self.frame(frame.target, self.sign(proposal), moved),)
 
 
 class Stargazer(Adversary):
