@@ -190,6 +190,8 @@ class Node:
                         "timestamp_ms": ledger.tip_ms,
                     }
                 )
+            case "GET", ["time"]:
+                return web.json_response({"height": 1, "timestamp_ms": self.ledger.tip_ms})
             case "POST", ["transactions"]:
                 return self._submit(self.bodies[-1])
             case "GET", ["transactions", text]:

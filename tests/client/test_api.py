@@ -431,3 +431,25 @@ async def test_no_error_and_no_representation_shows_a_token(
     error = await refused(api.submit(built.raw, built.attachments))
     shown = "".join(traceback.format_exception(error)) + repr(api._transport._token)
     assert token not in shown
+
+
+DAY_MS = 86_400_000
+
+
+@pytest.mark.parametrize(
+    ("ahead_ms", "counts_from_ms"),
+    [(-DAY_MS, 0), (0, 0), (3_300_000, 3_300_000), (DAY_MS, DAY_MS), (DAY_MS + 1, DAY_MS)],
+)
+async def test_validity_counts_from_the_chains_time_where_that_is_ahead_and_believable(
+    api: Api, node: Node, ahead_ms: int, counts_from_ms: int
+) -> None:
+    node.ledger.tip_ms = VALID_UNTIL_MS + ahead_ms
+    assert await api.signing_ms(VALID_UNTIL_MS) == VALID_UNTIL_MS + counts_from_ms
+
+
+@pytest.mark.parametrize("said", ["1", -1, None, 1.5, True])
+async def test_a_time_that_is_none_is_the_nodes_fault(api: Api, node: Node, said: object) -> None:
+    node.ledger.tip_ms = said  # type: ignore[assignment]
+    with pytest.raises(ApiError) as caught:
+        await api.signing_ms(0)
+    assert caught.value.code == "api.unusable"

@@ -194,6 +194,18 @@ async def test_what_expired_is_sent_again_with_a_later_expiry(clinic: Clinic) ->
     assert clinic.left_open == []
 
 
+async def test_where_the_chain_is_ahead_a_put_is_valid_by_its_time(
+    clinic: Clinic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = clinic.node.ledger
+    ledger.tip_ms = ledger.now_ms
+    monkeypatch.setattr(putting, "now_ms", lambda: ledger.now_ms - 2 * putting.VALIDITY_MS)
+    await clinic.put()
+    (sent,) = [each for each in map(_submission, clinic.node.bodies) if each is not None]
+    signed = prepare(sent.transaction, ledger.genesis.parameters)
+    assert signed.transaction.valid_until_ms == ledger.tip_ms + putting.VALIDITY_MS
+
+
 async def test_of_two_attempts_only_one_takes_effect(clinic: Clinic) -> None:
     """A block that was prepared long ago is decided late, with the old transaction in it."""
     raw = await stall(clinic)

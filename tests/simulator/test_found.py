@@ -69,8 +69,8 @@ def test_a_chain_ahead_of_its_members_goes_on() -> None:
         for name in "abc":
             world.shift_clock(name, 0)
         for name in "abcd":
-            submission = world.submit(name)
-            world.until(lambda: submission.state == "acknowledged", within_s=20)
+            fresh = world.submit(name)
+            world.until(lambda fresh=fresh: fresh.state == "acknowledged", within_s=20)  # type: ignore[misc]
         assert "chain ahead" in goals.reached
 
         # Votes on members carry what somebody says at some time, and that has to be recent.

@@ -69,6 +69,7 @@ ALLOWED = {
     "getPrincipal": SUBMITTERS,
     "streamEvents": STAFF | {"patient"},
     "getStatus": STAFF,
+    "getTime": SUBMITTERS,
     "getReadiness": STAFF,
     "getConsensus": OPERATORS,
     "getPeers": OPERATORS,

@@ -142,6 +142,14 @@ async def test_members_and_principals(node: Node) -> None:
     assert from_document(PrincipalEntry, own["principal"]).kind == "device"
 
 
+async def test_the_time_of_the_chain_is_that_of_its_newest_block(node: Node) -> None:
+    registration, _ = node.story.register(node.cast.patient)
+    await node.solo.committed_now(registration)
+    told = (await node.get("/v1/time", node.cast.patient)).document
+    block = (await node.get("/v1/blocks/1", node.cast.administrator)).document
+    assert told == {"height": 1, "timestamp_ms": block["header"]["timestamp_ms"]}
+
+
 async def test_the_node_about_itself(node: Node) -> None:
     operator = node.cast.administrator
     assert (await node.get("/v1/status", operator)).document["node"] == "hospital-a"
