@@ -16,6 +16,7 @@ from chain.validators import quorum
 from node.receipts import ReceiptWriter
 from node.simulator.chaos import Chaos, mend
 from node.simulator.clients import Submission
+from node.simulator.consortium import VALID_MS
 from node.simulator.goals import GoalWatch
 from node.simulator.invariants import INVARIANTS, Violation
 from node.simulator.network import Weather
@@ -206,11 +207,32 @@ def demand_liveness(world: World, core: list[str], views: DecisionViews) -> None
     )
     stood = {name: (world.height(name) + 1, world.view(name)) for name in core}
     views.reset()
+    submission = _see_through(world, core)
+    if submission.state == "pending":
+        submission = _see_through(world, core)
+    if submission.state != "acknowledged":
+        why = submission.refusal or submission.state
+        sentence = f"the healed core does not take a transaction: {why}"
+        raise Violation("live", core[0], world.height(core[0]), sentence)
+    for height, view in views.highest.items():
+        begun = max((at for reached, at in stood.values() if reached == height), default=0)
+        if view > begun + world.seats.at(height).f + 2:
+            sentence = f"decided in view {view}, the healed core stood in view {begun}"
+            raise Violation("live", core[0], height, sentence)
+    demand_what_was_acknowledged(world, core)
+
+
+def _see_through(world: World, core: list[str]) -> Submission:
+    """What a client hands to the first of `core`, once it is on all of them, or refused; pending
+    where it has expired meanwhile, for a block that was prepared while clocks were an hour ahead
+    came before it."""
     submission = world.submit(core[0])
+    end_ms = world.signing_ms(core[0]) + VALID_MS
     _await(
         world,
         lambda: (
             submission.state == "refused"
+            or (submission.state == "pending" and world.signing_ms(core[0]) >= end_ms)
             or (
                 submission.state != "pending"
                 and all(world.has_transaction(name, submission.id) for name in core)
@@ -219,15 +241,7 @@ def demand_liveness(world: World, core: list[str], views: DecisionViews) -> None
         core[0],
         "the healed core does not commit",
     )
-    if submission.state != "acknowledged":
-        sentence = f"the healed core refused a transaction: {submission.refusal}"
-        raise Violation("live", core[0], world.height(core[0]), sentence)
-    for height, view in views.highest.items():
-        begun = max((at for reached, at in stood.values() if reached == height), default=0)
-        if view > begun + world.seats.at(height).f + 2:
-            sentence = f"decided in view {view}, the healed core stood in view {begun}"
-            raise Violation("live", core[0], height, sentence)
-    demand_what_was_acknowledged(world, core)
+    return submission
 
 
 def demand_what_was_acknowledged(world: World, core: list[str]) -> None:

@@ -412,8 +412,8 @@ class World:
         """When a client says that it signs, who asks `nodes` for the time of their chain before: by
         its own clock, or by the chain's time where that is ahead (ADR 0034)."""
         lives = [self.machines[name].life for name in nodes]
-        tips_ms = [life.node.engine.tip.header.timestamp_ms for life in lives if life is not None]
-        return max(self.now_ms, *tips_ms, 0)
+        tips = [life.store.tip() for life in lives if life is not None]
+        return max([self.now_ms, *(tip.header.timestamp_ms for tip in tips if tip is not None)])
 
     def hand_over(self, submission: Submission) -> None:
         """A client gives what was signed to its node."""

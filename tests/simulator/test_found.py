@@ -1,7 +1,10 @@
 """What the simulator found in the shipped code, each as the story that shows it."""
 
+from chain.certificate import Commit
 from node.simulator.goals import GoalWatch
+from node.simulator.run import DecisionViews, demand_liveness
 from node.simulator.world import World
+from tests.simulator.bank.stages import begun, have_sent, lose
 
 HOUR_MS = 3_600_000
 
@@ -79,3 +82,26 @@ def test_a_chain_ahead_of_its_members_goes_on() -> None:
         world.membership.admit("e")
         world.until(lambda: "e" in world.seats.present, within_s=20)
         assert world.signing_ms("a") - world.now_ms > HOUR_MS - 200_000, "time stood nearly still"
+
+
+def test_a_client_signs_again_whose_transaction_a_block_of_another_hour_overtook() -> None:
+    """The checker's fault: a block was prepared while clocks were an hour ahead, and decided after
+    they were right again; what the healed core had been given just before had expired by then."""
+    views = DecisionViews()
+    with World(observers=[views]) as world:
+        begun(world)
+        for name in world.names:
+            world.shift_clock(name, HOUR_MS)
+        lose(world, Commit, view=0)
+        world.submit("a", raw=world.consortium.transaction("a", world.now_ms + HOUR_MS))
+        world.until(lambda: have_sent(world, Commit, 0, "abcd"))
+        for name in world.names:
+            world.shift_clock(name, 0)
+        world.heal()
+        demand_liveness(world, ["a", "b", "c", "d"], views)
+        first, overtaken, again = world.submissions
+        assert [each.state for each in (first, overtaken, again)] == [
+            "acknowledged",
+            "pending",
+            "acknowledged",
+        ]
