@@ -26,6 +26,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="which of the twins scenarios are run",
     )
     parser.addoption(
+        "--packs",
+        type=int,
+        default=20_000,
+        metavar="N",
+        help="how many packs a recall over real nodes is of: thousands, in five pallets",
+    )
+    parser.addoption(
         "--rewrite-transcripts",
         action="store_true",
         help="write into tests/scenarios/*.txt what happens now",
