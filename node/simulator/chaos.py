@@ -118,10 +118,14 @@ class Chaos:
         old = clients.choice(world.submissions) if world.submissions else None
         if old is not None and clients.random() < 0.1:
             world.submit(node, raw=old.raw, attachments=old.attachments)
-        elif clients.random() < self._knobs.attachments:
-            world.submit(node, attachment_bytes=clients.choice((10, 1_000, 20_000)))
+            return
+        # Some clients have the time from where their node has it, however wrong.
+        at_ms = world.machines[node].clock.wall_ms() if clients.random() < 0.2 else None
+        if clients.random() < self._knobs.attachments:
+            size = clients.choice((10, 1_000, 20_000))
+            world.submit(node, attachment_bytes=size, at_ms=at_ms)
         else:
-            world.submit(node)
+            world.submit(node, at_ms=at_ms)
 
     def _partition(self) -> None:
         world, chance = self._world, self._chance

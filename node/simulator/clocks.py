@@ -19,6 +19,8 @@ class MachineClock:
     def __init__(self, loop: VirtualLoop) -> None:
         self._loop = loop
         self.offset_ms = 0
+        self.ahead_ms_max = 0
+        """The largest offset that it has had."""
         self.drift_ppm = 0
 
     def monotonic_s(self) -> float:
@@ -27,8 +29,19 @@ class MachineClock:
 
     def wall_ms(self) -> int:
         """UTC milliseconds, as this machine believes."""
-        drifted_us = self._loop.now_us * (1_000_000 + self.drift_ppm) // 1_000_000
-        return EPOCH_MS + drifted_us // 1_000 + self.offset_ms
+        return self._drifted_ms() + self.offset_ms
+
+    def latest_ms(self) -> int:
+        """What the wall may have shown so far at most."""
+        return self._drifted_ms() + self.ahead_ms_max
+
+    def shift(self, offset_ms: int) -> None:
+        """The wall jumps; from now on it is that far off."""
+        self.offset_ms = offset_ms
+        self.ahead_ms_max = max(self.ahead_ms_max, offset_ms)
+
+    def _drifted_ms(self) -> int:
+        return EPOCH_MS + self._loop.now_us * (1_000_000 + self.drift_ppm) // 1_000_000_000
 
 
 class InlineWorkers:

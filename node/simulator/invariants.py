@@ -119,17 +119,18 @@ class PrefixChains(Invariant):
             )
         elif parent_ms is not None and header.timestamp_ms <= parent_ms:
             self.broken(machine.name, header.height, "it is no younger than its parent")
-        elif header.timestamp_ms > max(self._latest_ms(), (parent_ms or 0) + 1):
-            self.broken(machine.name, header.height, "its time is ahead of every clock's")
+        elif header.timestamp_ms > max(self._latest_ms(header.height), (parent_ms or 0) + 1):
+            self.broken(machine.name, header.height, "its time is ahead of the clocks")
         self._tips[machine.name] = (header.height, header.hash)
 
-    def _latest_ms(self) -> int:
-        """What a fresh block may say, by the fastest clock at the furthest that one was set."""
+    def _latest_ms(self, height: int) -> int:
+        """The latest that a block may say: a quorum has taken it, of whom f+1 are honest, so it was
+        within the limit of the slowest clock of f+1."""
         world = self.world
-        clocks = [each.clock for each in world.machines.values()]
-        fastest_ms = max(each.wall_ms() - each.offset_ms for each in clocks)
-        drift_ms = world.genesis.parameters.timestamp_drift_ms_max
-        return fastest_ms + world.ahead_ms_max + drift_ms
+        honest = [each.clock.latest_ms() for each in world.machines.values() if each.honest]
+        fastest = sorted(honest, reverse=True)
+        limit_ms = world.genesis.parameters.timestamp_drift_ms_max
+        return fastest[min(world.seats.at(height).f, len(fastest) - 1)] + limit_ms
 
 
 class EqualEffects(Invariant):

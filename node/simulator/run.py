@@ -13,6 +13,7 @@ from typing import Final
 from chain.errors import InvalidMessage
 from chain.receipt import RECEIPT, verify_receipt
 from chain.validators import quorum
+from node.admission import EXPIRED
 from node.receipts import ReceiptWriter
 from node.simulator.chaos import Chaos, mend
 from node.simulator.clients import Submission
@@ -146,7 +147,7 @@ def heal_core(world: World) -> list[str]:
     core = _core(world)
     world.network.weather = CALM
     for name, machine in world.machines.items():
-        machine.clock.offset_ms = 0
+        machine.clock.shift(0)
         machine.clock.drift_ppm = 0
         if machine.slowness > 1:
             world.slow(name, 1.0)
@@ -208,7 +209,7 @@ def demand_liveness(world: World, core: list[str], views: DecisionViews) -> None
     stood = {name: (world.height(name) + 1, world.view(name)) for name in core}
     views.reset()
     submission = _see_through(world, core)
-    if submission.state == "pending":
+    if submission.state == "pending" or submission.refusal == EXPIRED:
         submission = _see_through(world, core)
     if submission.state != "acknowledged":
         why = submission.refusal or submission.state
@@ -223,9 +224,9 @@ def demand_liveness(world: World, core: list[str], views: DecisionViews) -> None
 
 
 def _see_through(world: World, core: list[str]) -> Submission:
-    """What a client hands to the first of `core`, once it is on all of them, or refused; pending
-    where it has expired meanwhile, for a block that was prepared while clocks were an hour ahead
-    came before it."""
+    """What a client hands to the first of `core`, once it is on all of them, or refused. It may
+    expire meanwhile, and is refused or stays pending: where a block that was prepared while clocks
+    were an hour ahead comes before it."""
     submission = world.submit(core[0])
     end_ms = world.signing_ms(core[0]) + VALID_MS
     _await(

@@ -96,8 +96,6 @@ class World:
         self.machines: dict[str, Machine] = {}
         self.submissions: list[Submission] = []
         self.violation: Violation | None = None
-        self.ahead_ms_max = 0
-        """How far ahead of the world's any clock has ever been set."""
         self._metrics = Metrics()
         self._views: dict[str, tuple[int, int]] = {}
         self._loss: dict[str, Loss] = {}
@@ -328,8 +326,7 @@ class World:
 
     def shift_clock(self, name: str, offset_ms: int) -> None:
         """The wall clock of `name` is that far from the world's."""
-        self.machines[name].clock.offset_ms = offset_ms
-        self.ahead_ms_max = max(self.ahead_ms_max, offset_ms)
+        self.machines[name].clock.shift(offset_ms)
         self.fault("clock jump", name, f"{offset_ms} ms")
 
     # The network.
@@ -391,12 +388,15 @@ class World:
         raw: bytes | None = None,
         attachments: tuple[bytes, ...] = (),
         attachment_bytes: int = 0,
+        at_ms: int | None = None,
     ) -> Submission:
         """A client hands a transaction to `node` (by default a running one) and waits for the
-        receipt while time passes. `raw` and `attachments` repeat one that was signed before."""
+        receipt while time passes. `raw` and `attachments` repeat one that was signed before;
+        `at_ms` is when he believes that he signs, where that is not `signing_ms`."""
         if node is None:
             node = self.streams["clients"].choice(self.running)
-        sender, at_ms = self.machines[node].member, self.signing_ms(node)
+        sender = self.machines[node].member
+        at_ms = self.signing_ms(node) if at_ms is None else at_ms
         if raw is None and attachment_bytes:
             raw, content = self.consortium.with_attachment(sender, at_ms, attachment_bytes)
             attachments = (content,)

@@ -123,6 +123,38 @@ def test_s2_a_block_no_younger_than_its_parent(world: World) -> None:
     assert found(world) == "S2"
 
 
+@pytest.mark.parametrize(
+    ("fast", "ahead_ms", "is_broken"),
+    [
+        ("", 9_000, False),
+        ("", 11_000, True),
+        ("d", 11_000, True),
+        ("cd", 3_609_000, False),
+        ("cd", 3_611_000, True),
+    ],
+)
+def test_s2_a_block_ahead_of_the_clocks_of_f_plus_1(
+    world: World, fast: str, ahead_ms: int, is_broken: bool
+) -> None:
+    for name in fast:
+        world.shift_clock(name, 3_600_000)
+        world.shift_clock(name, 0)
+    header = last(world).block.header
+    block = changed(
+        last(world).block,
+        height=header.height + 1,
+        parent_hash=header.hash,
+        timestamp_ms=world.now_ms + ahead_ms,
+    )
+    for observer in world.observers:
+        if isinstance(observer, invariants.PrefixChains):
+            observer.committed(world.machines["a"], last(world)._replace(block=block))
+    if is_broken:
+        assert found(world) == "S2"
+    else:
+        world.advance(0.001)
+
+
 def test_s2_durable_blocks_that_are_gone(world: World) -> None:
     world.crash("a")
     world.machines["a"].wipe_data()
