@@ -54,8 +54,9 @@ from ledger.patient_queries import Release
 INLINE_BYTES_MAX: Final = 262_144
 """Attachments up to this sum travel with their transaction (the default genesis parameter)."""
 PAGE_RECORDS: Final = 200
-AHEAD_MS_MAX: Final = 86_400_000
-"""How far ahead of the clock a node is believed that its chain is: a day."""
+AHEAD_MS_MAX: Final = 7_200_000
+"""How far ahead of the clock a node is believed that its chain is: two hours, for what goes wrong
+with clocks is mostly one."""
 UPLOAD_PIECE_BYTES: Final = 1 << 18
 
 Wait = Literal["none", "accepted", "committed"]
@@ -386,11 +387,11 @@ class Api:
 
     async def signing_ms(self, now_ms: int) -> int:
         """From when on the validity of what is signed now counts (UTC milliseconds): `now_ms`, or
-        the time of the node's chain where that is ahead, as it is while the clocks of its members
-        are slow or after they have been fast.
+        the time of the node's chain where that is ahead, as it is after the clocks of its members
+        have been fast (ADR 0034).
 
-        By a day at most, whatever the node says: what is valid only later than the signer thinks,
-        somebody could keep, and submit when it suits him.
+        By `AHEAD_MS_MAX` at most, whatever the node says: what becomes valid only later than the
+        signer thinks, it could keep, and submit when it suits it.
         """
         said = part(await self.get_document("/v1/time"), "timestamp_ms")
         chain_ms: int = shaped(Milliseconds, said, "timestamp_ms")

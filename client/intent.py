@@ -148,7 +148,12 @@ class IntentFile:
             self.path, lock(_KIND, _INTENT.encode(intent), self._passphrase, limits, random)
         )
 
-    def renew(self, random: Random, now_ms: int, change: Callable[[Intent], Intent]) -> Intent:
+    def renew(
+        self,
+        random: Random,
+        is_in_time: Callable[[Intent], bool],
+        change: Callable[[Intent], Intent],
+    ) -> Intent:
         """Saves `change(intent)` unless another process was quicker; the intent to go on with."""
         with held(self._wallet):
             kept = self.load()
@@ -159,7 +164,7 @@ class IntentFile:
                     "do it again",
                     str(self.path),
                 )
-            if kept.valid_until_ms <= now_ms:
+            if not is_in_time(kept):
                 kept = change(kept)
                 self.save(kept, random)
             return kept

@@ -18,7 +18,6 @@ from node.cli.arguments import identifier
 from node.cli.category import GENERAL
 from node.cli.errand import Errand, Visit, member_command
 from node.cli.output import print_document, table
-from node.cli.putting import now_ms
 from node.cli.words import (
     as_purposes,
     category_option,
@@ -135,13 +134,14 @@ def revoke(errand: Errand, consent_id: str) -> None:
 def list_command(errand: Errand, patient: str | None, everything: bool) -> None:  # noqa: FBT001 - click's
     """The consents of a patient."""
 
-    async def act(visit: Visit) -> tuple[list[Listed[ConsentEntry]], dict[bytes, str], Wallet]:
+    async def act(
+        visit: Visit,
+    ) -> tuple[list[Listed[ConsentEntry]], dict[bytes, str], Wallet, int]:
         owner = visit.patient(patient)
         found = [each async for each in visit.api.consents_of(owner)]
-        return found, await visit.names(), visit.wallet
+        return found, await visit.names(), visit.wallet, await visit.now_ms()
 
-    found, names, wallet = errand.run(act)
-    at_ms = now_ms()
+    found, names, wallet, at_ms = errand.run(act)
     shown = [each for each in found if everything or _status(each.entry, at_ms) != "ended"]
     document = {"consents": [_document(each, names, at_ms) for each in shown]}
     rows = [_row(each, names, at_ms, wallet) for each in shown]

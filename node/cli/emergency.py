@@ -13,7 +13,6 @@ from ledger.ids import owner_of
 from node.cli.arguments import identifier
 from node.cli.errand import Errand, Visit, member_command
 from node.cli.output import print_document, table
-from node.cli.putting import now_ms
 from node.cli.words import (
     category_option,
     moment,
@@ -111,8 +110,10 @@ def list_command(errand: Errand, patient: str | None) -> None:
     """Where the glass was broken for a patient: by whom, why, and what the review said."""
 
     async def act(visit: Visit) -> list[dict[str, Any]]:
-        owner = visit.patient(patient)
-        return [await _document(visit, each) async for each in visit.api.emergencies_of(owner)]
+        owner, at_ms = visit.patient(patient), await visit.now_ms()
+        return [
+            await _document(visit, each, at_ms) async for each in visit.api.emergencies_of(owner)
+        ]
 
     found = sorted(errand.run(act), key=lambda each: int(each["opened_ms"]))
     rows = [
@@ -139,7 +140,7 @@ async def _find(visit: Visit, emergency_id: bytes) -> Listed[EmergencyEntry]:
     raise OperatorError("E034", "no emergency has this id")
 
 
-async def _document(visit: Visit, each: Listed[EmergencyEntry]) -> dict[str, Any]:
+async def _document(visit: Visit, each: Listed[EmergencyEntry], at_ms: int) -> dict[str, Any]:
     entry, patient = each.entry, owner_of(each.id)
     return {
         "id": each.id.hex(),
@@ -149,7 +150,7 @@ async def _document(visit: Visit, each: Listed[EmergencyEntry]) -> dict[str, Any
         "ends_ms": entry.ends_ms,
         "review_by_ms": entry.review_by_ms,
         "categories": [category.hex() for category in entry.categories],
-        "status": "open" if now_ms() < entry.ends_ms else "ended",
+        "status": "open" if at_ms < entry.ends_ms else "ended",
         "reason": await opened_note(visit, patient, entry.note),
         "closed_by": None if entry.closed_by is None else entry.closed_by.hex(),
         "outcome": entry.outcome,

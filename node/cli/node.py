@@ -19,7 +19,6 @@ from ledger.queries import organization, validators
 from node.cli.arguments import Duration, check_address, node_directory
 from node.cli.errand import Visit
 from node.cli.output import json_option, print_document
-from node.cli.putting import now_ms
 from node.cli.reach import (
     TIMEOUT_S_DEFAULT,
     Asked,
@@ -184,7 +183,7 @@ class _Announcer:
         any other, the key itself is enough: it cannot be in step before it is connected."""
         key = keys.consensus[-1]
         if keys.member not in consortium.validators:
-            at_ms = await visit.api.signing_ms(now_ms())
+            at_ms = await visit.now_ms()
             word = Readiness(keys.member, key.public, 0, at_ms)
             return sign_readiness(word, key, visit.network.genesis_hash)
         async with self.own.connect() as (api, _):

@@ -14,7 +14,6 @@ from ledger.fields import Power
 from node.cli.arguments import identifier
 from node.cli.errand import Errand, Visit, member_command
 from node.cli.output import print_document, table
-from node.cli.putting import now_ms
 from node.cli.reach import find_testnet, hold
 from node.cli.words import (
     category_option,
@@ -127,12 +126,12 @@ def revoke(errand: Errand, proxy_id: str, patient: str | None) -> None:
 def list_command(errand: Errand, patient: str | None) -> None:
     """Whom a patient has appointed."""
 
-    async def act(visit: Visit) -> tuple[bytes, Wallet, list[Listed[AppointmentEntry]]]:
+    async def act(visit: Visit) -> tuple[bytes, Wallet, list[Listed[AppointmentEntry]], int]:
         owner = visit.patient(patient)
-        return owner, visit.wallet, [each async for each in visit.api.proxies_of(owner)]
+        found = [each async for each in visit.api.proxies_of(owner)]
+        return owner, visit.wallet, found, await visit.now_ms()
 
-    owner, wallet, found = errand.run(act)
-    at_ms = now_ms()
+    owner, wallet, found, at_ms = errand.run(act)
     document = {
         "proxies": [
             {

@@ -35,6 +35,9 @@ EPOCH_CODES: Final = "category.epoch_"
 """How the codes begin that say: another has opened the next epoch, or a revocation asks for it."""
 VALIDITY_MS: Final = 30 * 60 * 1_000
 """Half of what the default parameters allow, so that clocks may differ."""
+VALIDITY_MS_MAX: Final = 2 * VALIDITY_MS
+"""All that the default parameters allow: what has more left was signed for a time that another node
+was ahead by, or lied, and is sent with an earlier expiry."""
 RENEWAL_MS: Final = 60 * 1_000
 """What has less than this left is sent with a later expiry."""
 REFUSALS: Final = frozenset(
@@ -195,13 +198,14 @@ class Desk:
     async def _in_time(self, file: IntentFile, intent: Intent) -> Intent:
         at_ms = await self.api.signing_ms(now_ms())
 
+        def is_in_time(kept: Intent) -> bool:
+            return at_ms + RENEWAL_MS < kept.valid_until_ms <= at_ms + VALIDITY_MS_MAX
+
         def renewed(kept: Intent) -> Intent:
             key = self.reach.held.wallet.signing_key
             return kept.renewed(key, self.network.genesis_hash, at_ms + VALIDITY_MS)
 
-        if intent.valid_until_ms > at_ms + RENEWAL_MS:
-            return intent
-        return file.renew(os.urandom, at_ms + RENEWAL_MS, renewed)
+        return intent if is_in_time(intent) else file.renew(os.urandom, is_in_time, renewed)
 
     async def _submit(self, file: IntentFile, intent: Intent, *, sent_before: bool) -> Submitted:
         """The attempt that took effect."""

@@ -206,6 +206,19 @@ async def test_where_the_chain_is_ahead_a_put_is_valid_by_its_time(
     assert signed.transaction.valid_until_ms == ledger.tip_ms + putting.VALIDITY_MS
 
 
+async def test_what_was_signed_for_a_time_that_nobody_else_has_is_sent_with_an_earlier_expiry(
+    clinic: Clinic,
+) -> None:
+    ledger = clinic.node.ledger
+    before_ms, ledger.tip_ms = ledger.tip_ms, ledger.now_ms + 6_000_000
+    raw = await stall(clinic)
+    ledger.tip_ms = before_ms
+    printed = await clinic.put()
+    assert printed["transaction"] != transaction_id(clinic, raw)
+    assert len(ledger.committed) == 1
+    assert clinic.left_open == []
+
+
 async def test_of_two_attempts_only_one_takes_effect(clinic: Clinic) -> None:
     """A block that was prepared long ago is decided late, with the old transaction in it."""
     raw = await stall(clinic)
