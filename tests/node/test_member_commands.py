@@ -10,6 +10,7 @@ from node_command import Terminal
 
 from client.genesis_file import save_genesis
 from ledger.codes import REJECTIONS
+from node.cli import errand, putting
 from tests.node.member_world import Members, Town, save_wallets, served, settings
 
 SAMPLES = Path(__file__).parents[2] / "configs" / "samples" / "story"
@@ -138,6 +139,15 @@ def test_the_author_that_does_not_answer_is_named(case: Case) -> None:
     assert (late["code"], late["exit_code"]) == ("E044", 6)
     assert "hospital-a" in late["cause"]
     assert len(case.ok("access", "log", "--as", case.patient)["accesses"]) == 1
+
+
+def test_where_the_chain_is_ahead_what_is_in_force_is_judged_by_its_time(
+    case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case.permit("--days", "30")
+    monkeypatch.setattr(errand, "now_ms", lambda: putting.now_ms() - 3_600_000)
+    (consent,) = case.ok("consent", "list", "--as", case.patient)["consents"]
+    assert consent["status"] == "in force"
 
 
 def test_a_standing_consent_brings_its_keys(case: Case) -> None:
