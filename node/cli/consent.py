@@ -18,6 +18,7 @@ from node.cli.arguments import identifier
 from node.cli.category import GENERAL
 from node.cli.errand import Errand, Visit, member_command
 from node.cli.output import print_document, table
+from node.cli.putting import ledger_ms
 from node.cli.words import (
     as_purposes,
     category_option,
@@ -139,7 +140,7 @@ def list_command(errand: Errand, patient: str | None, everything: bool) -> None:
     ) -> tuple[list[Listed[ConsentEntry]], dict[bytes, str], Wallet, int]:
         owner = visit.patient(patient)
         found = [each async for each in visit.api.consents_of(owner)]
-        return found, await visit.names(), visit.wallet, await visit.now_ms()
+        return found, await visit.names(), visit.wallet, await ledger_ms(visit.api)
 
     found, names, wallet, at_ms = errand.run(act)
     shown = [each for each in found if everything or _status(each.entry, at_ms) != "ended"]

@@ -13,6 +13,7 @@ from ledger.ids import owner_of
 from node.cli.arguments import identifier
 from node.cli.errand import Errand, Visit, member_command
 from node.cli.output import print_document, table
+from node.cli.putting import ledger_ms
 from node.cli.words import (
     category_option,
     moment,
@@ -110,7 +111,7 @@ def list_command(errand: Errand, patient: str | None) -> None:
     """Where the glass was broken for a patient: by whom, why, and what the review said."""
 
     async def act(visit: Visit) -> list[dict[str, Any]]:
-        owner, at_ms = visit.patient(patient), await visit.now_ms()
+        owner, at_ms = visit.patient(patient), await ledger_ms(visit.api)
         return [
             await _document(visit, each, at_ms) async for each in visit.api.emergencies_of(owner)
         ]

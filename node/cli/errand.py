@@ -28,7 +28,7 @@ from ledger.ids import organization_owner
 from node.cli.arguments import EXISTING_FILE, identifier
 from node.cli.blame import refused
 from node.cli.output import json_option
-from node.cli.putting import now_ms, validity_end_ms
+from node.cli.putting import validity_end_ms
 from node.cli.reach import Asked, Reach, reach_options, resolve
 from node.directory import read_genesis
 from node.errors import OperatorError
@@ -110,11 +110,6 @@ class Visit:
     def products(self) -> ProductKeys:
         """The keys for hidden serial numbers that the wallet can open."""
         return ProductKeys(self.api, self.wallet, self.network.chain_id)
-
-    async def now_ms(self) -> int:
-        """The time by which the ledger would judge now: the clock's, or the chain's where that is
-        ahead."""
-        return await self.api.signing_ms(now_ms())
 
     async def commit(self, builder: TransactionBuilder) -> Submitted:
         """Signs, submits and waits; E033 with the rule's words where the ledger refuses."""

@@ -19,6 +19,7 @@ from ledger.queries import organization, validators
 from node.cli.arguments import Duration, check_address, node_directory
 from node.cli.errand import Visit
 from node.cli.output import json_option, print_document
+from node.cli.putting import ledger_ms
 from node.cli.reach import (
     TIMEOUT_S_DEFAULT,
     Asked,
@@ -183,7 +184,7 @@ class _Announcer:
         any other, the key itself is enough: it cannot be in step before it is connected."""
         key = keys.consensus[-1]
         if keys.member not in consortium.validators:
-            at_ms = await visit.now_ms()
+            at_ms = await ledger_ms(visit.api)
             word = Readiness(keys.member, key.public, 0, at_ms)
             return sign_readiness(word, key, visit.network.genesis_hash)
         async with self.own.connect() as (api, _):

@@ -14,6 +14,7 @@ from ledger.fields import Power
 from node.cli.arguments import identifier
 from node.cli.errand import Errand, Visit, member_command
 from node.cli.output import print_document, table
+from node.cli.putting import ledger_ms
 from node.cli.reach import find_testnet, hold
 from node.cli.words import (
     category_option,
@@ -129,7 +130,7 @@ def list_command(errand: Errand, patient: str | None) -> None:
     async def act(visit: Visit) -> tuple[bytes, Wallet, list[Listed[AppointmentEntry]], int]:
         owner = visit.patient(patient)
         found = [each async for each in visit.api.proxies_of(owner)]
-        return owner, visit.wallet, found, await visit.now_ms()
+        return owner, visit.wallet, found, await ledger_ms(visit.api)
 
     owner, wallet, found, at_ms = errand.run(act)
     document = {

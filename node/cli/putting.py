@@ -58,9 +58,14 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+async def ledger_ms(api: Api) -> int:
+    """The time by which the ledger judges now: the clock's, or the chain's where that is ahead."""
+    return await api.signing_ms(now_ms())
+
+
 async def validity_end_ms(api: Api) -> int:
     """Until when what is signed now for this node is valid."""
-    return await api.signing_ms(now_ms()) + VALIDITY_MS
+    return await ledger_ms(api) + VALIDITY_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +201,7 @@ class Desk:
         return _printed(intent, taken)
 
     async def _in_time(self, file: IntentFile, intent: Intent) -> Intent:
-        at_ms = await self.api.signing_ms(now_ms())
+        at_ms = await ledger_ms(self.api)
 
         def is_in_time(kept: Intent) -> bool:
             return at_ms + RENEWAL_MS < kept.valid_until_ms <= at_ms + VALIDITY_MS_MAX
