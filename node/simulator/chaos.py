@@ -119,13 +119,12 @@ class Chaos:
         if old is not None and clients.random() < 0.1:
             world.submit(node, raw=old.raw, attachments=old.attachments)
             return
-        # Some clients have the time from where their node has it, however wrong.
-        at_ms = world.machines[node].clock.wall_ms() if clients.random() < 0.2 else None
+        by_node_clock = clients.random() < 0.2
         if clients.random() < self._knobs.attachments:
             size = clients.choice((10, 1_000, 20_000))
-            world.submit(node, attachment_bytes=size, at_ms=at_ms)
+            world.submit(node, attachment_bytes=size, by_node_clock=by_node_clock)
         else:
-            world.submit(node, at_ms=at_ms)
+            world.submit(node, by_node_clock=by_node_clock)
 
     def _partition(self) -> None:
         world, chance = self._world, self._chance

@@ -84,7 +84,13 @@ class Scenario:
 
 _NODES: Final = (str, list)
 _ARGUMENTS: Final[dict[str, dict[str, type | tuple[type, ...]]]] = {
-    "submit": {"node": str, "count": int, "attachment_bytes": int, "again": str},
+    "submit": {
+        "node": str,
+        "count": int,
+        "attachment_bytes": int,
+        "again": str,
+        "by_node_clock": bool,
+    },
     "crash": {"node": str, "loss": str, "after_effects": int, "kind": str},
     "restart": {"node": str},
     "pause": {"node": str},
@@ -114,6 +120,7 @@ _ARGUMENTS: Final[dict[str, dict[str, type | tuple[type, ...]]]] = {
 _OPTIONAL: Final = {
     "count", "attachment_bytes", "loss", "after_effects", "kind", "what", "abrupt", "message",
     "source", "target", "height", "view", "votes", "again", "full", "fail", "forced",
+    "by_node_clock",
 }  # fmt: skip
 _CHOICES: Final[dict[str, tuple[str, ...]]] = {
     "loss": ("kept", "lost", "torn"),

@@ -35,6 +35,7 @@ _VERBS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
 }
 """What is done to a world: the event's word for it, and for its arguments in order."""
 _OF_MEMBERSHIP: Final = ("announce", "rotate", "admit", "remove")
+_OF_SUBMISSIONS: Final = ("attachment_bytes", "by_node_clock")
 _OTHERS: Final = ("start", "submit", "partition", "show", "drop")
 
 
@@ -110,8 +111,8 @@ class Scribe(Observer):
             return
         mark = f"t{len(self._submitted) + 1}"
         self._submitted[done.raw] = mark
-        size = named.get("attachment_bytes", 0)
-        self._add("submit", {"node": node} | ({"attachment_bytes": size} if size else {}), mark)
+        details = {word: named[word] for word in _OF_SUBMISSIONS if named.get(word)}
+        self._add("submit", {"node": node, **details}, mark)
 
     def _add(self, deed: str, arguments: dict[str, Any], mark: str = "") -> None:
         line = len(self.happenings) + 1

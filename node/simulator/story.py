@@ -277,8 +277,11 @@ class Deeds(Observer):
             if old is not None:
                 self.world.submit(node, raw=old.raw, attachments=old.attachments)
                 continue
-            size = arguments.get("attachment_bytes", 0)
-            submission = self.world.submit(node, attachment_bytes=size)
+            submission = self.world.submit(
+                node,
+                attachment_bytes=arguments.get("attachment_bytes", 0),
+                by_node_clock=arguments.get("by_node_clock", False),
+            )
             if mark:
                 self._submitted.setdefault(mark, submission)
 

@@ -388,15 +388,16 @@ class World:
         raw: bytes | None = None,
         attachments: tuple[bytes, ...] = (),
         attachment_bytes: int = 0,
-        at_ms: int | None = None,
+        by_node_clock: bool = False,
     ) -> Submission:
         """A client hands a transaction to `node` (by default a running one) and waits for the
-        receipt while time passes. `raw` and `attachments` repeat one that was signed before;
-        `at_ms` is when he believes that he signs, where that is not `signing_ms`."""
+        receipt while time passes. `raw` and `attachments` repeat one that was signed before.
+        `by_node_clock`: the client has the time from where the node has it, however wrong."""
         if node is None:
             node = self.streams["clients"].choice(self.running)
-        sender = self.machines[node].member
-        at_ms = self.signing_ms(node) if at_ms is None else at_ms
+        machine = self.machines[node]
+        sender = machine.member
+        at_ms = machine.clock.wall_ms() if by_node_clock else self.signing_ms(node)
         if raw is None and attachment_bytes:
             raw, content = self.consortium.with_attachment(sender, at_ms, attachment_bytes)
             attachments = (content,)
