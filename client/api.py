@@ -385,6 +385,12 @@ class Api:
             raise unusable("the answer is no object")
         return document
 
+    async def time_ms(self) -> int:
+        """The time of the node's chain: that of its newest block (UTC milliseconds)."""
+        said = part(await self.get_document("/v1/time"), "timestamp_ms")
+        chain_ms: int = shaped(Milliseconds, said, "timestamp_ms")
+        return chain_ms
+
     async def signing_ms(self, now_ms: int) -> int:
         """From when on the validity of what is signed now counts (UTC milliseconds): `now_ms`, or
         the time of the node's chain where that is ahead, as it is after the clocks of its members
@@ -393,9 +399,7 @@ class Api:
         By `AHEAD_MS_MAX` at most, whatever the node says: what becomes valid only later than the
         signer thinks, it could keep, and submit when it suits it.
         """
-        said = part(await self.get_document("/v1/time"), "timestamp_ms")
-        chain_ms: int = shaped(Milliseconds, said, "timestamp_ms")
-        return max(now_ms, min(chain_ms, now_ms + AHEAD_MS_MAX))
+        return max(now_ms, min(await self.time_ms(), now_ms + AHEAD_MS_MAX))
 
     async def ask(self, path: str) -> dict[str, Any]:
         """Has the node do something that takes no arguments; its JSON object."""

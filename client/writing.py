@@ -131,8 +131,7 @@ async def _held(reader: Reader, name: CategoryName) -> CategoryKey | None:
 
 async def _standing_readers(api: Api, name: CategoryName) -> list[bytes]:
     """The organisations that hold this key by a consent which is still in force."""
-    status = await api.get_document("/v1/status")
-    at_ms = int(status["timestamp_ms"])
+    at_ms = await api.time_ms()
     in_force = {
         each.id
         async for each in api.consents_of(name.owner)

@@ -251,13 +251,13 @@ class Desk:
     async def _fates(self, intent: Intent) -> _Fates:
         """Asks for the time of the chain first: what is not committed by then, and has expired by
         it, never will be."""
-        status = await self.api.get_document("/v1/status")
+        chain_ms = await self.api.time_ms()
         undecided = []
         for signed in intent.transactions:
             found = await self.api.transaction(signed.id)
             if found.result is not None and found.result.ok:
                 return _Fates(found, ())
-            is_over = BODY.decode(signed.body).valid_until_ms <= status["timestamp_ms"]
+            is_over = BODY.decode(signed.body).valid_until_ms <= chain_ms
             if found.result is None and not is_over:
                 undecided.append(signed.id)
         return _Fates(None, tuple(undecided))

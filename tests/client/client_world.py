@@ -187,7 +187,6 @@ class Node:
                     {
                         "chain_id": ledger.genesis.chain_id,
                         "genesis_hash": ledger.genesis.hash.hex(),
-                        "timestamp_ms": ledger.tip_ms,
                     }
                 )
             case "GET", ["time"]:

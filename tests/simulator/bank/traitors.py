@@ -146,8 +146,8 @@ class Counterfeiter(Adversary):
 
 
 class Misdater(Adversary):
-    """As primary it proposes blocks of another time, further away at every height
-    above the first."""
+    """As primary it proposes blocks of another time, further away at every height above the
+    first."""
 
     def __init__(self, ms_each_height: int) -> None:
         """Negative: older than their parents. By a second they are near enough to every clock."""
