@@ -145,10 +145,13 @@ def test_where_the_chain_is_ahead_what_is_in_force_is_judged_by_its_time(
     case: Case, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     case.permit("--days", "30")
+    case.ok("wallet", "new", "aunt", "--demo", "--kind", "proxy", "--suite", "1")
+    case.ok(*("proxy", "appoint", "aunt", "--power", "read", "--days", "30", "--as", case.patient))
     right = putting.now_ms
     monkeypatch.setattr(putting, "now_ms", lambda: right() - 3_600_000)
     (consent,) = case.ok("consent", "list", "--as", case.patient)["consents"]
-    assert consent["status"] == "in force"
+    (proxy,) = case.ok("proxy", "list", "--as", case.patient)["proxies"]
+    assert (consent["status"], proxy["status"]) == ("in force", "in force")
 
 
 def test_a_standing_consent_brings_its_keys(case: Case) -> None:
