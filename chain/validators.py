@@ -61,17 +61,11 @@ class ValidatorSet:
         for index, validator in enumerate(ordered):
             check_public_key(validator.public_key, f"validators[{index}].public_key")
         self.validators = ordered
-        self._keys = {validator.member: validator.public_key for validator in ordered}
-
-    @property
-    def n(self) -> int:
+        self.n: Final = len(ordered)
         """How many there are."""
-        return len(self.validators)
-
-    @property
-    def f(self) -> int:
+        self.f: Final = faults_max(self.n)
         """How many may be Byzantine."""
-        return faults_max(self.n)
+        self._keys = {validator.member: validator.public_key for validator in ordered}
 
     @property
     def quorum(self) -> int:

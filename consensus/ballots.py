@@ -12,6 +12,7 @@ from consensus.messages import NewView, Prepare, Signed, SignedPrepare, SignedVi
 
 Vote = Prepare | Commit | ViewChange
 _KINDS: Final = (Prepare, Commit, ViewChange)
+_WITH_HASH: Final = (Prepare, Commit)
 BALLOTS_PER_VALIDATOR_MAX: Final = len(_KINDS)
 
 
@@ -22,11 +23,13 @@ class Ballots:
         self._validators = validators
         self._slots: dict[type[Vote], dict[str, Signed]] = {kind: {} for kind in _KINDS}
         self._views: dict[str, int] = {}
+        self._highest_view = -1
 
     def hear(self, member: str, view: int) -> None:
         """`member` is in `view` at least: some signed message of it says so (rules 6 and 7)."""
         if member in self._validators and view > self._views.get(member, -1):
             self._views[member] = view
+            self._highest_view = max(self._highest_view, view)
 
     def hear_new_view(self, sender: str, new_view: NewView) -> None:
         """A NewView counts as its sender and as everyone inside who asked for exactly its view."""
@@ -62,6 +65,8 @@ class Ballots:
 
     def views_above(self, view: int, me: str) -> list[int]:
         """The views above `view` of the validators other than `me`, in order."""
+        if self._highest_view <= view:
+            return []
         return sorted(at for member, at in self._views.items() if at > view and member != me)
 
     def prepares(self, view: int, block_hash: bytes) -> tuple[SignedPrepare, ...]:
@@ -118,7 +123,7 @@ def _view(signed: Signed) -> int:
 def _names(signed: Signed, view: int, block_hash: bytes) -> bool:
     message = signed.message
     return (
-        isinstance(message, Prepare | Commit)
+        isinstance(message, _WITH_HASH)
         and message.view == view
         and message.block_hash == block_hash
     )

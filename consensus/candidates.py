@@ -92,7 +92,9 @@ class Candidates:
     @property
     def deadline(self) -> float | None:
         """When to call `fetch_again`."""
-        return min((backoff.next_at for backoff in self._fetching.values()), default=None)
+        if not self._fetching:
+            return None
+        return min(backoff.next_at for backoff in self._fetching.values())
 
     def retain(self, wanted: Collection[bytes]) -> None:
         """Forgets every other block and what was being asked about it."""

@@ -4,16 +4,14 @@
 begins the next.
 """
 
-from dataclasses import dataclass
-
 from chain.block import Block
 from chain.certificate import Certificate
+from chain.codec import Value
 from consensus.messages import Packet
 from consensus.votes import VoteRecord
 
 
-@dataclass(frozen=True, slots=True)
-class Persist:
+class Persist(Value, frozen=True):
     """Write `blocks` where they are not yet stored, then `record`, and sync. A failure stops the
     node.
 
@@ -26,23 +24,20 @@ class Persist:
     keep: tuple[bytes, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Send:
+class Send(Value, frozen=True):
     """Send to one member; silently nothing where it is not connected."""
 
     to: str
     packet: Packet
 
 
-@dataclass(frozen=True, slots=True)
-class Broadcast:
+class Broadcast(Value, frozen=True):
     """Send to every other member that is connected: those without a seat count votes as well."""
 
     packet: Packet
 
 
-@dataclass(frozen=True, slots=True)
-class Validate:
+class Validate(Value, frozen=True):
     """Check and execute `block`; answer with `Replica.validated`.
 
     `fresh` asks for the wall-clock check of the timestamp, which a block proposed again is spared.
@@ -52,16 +47,14 @@ class Validate:
     fresh: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Finalize:
+class Finalize(Value, frozen=True):
     """Commit durably, then call `Replica.adopt` with the new tip."""
 
     block: Block
     certificate: Certificate
 
 
-@dataclass(frozen=True, slots=True)
-class FetchBlock:
+class FetchBlock(Value, frozen=True):
     """Get the block `block_hash` of `height` from whoever has it, decided there or not; answer with
     `Replica.fetched`. Comes again, ever more rarely, while the block is missing."""
 
@@ -69,8 +62,7 @@ class FetchBlock:
     block_hash: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class CatchUp:
+class CatchUp(Value, frozen=True):
     """Synchronise: others decided what this replica decides now, or are further still.
 
     A certificate of the height being decided is verified; one above is a hint from `source`, whose
@@ -81,21 +73,18 @@ class CatchUp:
     source: str
 
 
-@dataclass(frozen=True, slots=True)
-class AskAround:
+class AskAround(Value, frozen=True):
     """Ask the peers for the block of this height: there may be one, though nothing proves it."""
 
 
-@dataclass(frozen=True, slots=True)
-class SendDecided:
+class SendDecided(Value, frozen=True):
     """Send `to` the decided block of `height` with its certificate (rule 10)."""
 
     to: str
     height: int
 
 
-@dataclass(frozen=True, slots=True)
-class Regossip:
+class Regossip(Value, frozen=True):
     """Send pending transactions to all again (rule 6)."""
 
 

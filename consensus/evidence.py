@@ -30,6 +30,7 @@ class Evidence:
         return self.first.sender
 
 
+_KINDS: Final = (PrePrepare, Prepare, Commit)
 _Slot = tuple[type[PrePrepare | Prepare | Commit], int, int]
 
 
@@ -46,7 +47,7 @@ class EvidenceLog:
         if vote is None:
             return None
         message = vote.message
-        assert isinstance(message, PrePrepare | Prepare | Commit), "the others carry no hash"
+        assert isinstance(message, _KINDS), "the others carry no hash"
         slot = (type(message), message.height, message.view)
         first = self._first(vote, slot)
         is_same = isinstance(first.message, type(message)) and first.message == message
@@ -86,4 +87,4 @@ def _vote(signed: Signed) -> Signed | None:
     if isinstance(message, NewView):
         proposal = PrePrepare(message.height, message.view, message.block_hash)
         return Signed(signed.sender, proposal, message.pre_prepare_signature)
-    return signed if isinstance(message, PrePrepare | Prepare | Commit) else None
+    return signed if isinstance(message, _KINDS) else None

@@ -17,21 +17,26 @@ class RelayTable:
 
     def __init__(self, me: str) -> None:
         self._me = me
-        self._heard: dict[str, frozenset[str] | None] = {}
+        self._heard: dict[str, tuple[str, ...] | None] = {}
+        self._wanting: dict[str, list[str]] = {}
+        """By author: the peers that do not hear him, as far as somebody has asked; in order."""
         self._passed: dict[tuple[bytes, str], float] = {}
 
     def connected(self, peer: str) -> None:
         """A link is up. Until its first Status, a peer is taken to hear everyone."""
         self._heard.setdefault(peer, None)
+        self._wanting.clear()
 
     def disconnected(self, peer: str) -> None:
         """The link is down."""
         self._heard.pop(peer, None)
+        self._wanting.clear()
 
     def heard(self, peer: str, members: tuple[str, ...]) -> None:
         """`peer` says, directly, that it hears these members directly."""
-        if peer in self._heard:
-            self._heard[peer] = frozenset(members)
+        if peer in self._heard and self._heard[peer] != members:
+            self._heard[peer] = members
+            self._wanting.clear()
 
     def targets(self, author: str, source: str, signature: bytes, now: float) -> tuple[str, ...]:
         """The peers to which a message of `author` that came from `source` is passed on.
@@ -41,15 +46,22 @@ class RelayTable:
         """
         if author == self._me:
             return ()
-        wanting = [
-            peer
-            for peer, heard in self._heard.items()
-            if heard is not None and author not in heard and peer not in {author, source}
+        wanting = self._wanting.get(author)
+        if wanting is None:
+            wanting = self._wanting[author] = self._who_wants(author)
+        chosen = [
+            peer for peer in wanting if peer != source and self._is_time((signature, peer), now)
         ]
-        chosen = [peer for peer in sorted(wanting) if self._is_time((signature, peer), now)]
         for peer in chosen:
             self._note((signature, peer), now)
         return tuple(chosen)
+
+    def _who_wants(self, author: str) -> list[str]:
+        return sorted(
+            peer
+            for peer, heard in self._heard.items()
+            if heard is not None and author not in heard and peer != author
+        )
 
     def _is_time(self, key: tuple[bytes, str], now: float) -> bool:
         at = self._passed.get(key)

@@ -197,9 +197,9 @@ class Replica:
         `direct`: it came over a connection with its author, made since this start. Whatever else
         comes may be older than that, and told again.
         """
-        signed = packet.signed
+        signed, here = packet.signed, self._here
         message = signed.message
-        is_others = signed.sender != self.me and signed.sender in self.tip.validators
+        is_others = signed.sender != self.me and signed.sender in here.tip.validators
         if not is_others or message.view > VIEW_MAX:
             return []
         self._peers.hear(signed.sender, now)
@@ -207,12 +207,12 @@ class Replica:
             if direct and self._abstention is not None:
                 self._abstention.prove(signed.sender, message, self.tip)
             self._take(packet, now)
-        elif message.height < self.height:
+        elif message.height < here.height:
             self._answer(signed.sender, message.height, now)
-        elif message.height > self.height:
-            keep_block = self._here.is_next_proposal(signed)
-            self._future.add(packet, self.height, keep_block=keep_block)
-        elif not self._here.finalizing:
+        elif message.height > here.height:
+            keep_block = here.is_next_proposal(signed)
+            self._future.add(packet, here.height, keep_block=keep_block)
+        elif not here.finalizing:
             self._take(packet, now)
         return self._conclude(now)
 
@@ -432,8 +432,9 @@ class Replica:
 
     def _jump(self) -> bool:
         """Rule 7."""
-        above = self._here.ballots.views_above(self.view, self.me)
-        has_jumped = len(above) > self.tip.validators.f and self._votes
+        here = self._here
+        above = here.ballots.views_above(here.view, self.me)
+        has_jumped = len(above) > here.tip.validators.f and self._votes
         if has_jumped:
             self._ask(above[0])
         return has_jumped
@@ -573,12 +574,12 @@ class Replica:
     # Time.
 
     def _arm(self, now: float) -> None:
-        here = self._here
-        if not self._votes or not self._has_work():
+        here, votes = self._here, self._votes
+        if not votes or not self._has_work():
             self._timers.view = None
         elif self._timers.view is None:
             self._timers.view = now + self._timing.view_timeout_s(here.view)
-        self._timers.idle = self._silence_ends_at()
+        self._timers.idle = self._silence_ends_at(votes=votes)
         if not here.own or here.tip.validators.n == 1:
             self._timers.resend = None
         elif self._timers.resend is None:
@@ -586,15 +587,17 @@ class Replica:
 
     def _has_work(self) -> bool:
         """In view 0 something to agree on; above, a quorum to agree with (rule 6)."""
-        if self.view > 0:
-            return self._here.has_quorum_here
-        return self._work_pending or self._here.proposal is not None
+        here = self._here
+        if here.view > 0:
+            return here.has_quorum_here
+        return self._work_pending or here.proposal is not None
 
-    def _silence_ends_at(self) -> float | None:
+    def _silence_ends_at(self, *, votes: bool) -> float | None:
         if not self._voice.is_heard:
             # It may know nobody's key any more, and nobody sees it waiting: it asks by itself.
             return self._begun_at + self._timing.idle_s
-        if not self._votes or self.view > 0 or self._here.leads:
+        here = self._here
+        if not votes or here.view > 0 or here.leads:
             return None
-        heard_at = self._peers.heard_at(self.primary) or self._begun_at
+        heard_at = self._peers.heard_at(here.primary_of(0)) or self._begun_at
         return max(heard_at, self._begun_at) + self._timing.idle_s

@@ -47,8 +47,11 @@ class Timers:
 
     def first(self, *others: float | None) -> float | None:
         """The earliest of them and of `others`."""
-        times = (self.view, self.idle, self.resend, self.status, *others)
-        return min((at for at in times if at is not None), default=None)
+        earliest = None
+        for at in (self.view, self.idle, self.resend, self.status, *others):
+            if at is not None and (earliest is None or at < earliest):
+                earliest = at
+        return earliest
 
 
 @dataclass(slots=True)

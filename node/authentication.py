@@ -5,10 +5,10 @@ inside messages, are checked against the validators of the height being decided,
 a node can know. A message of a height with others fails here; that is nobody's fault.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from chain.block import Block
-from chain.certificate import check_certificate
+from chain.certificate import Certificate
 from chain.errors import InvalidMessage
 from chain.keys import Domain, payload, verify
 from chain.merkle import MerkleTree
@@ -49,23 +49,28 @@ def authenticate(packet: Packet, validators: ValidatorSet, genesis_hash: bytes) 
     signed = packet.signed
     if packet.block is not None:
         check_body(packet.block)
-    for member, signature, covered in _checks(signed, genesis_hash):
-        public_key = validators.key(member)
-        if public_key is None:
-            raise Unverified("consensus.unknown_validator", "sender")
-        if not verify(public_key, signature, covered):
-            raise Unverified("consensus.wrong_signature", "signature")
+    covered = signing_payload(signed.message, genesis_hash)
+    _verify(validators, signed.sender, signed.signature, covered)
+    for check in _nested(signed, genesis_hash):
+        _verify(validators, *check)
 
 
-def check_tip(status: Status, height: int, validators: ValidatorSet, genesis_hash: bytes) -> None:
-    """Raises `InvalidMessage` where `status` claims, and no certificate proves, that `height`, the
-    one being decided by `validators`, is decided already.
+def _verify(validators: ValidatorSet, member: str, signature: bytes, covered: bytes) -> None:
+    public_key = validators.key(member)
+    if public_key is None:
+        raise Unverified("consensus.unknown_validator", "sender")
+    if not verify(public_key, signature, covered):
+        raise Unverified("consensus.wrong_signature", "signature")
+
+
+def proof_of(message: Message, height: int) -> Certificate | None:
+    """What a Status proves the decision of `height` with; None where it does not claim it.
 
     Its author vouches for it. A peer that relays it may be at another height, where it is no more
     than a hint that nobody can check.
     """
-    if status.tip is not None and status.tip.height == height:
-        check_certificate(status.tip, validators, genesis_hash)
+    tip = message.tip if isinstance(message, Status) else None
+    return tip if tip is not None and tip.height == height else None
 
 
 def check_body(block: Block) -> None:
@@ -101,15 +106,15 @@ def _prepares(certificate: PreparedCertificate | None) -> int:
     return len(certificate.prepares) if certificate else 0
 
 
-def _checks(signed: Signed, genesis_hash: bytes) -> Iterator[Check]:
-    yield signed.sender, signed.signature, signing_payload(signed.message, genesis_hash)
+def _nested(signed: Signed, genesis_hash: bytes) -> Iterable[Check]:
+    """What others have signed, and the proposal of a NewView."""
     match signed.message:
         case ViewChange(height=height, prepared=prepared):
-            yield from _prepared(height, prepared, genesis_hash)
+            return _prepared(height, prepared, genesis_hash)
         case NewView() as new_view:
-            yield from _new_view(signed.sender, new_view, genesis_hash)
+            return _new_view(signed.sender, new_view, genesis_hash)
         case _:
-            pass
+            return ()
 
 
 def _new_view(sender: str, new_view: NewView, genesis_hash: bytes) -> Iterator[Check]:

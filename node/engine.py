@@ -6,13 +6,14 @@ input. The simulator drives this very class over its own clock, mesh and disk.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Sequence
 from functools import partial
 from typing import Protocol, assert_never
 
 from chain.block import BLOCK, Block
 from chain.certificate import Certificate, check_certificate
+from chain.codec import Value
 from chain.errors import InvalidMessage
 from consensus.effects import (
     AskAround,
@@ -33,7 +34,7 @@ from consensus.relay import RelayTable
 from consensus.replica import Replica
 from consensus.tip import Tip
 from consensus.votes import VOTE_RECORD
-from node.authentication import Unverified, authenticate, check_body, check_tip, checks
+from node.authentication import Unverified, authenticate, check_body, checks, proof_of
 from node.clock import Clock
 from node.execution import Executed, InvalidBlock
 from node.workers import Workers
@@ -48,8 +49,7 @@ VALIDATED_BLOCKS_MAX = 8
 """Executed candidates of one height that are kept: one a view, the latest."""
 
 
-@dataclass(frozen=True, slots=True)
-class PacketReceived:
+class PacketReceived(Value, frozen=True):
     """A frame from `member`, who may be relaying another's message."""
 
     member: str
@@ -57,16 +57,14 @@ class PacketReceived:
     packet: Packet
 
 
-@dataclass(frozen=True, slots=True)
-class BlockValidated:
+class BlockValidated(Value, frozen=True):
     """The answer to `Validate`."""
 
     block_hash: bytes
     outcome: Executed | InvalidBlock
 
 
-@dataclass(frozen=True, slots=True)
-class BlockBuilt:
+class BlockBuilt(Value, frozen=True):
     """An own proposal for (height, view)."""
 
     height: int
@@ -74,15 +72,13 @@ class BlockBuilt:
     executed: Executed | None
 
 
-@dataclass(frozen=True, slots=True)
-class BlockFetched:
+class BlockFetched(Value, frozen=True):
     """The answer to `FetchBlock`."""
 
     block: Block
 
 
-@dataclass(frozen=True, slots=True)
-class Certified:
+class Certified(Value, frozen=True):
     """Decided blocks, learnt from `source`, in order of height; `done` when they are dealt with."""
 
     blocks: Sequence[tuple[Block, Certificate]]
@@ -90,22 +86,19 @@ class Certified:
     done: asyncio.Event
 
 
-@dataclass(frozen=True, slots=True)
-class PeerConnected:
+class PeerConnected(Value, frozen=True):
     """The consensus connection with `member` is up."""
 
     member: str
 
 
-@dataclass(frozen=True, slots=True)
-class PeerDisconnected:
+class PeerDisconnected(Value, frozen=True):
     """The consensus connection with `member` is gone."""
 
     member: str
 
 
-@dataclass(frozen=True, slots=True)
-class WorkArrived:
+class WorkArrived(Value, frozen=True):
     """The mempool is no longer empty."""
 
 
@@ -213,8 +206,11 @@ class Engine:
         self._workers = workers
         self._relay = relay
         self.evidence = evidence
-        self._inputs: asyncio.Queue[Input | None] = asyncio.Queue()
-        """None says that the deadline has come, as it was when the queue was empty."""
+        self._inputs: deque[Input] = deque()
+        self._sleep: asyncio.Future[None] | None = None
+        """While there is nothing to do."""
+        self._alarm: tuple[float, asyncio.TimerHandle] | None = None
+        """The moment for which it is set, which is no later than the replica's deadline."""
         self._executed: dict[bytes, Executed] = {}
         self._building: tuple[int, int] | None = None
         self._validators_since = _validators_since(tip)
@@ -223,14 +219,15 @@ class Engine:
     @property
     def waiting_inputs(self) -> int:
         """How many inputs are still to be taken."""
-        return self._inputs.qsize()
+        return len(self._inputs)
 
     def offer(self, item: Input) -> None:
         """Takes an input. Packets are dropped where too many wait; nothing else is."""
-        if isinstance(item, PacketReceived) and self._inputs.qsize() >= INPUTS_MAX:
+        if len(self._inputs) >= INPUTS_MAX and isinstance(item, PacketReceived):
             self.dropped_inputs += 1
             return
-        self._inputs.put_nowait(item)
+        self._inputs.append(item)
+        self._wake()
 
     def receive(self, member: str, raw: bytes) -> None:
         """Takes a consensus frame; a malformed one costs its sender."""
@@ -243,36 +240,55 @@ class Engine:
 
     async def run(self) -> None:
         """Until cancelled. A failure to persist ends it, and with it the node."""
-        async with asyncio.TaskGroup() as tasks:
-            await self._perform(self.replica.start(self._clock.monotonic_s()), tasks)
-            while True:
-                item = await self._next()
-                effects = self._timeout() if item is None else await self._step(item, tasks)
-                await self._perform(effects, tasks)
-                await self._keep_working(tasks)
-
-    async def _next(self) -> Input | None:
-        """The next input, or None when the replica's deadline has come."""
-        if not self._inputs.empty():
-            return self._inputs.get_nowait()
-        deadline = self.replica.deadline
-        if deadline is None:
-            return await self._inputs.get()
-        delay = deadline - self._clock.monotonic_s()
-        if delay <= 0:
-            return None
-        # Once for every input: a timer costs less than `asyncio.timeout`, and it cannot swallow a
-        # cancellation, as `wait_for` can in Python 3.11.
-        alarm = asyncio.get_running_loop().call_later(delay, self._inputs.put_nowait, None)
         try:
-            return await self._inputs.get()
+            async with asyncio.TaskGroup() as tasks:
+                await self._perform(self.replica.start(self._clock.monotonic_s()), tasks)
+                while True:
+                    if effects := await self._turn(tasks):
+                        await self._perform(effects, tasks)
+                    if effects := self._keep_working(tasks):
+                        await self._perform(effects, tasks)
         finally:
-            alarm.cancel()
+            self._stop_alarm()
 
-    def _timeout(self) -> list[Effect]:
-        now = self._clock.monotonic_s()
-        deadline = self.replica.deadline
-        return self.replica.on_timeout(now) if deadline is not None and deadline <= now else []
+    async def _turn(self, tasks: asyncio.TaskGroup) -> list[Effect]:
+        """What follows from the next input or, where the replica's deadline comes first, from
+        that."""
+        while not self._inputs:
+            deadline, now = self.replica.deadline, self._clock.monotonic_s()
+            if deadline is not None and deadline <= now:
+                return self.replica.on_timeout(now)
+            await self._rest(deadline, now)
+        return await self._step(self._inputs.popleft(), tasks)
+
+    async def _rest(self, deadline: float | None, now: float) -> None:
+        """Until there is an input, or it is time to look at the deadline."""
+        if deadline is not None and (self._alarm is None or self._alarm[0] > deadline):
+            self._set_alarm(deadline, now)
+        self._sleep = asyncio.get_running_loop().create_future()
+        try:
+            await self._sleep
+        finally:
+            self._sleep = None
+
+    def _wake(self) -> None:
+        if self._sleep is not None and not self._sleep.done():
+            self._sleep.set_result(None)
+
+    def _set_alarm(self, deadline: float, now: float) -> None:
+        """Most inputs put the deadline off. An alarm that is set for earlier may ring: that costs
+        less than setting it anew for every input."""
+        self._stop_alarm()
+        self._alarm = deadline, asyncio.get_running_loop().call_later(deadline - now, self._ring)
+
+    def _ring(self) -> None:
+        self._alarm = None
+        self._wake()
+
+    def _stop_alarm(self) -> None:
+        if self._alarm is not None:
+            self._alarm[1].cancel()
+            self._alarm = None
 
     async def _step(self, item: Input, tasks: asyncio.TaskGroup) -> list[Effect]:  # noqa: PLR0911 - one visible match
         now = self._clock.monotonic_s()
@@ -312,30 +328,32 @@ class Engine:
         is_known = self._validators_since <= height <= self.replica.height
         in_place = checks(packet) <= INLINE_CHECKS_MAX
         try:
-            await self._run_check(
-                partial(authenticate, packet, validators, self._genesis_hash), in_place=in_place
-            )
+            if in_place:
+                authenticate(packet, validators, self._genesis_hash)
+            else:
+                await self._workers.run(
+                    partial(authenticate, packet, validators, self._genesis_hash)
+                )
         except InvalidMessage as refusal:
             if isinstance(refusal, Unverified) and not is_known:
                 return self._overhear(item)
             self._around.punish(item.member, refusal.code)
             return []
-        if not await self._is_tip_genuine(packet, in_place=in_place):
+        proof = proof_of(packet.signed.message, self.replica.height)
+        if proof is not None and not await self._holds(proof, sender, in_place=in_place):
             return []
         return self._believe(item, is_known=is_known)
 
-    async def _is_tip_genuine(self, packet: Packet, *, in_place: bool) -> bool:
-        """Where a Status proves that this height is decided, its author vouches for the proof."""
-        signed, height, validators = packet.signed, self.replica.height, self.tip.validators
-        if not isinstance(signed.message, Status):
-            return True
+    async def _holds(self, proof: Certificate, author: str, *, in_place: bool) -> bool:
+        """Whether the height being decided is decided; `author` vouches for it."""
+        check = partial(check_certificate, proof, self.tip.validators, self._genesis_hash)
         try:
-            await self._run_check(
-                partial(check_tip, signed.message, height, validators, self._genesis_hash),
-                in_place=in_place,
-            )
+            if in_place:
+                check()
+            else:
+                await self._workers.run(check)
         except InvalidMessage as refusal:
-            self._around.punish(signed.sender, refusal.code)
+            self._around.punish(author, refusal.code)
             return False
         return True
 
@@ -357,12 +375,6 @@ class Engine:
         if signed.sender != item.member:
             return []
         return self.replica.overhear(item.member, signed.message, self._clock.monotonic_s())
-
-    async def _run_check(self, check: Callable[[], None], *, in_place: bool) -> None:
-        if in_place:
-            check()
-        else:
-            await self._workers.run(check)
 
     def _tell_evidence(self, found: Evidence) -> None:
         """Gossip of evidence: whoever gets both messages finds the same, once."""
@@ -490,17 +502,18 @@ class Engine:
         await self._perform(self.replica.adopt(self.tip, now), tasks)
         await self._perform(self.replica.set_work(self._around.has_work(), now), tasks)
 
-    async def _keep_working(self, tasks: asyncio.TaskGroup) -> None:
-        """Builds what is due, and asks for another primary where this one censors."""
+    def _keep_working(self, tasks: asyncio.TaskGroup) -> list[Effect]:
+        """Asks for another primary where this one censors, and builds what is due."""
         now = self._clock.monotonic_s()
-        if (suspect := self._around.suspects(now)) is not None:
-            await self._perform(self.replica.suspect_primary(suspect, now), tasks)
+        suspect = self._around.suspects(now)
+        effects = self.replica.suspect_primary(suspect, now) if suspect is not None else []
         due = self.replica.proposal_due
         if due is None or self._building == (due.height, due.view):
-            return
+            return effects
         if due.empty_allowed or self._around.has_work():
             self._building = (due.height, due.view)
             tasks.create_task(self._build(due.height, due.view, empty_allowed=due.empty_allowed))
+        return effects
 
     async def _build(self, height: int, view: int, *, empty_allowed: bool) -> None:
         executed = await self._around.build(empty_allowed=empty_allowed)

@@ -80,6 +80,7 @@ class Gossip:
         self._inbox_bytes = 0
         self._arrived = asyncio.Event()
         self._to_send = asyncio.Event()
+        self._again: asyncio.TimerHandle | None = None
         self._admitting = asyncio.Lock()
         self.dropped = 0
 
@@ -134,8 +135,13 @@ class Gossip:
             await asyncio.sleep(0)
             self._to_send.clear()
             self._talk.flush(self._clock.monotonic_s(), self._send)
-            if self._talk.waiting_ids or self._talk.wanted_ids:
-                asyncio.get_running_loop().call_later(FLUSH_AGAIN_S, self._to_send.set)
+            if self._again is None and (self._talk.waiting_ids or self._talk.wanted_ids):
+                loop = asyncio.get_running_loop()
+                self._again = loop.call_later(FLUSH_AGAIN_S, self._try_again)
+
+    def _try_again(self) -> None:
+        self._again = None
+        self._to_send.set()
 
     def _send(self, member: str, kind: int, payload: bytes) -> bool:
         return self._mesh.send(member, Channel.BULK, kind, payload)

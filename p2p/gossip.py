@@ -129,7 +129,8 @@ class Gossip:
         for member, neighbour in self._neighbours.items():
             self._flush_ids(member, neighbour.announced, Announce, send)
             self._flush_ids(member, neighbour.requested, Request, send)
-            self._flush_full(member, neighbour, encoded, send)
+            if neighbour.full:
+                self._flush_full(member, neighbour, encoded, send)
 
     @property
     def waiting_ids(self) -> int:

@@ -75,6 +75,7 @@ class VoteStore:
 
     def __init__(self, directory: Path, disk: Disk | None = None) -> None:
         self.directory = directory
+        self._slots = tuple(directory / name for name in _SLOTS)
         self._disk: Disk = disk or RealDisk()
         self._mark: HighWaterMark | None = None
         self._stored: set[bytes] = set()
@@ -95,8 +96,8 @@ class VoteStore:
 
     def _create(self) -> None:
         self._disk.make_directory(self.directory / _BLOCKS)
-        for sequence, name in enumerate(_SLOTS):
-            self._write(self.directory / name, _encode(_Slot(sequence, None, (), ())))
+        for sequence, path in enumerate(self._slots):
+            self._write(path, _encode(_Slot(sequence, None, (), ())))
         HighWaterMark.create(self._disk, self.directory / _MARK, _mark(1)).close()
         self._disk.sync_directory(self.directory)
         self._disk.sync_directory(self.directory.parent)
@@ -114,7 +115,7 @@ class VoteStore:
             self._mark = HighWaterMark(self._disk, self.directory / _MARK)
         except (StoreDamaged, StoreMissing):
             return StoredVotes(None, {}, "corrupt")
-        slots = [slot for name in _SLOTS if (slot := self._read_slot(name)) is not None]
+        slots = [slot for path in self._slots if (slot := self._read_slot(path)) is not None]
         if not slots:
             return StoredVotes(None, {}, "corrupt")
         newest = max(slots, key=lambda slot: slot.sequence)
@@ -147,8 +148,8 @@ class VoteStore:
         if self._mark is not None:
             self._mark.close()
             self._mark = None
-        for name in (*_SLOTS, _MARK):
-            self._disk.remove(self.directory / name)
+        for path in (*self._slots, self.directory / _MARK):
+            self._disk.remove(path)
         for name in self._disk.names(self._blocks):
             self._disk.remove(self._blocks / name)
         self._create()
@@ -213,7 +214,7 @@ class VoteStore:
         sequence = self._sequence + 1
         inline = tuple([_Small(name, raw) for name, raw in small.items()])
         slot = _encode(_Slot(sequence, record, inline, names))
-        self._write(self.directory / _SLOTS[sequence % 2], slot)
+        self._write(self._slots[sequence % 2], slot)
         self._mark.rise(_mark(sequence))
         self._sequence, self._small = sequence, small
         self._forget_blocks_except(names)
@@ -232,7 +233,7 @@ class VoteStore:
         """Syncs what was read: a process that died may have left it in memory only, and from now
         on it counts as acknowledged."""
         for path in (
-            self.directory / _SLOTS[slot.sequence % 2],
+            self._slots[slot.sequence % 2],
             *(self._blocks / name.hex() for name in slot.names),
         ):
             file = self._disk.open(path)
@@ -264,8 +265,8 @@ class VoteStore:
             return None
         return raw[_HASH_BYTES:]
 
-    def _read_slot(self, name: str) -> _Slot | None:
-        raw = self._read(self.directory / name)
+    def _read_slot(self, path: Path) -> _Slot | None:
+        raw = self._read(path)
         return None if raw is None else _decode(raw)
 
     def _read(self, path: Path) -> bytes | None:

@@ -18,7 +18,7 @@ from consensus.relay import RelayTable
 from consensus.replica import Replica
 from consensus.standing import Proposal, Standing
 from consensus.tip import Tip
-from node import authentication, execution
+from node import execution
 from node.engine import Engine
 from node.execution import Executor
 from node.member import MemberNode
@@ -240,7 +240,11 @@ def decides_nothing_after_asking(patch: pytest.MonkeyPatch) -> None:
     )
 
 
-believes_certificates = replaced(authentication, "check_certificate", constantly(None))
+async def _true(*_: object, **__: object) -> bool:
+    return True
+
+
+believes_certificates = replaced(Engine, "_holds", _true)
 
 
 def believes_far_heights(patch: pytest.MonkeyPatch) -> None:
