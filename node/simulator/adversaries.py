@@ -216,7 +216,7 @@ class Replayer(Adversary):
         frames = [frame]
         if self._old and self.chance.random() < 0.3:
             old = self._old[self.chance.randrange(len(self._old))]
-            frames.append(old._replace(target=frame.target))
+            frames.append(replace(old, target=frame.target))
         if self.chance.random() < 0.02:
             foreign = Signed(self.me, packet.signed.message, self.chance.randbytes(64))
             frames.append(self.frame(frame.target, foreign))
@@ -270,7 +270,7 @@ class LyingSource(Adversary):
         answer = decode(frame.kind, frame.payload)
         assert isinstance(answer, BlockRange), "so says its kind"
         kind, payload = encode(replace(answer, blocks=tuple(map(self._falsified, answer.blocks))))
-        return (frame._replace(kind=kind, payload=payload),)
+        return (replace(frame, kind=kind, payload=payload),)
 
     def _falsified(self, each: CertifiedBlock) -> CertifiedBlock:
         if each.certificate is None:
@@ -318,7 +318,7 @@ class Garbler(Adversary):
             del raw[self.chance.randrange(len(raw)) :]
         else:
             raw[self.chance.randrange(len(raw))] ^= 1 << self.chance.randrange(8)
-        return (frame._replace(payload=bytes(raw)),)
+        return (replace(frame, payload=bytes(raw)),)
 
 
 class Lingerer(Adversary):

@@ -123,12 +123,14 @@ class Platter:
 
     def file(self, path: PurePath) -> SimulatedFile | None:
         """The file of that name."""
-        return self._names.get(str(path.parent), {}).get(path.name)
+        directory, name = _place(path)
+        return self._names.get(directory, {}).get(name)
 
     def create(self, path: PurePath) -> SimulatedFile:
         """A new empty file; its name is durable once the directory is synced."""
         file = SimulatedFile()
-        self._names.setdefault(str(path.parent), {})[path.name] = file
+        directory, name = _place(path)
+        self._names.setdefault(directory, {})[name] = file
         return file
 
     def make_directory(self, path: PurePath) -> None:
@@ -151,12 +153,15 @@ class Platter:
 
     def remove(self, path: PurePath) -> None:
         """The name goes; durable once the directory is synced."""
-        self._names.get(str(path.parent), {}).pop(path.name, None)
+        directory, name = _place(path)
+        self._names.get(directory, {}).pop(name, None)
 
     def replace(self, source: PurePath, target: PurePath) -> None:
         """rename(2)."""
-        file = self._names[str(source.parent)].pop(source.name)
-        self._names.setdefault(str(target.parent), {})[target.name] = file
+        directory, name = _place(source)
+        file = self._names[directory].pop(name)
+        directory, name = _place(target)
+        self._names.setdefault(directory, {})[name] = file
 
     def sync_directory(self, path: PurePath) -> None:
         """The names in it are durable."""
@@ -165,7 +170,8 @@ class Platter:
     def is_durable(self, path: PurePath) -> bool:
         """True where neither the bytes nor the name of a file can be lost with the power."""
         file = self.file(path)
-        named = self._durable.get(str(path.parent), {}).get(path.name)
+        directory, name = _place(path)
+        named = self._durable.get(directory, {}).get(name)
         return file is not None and named is file and not file.pending
 
     def lose_power(self, loss: Loss, chance: Random) -> int:
@@ -318,6 +324,12 @@ class MachineDisk:
         self.power.spend("sync")
         self.platter.faults.check_sync()
         self.platter.sync_directory(path)
+
+
+def _place(path: PurePath) -> tuple[str, str]:
+    """The directory and the name in it. Asked for with every access: pathlib takes its time."""
+    directory, _, name = str(path).rpartition("/")
+    return directory or "/", name
 
 
 def _apply(content: bytearray, offset: int, raw: bytes) -> None:

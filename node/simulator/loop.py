@@ -5,12 +5,12 @@ context, so that a process can be paused as SIGSTOP does it. Must not know nodes
 """
 
 import asyncio
-import heapq
 from asyncio import events
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import Context, ContextVar, copy_context
+from heapq import heappop, heappush
 from math import ceil
 from typing import Any, Final, Never
 
@@ -19,13 +19,49 @@ CALLBACKS_PER_MOMENT_MAX: Final = 200_000
 _US: Final = 1_000_000
 
 
+class Call:
+    """A callback that waits; what asyncio calls a handle, without the parts for debugging."""
+
+    __slots__ = ("args", "callback", "context", "is_cancelled", "when_s")
+
+    def __init__(
+        self,
+        callback: Callable[..., object],
+        args: tuple[Any, ...],
+        context: Context | None,
+        when_s: float = 0.0,
+    ) -> None:
+        self.callback = callback
+        self.args = args
+        self.context = context or copy_context()
+        self.when_s = when_s
+        self.is_cancelled = False
+
+    def cancel(self) -> None:
+        """See `asyncio.Handle`."""
+        self.is_cancelled = True
+        self.callback, self.args = _nothing, ()
+
+    def cancelled(self) -> bool:
+        """See `asyncio.Handle`."""
+        return self.is_cancelled
+
+    def when(self) -> float:
+        """See `asyncio.TimerHandle`."""
+        return self.when_s
+
+
+def _nothing() -> None:
+    """In place of what was cancelled, which nothing has to keep alive."""
+
+
 class Owner:
     """A simulated process, as far as the loop knows it: a name, and whether it is stopped."""
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.paused = False
-        self.parked: list[events.Handle] = []
+        self.parked: list[Call] = []
 
 
 OWNER: Final[ContextVar[Owner | None]] = ContextVar("owner", default=None)
@@ -41,13 +77,13 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def __init__(self) -> None:
         super().__init__()
         self.now_us = 0
-        self.callbacks = 0
         self.failures: list[dict[str, Any]] = []
         """What asyncio could only report: exceptions of callbacks, tasks destroyed unfinished."""
-        self._waiting: deque[events.Handle] = deque()
-        self._timers: list[tuple[int, int, events.Handle]] = []
+        self._waiting: deque[Call] = deque()
+        self._timers: list[tuple[int, int, Call]] = []
         self._sequence = 0
         self._in_this_moment = 0
+        self._is_halted = False
         self.set_exception_handler(lambda _, context: self.failures.append(context))
 
     def time(self) -> float:
@@ -56,11 +92,11 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def call_soon(  # type: ignore[override]
         self, callback: Callable[..., object], *args: Any, context: Context | None = None
-    ) -> events.Handle:
+    ) -> Call:
         """See asyncio."""
-        handle = events.Handle(callback, args, self, context or copy_context())
-        self._waiting.append(handle)
-        return handle
+        call = Call(callback, args, context)
+        self._waiting.append(call)
+        return call
 
     def call_at(  # type: ignore[override]
         self,
@@ -68,13 +104,30 @@ class VirtualLoop(asyncio.BaseEventLoop):
         callback: Callable[..., object],
         *args: Any,
         context: Context | None = None,
-    ) -> events.TimerHandle:
+    ) -> Call:
         """See asyncio. Earlier timers first; of one moment, those made earlier."""
-        handle = events.TimerHandle(when, callback, args, self, context or copy_context())
-        due_us = max(ceil(when * _US - 0.001), self.now_us + 1)
+        return self._at(ceil(when * _US - 0.001), Call(callback, args, context, when))
+
+    def call_at_us(
+        self, due_us: int, callback: Callable[..., object], *args: Any, context: Context
+    ) -> Call:
+        """Like `call_at`, for who counts in whole microseconds."""
+        return self._at(due_us, Call(callback, args, context))
+
+    def _at(self, due_us: int, call: Call) -> Call:
         self._sequence += 1
-        heapq.heappush(self._timers, (due_us, self._sequence, handle))
-        return handle
+        heappush(self._timers, (max(due_us, self.now_us + 1), self._sequence, call))
+        return call
+
+    def call_later(  # type: ignore[override]
+        self,
+        delay: float,
+        callback: Callable[..., object],
+        *args: Any,
+        context: Context | None = None,
+    ) -> Call:
+        """See asyncio."""
+        return self.call_at(self.now_us / _US + delay, callback, *args, context=context)
 
     def call_soon_threadsafe(  # type: ignore[override]
         self, callback: Callable[..., object], *args: Any, context: Context | None = None
@@ -90,9 +143,6 @@ class VirtualLoop(asyncio.BaseEventLoop):
         del executor, func, args
         raise RuntimeError("no threads in a simulation")
 
-    def _timer_handle_cancelled(self, handle: events.TimerHandle) -> None:
-        """It is passed over when its time comes."""
-
     def pause(self, owner: Owner) -> None:
         """Callbacks of `owner` wait from now on."""
         owner.paused = True
@@ -103,28 +153,30 @@ class VirtualLoop(asyncio.BaseEventLoop):
         parked, owner.parked = owner.parked, []
         self._waiting.extend(parked)
 
+    def halt(self) -> None:
+        """`run_until` returns after the present callback, whatever it waits for."""
+        self._is_halted = True
+
     def run_until(self, until_us: int, condition: Callable[[], bool] | None = None) -> bool:
-        """Runs until `condition` holds (True), or all that is due by `until_us` has run (False).
+        """Runs until `condition` holds or somebody halts it (True), or all that is due by
+        `until_us` has run (False).
 
         The condition is asked after every callback. Raises `Stuck` where a callback never lets time
         pass.
         """
         self._in_this_moment = 0
+        self._is_halted = False
+        waiting, timers = self._waiting, self._timers
         with self._running():
-            while True:
-                if condition is not None and condition():
-                    return True
-                if self._waiting:
-                    self._run(self._waiting.popleft())
-                elif self._timers and self._timers[0][0] <= until_us:
-                    due_us, _, handle = heapq.heappop(self._timers)
-                    if due_us > self.now_us:
-                        self.now_us = due_us
-                        self._in_this_moment = 0
-                    self._run(handle)
+            while not (self._is_halted or (condition is not None and condition())):
+                if waiting:
+                    self._run(waiting.popleft())
+                elif timers and timers[0][0] <= until_us:
+                    self._run(self._next_timer())
                 else:
                     self.now_us = max(self.now_us, until_us)
                     return False
+            return True
 
     def run(self, condition: Callable[[], bool]) -> None:
         """Runs until `condition` holds, however long that takes; `Stuck` where it never can."""
@@ -132,25 +184,34 @@ class VirtualLoop(asyncio.BaseEventLoop):
             while not condition():
                 if not self._waiting and not self._timers:
                     raise Stuck("deadlock: nothing is ready and no timer runs")
-                if not self._waiting:
-                    self.now_us = max(self.now_us, self._timers[0][0])
-                    self._in_this_moment = 0
-                    self._run(heapq.heappop(self._timers)[2])
-                else:
-                    self._run(self._waiting.popleft())
+                self._run(self._waiting.popleft() if self._waiting else self._next_timer())
 
-    def _run(self, handle: events.Handle) -> None:
-        if handle._cancelled:  # noqa: SLF001 - a loop runs handles
+    def _next_timer(self) -> Call:
+        """The earliest, whose time it is from now on."""
+        due_us, _, call = heappop(self._timers)
+        if due_us > self.now_us:
+            self.now_us = due_us
+            self._in_this_moment = 0
+        return call
+
+    def _run(self, call: Call) -> None:
+        if call.is_cancelled:
             return
-        owner = handle._context.get(OWNER)  # type: ignore[attr-defined]  # noqa: SLF001
+        owner = call.context.get(OWNER)
         if owner is not None and owner.paused:
-            owner.parked.append(handle)
+            owner.parked.append(call)
             return
-        self.callbacks += 1
         self._in_this_moment += 1
         if self._in_this_moment > CALLBACKS_PER_MOMENT_MAX:
-            raise Stuck(f"livelock at {self.time():.6f} s: {handle!r} and others never wait")
-        handle._run()  # noqa: SLF001 - a loop runs handles
+            sentence = f"livelock at {self.time():.6f} s: {call.callback!r} and others never wait"
+            raise Stuck(sentence)
+        try:
+            call.context.run(call.callback, *call.args)
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as failure:  # noqa: BLE001 - whatever a callback raises, it raises alone
+            message = f"exception in {call.callback!r}"
+            self.call_exception_handler({"message": message, "exception": failure})
 
     @contextmanager
     def _running(self) -> Iterator[None]:

@@ -37,6 +37,7 @@ from storage.attachments import AttachmentStore
 from storage.blocks import BlockReader
 from storage.errors import StoreMissing
 from storage.integrity import create_over, mark_path, open_over
+from storage.keyspace import at_height
 from storage.protocols import Store
 from storage.votes import BLOCK_BYTES_INLINE_MAX, StoredVotes, VoteStore
 
@@ -56,6 +57,7 @@ MEMPOOL: Final = MempoolLimits(bytes_max=1 << 20, transactions_max=2_000)
 _OWN_KEYS: Final = (keyspace.CERTIFICATE, keyspace.JOURNAL, keyspace.BUCKET_FILE)
 """What a block writes at one node and not at another: its votes, and when its files are made."""
 _VALIDATORS: Final = keyspace.STATE + VALIDATORS_KEY
+_VOTE_FILES: Final = tuple(VOTES / name for name in ("slot-0", "slot-1", "mark"))
 _UNTOLD: Final = {Domain.STATUS, Domain.READINESS}
 _RESTORE: Final = "put them back, or delete the data as well"
 
@@ -199,13 +201,12 @@ class Machine:
 
     def has_durable_votes(self, blocks: Mapping[bytes, bytes]) -> bool:
         """True where no loss of power can take what was saved."""
-        paths = [VOTES / name for name in ("slot-0", "slot-1", "mark")]
-        paths += [
+        paths = [
             VOTES / "blocks" / name.hex()
             for name, raw in blocks.items()
             if len(raw) > BLOCK_BYTES_INLINE_MAX
         ]
-        return all(map(self.platter.is_durable, paths))
+        return all(map(self.platter.is_durable, (*_VOTE_FILES, *paths)))
 
     def boot(self, network: Network, metrics: Metrics) -> Life:
         """Starts a life: opens what is stored, as the daemon does, and assembles the node.
@@ -367,8 +368,8 @@ class Machine:
     def tip(self) -> tuple[int, bytes]:
         """Height and hash of the durable tip."""
         height = self.height
-        header = BlockReader(self.ledger.pairs).header(height)
-        return (height, header.hash) if header is not None else (0, ZERO_HASH)
+        header = self.ledger.pairs.get(at_height(keyspace.HEADER, height))
+        return (height, sha256(header).digest()) if header is not None else (0, ZERO_HASH)
 
 
 def _never() -> None:

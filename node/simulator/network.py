@@ -15,6 +15,7 @@ from functools import lru_cache
 from random import Random
 from typing import Final, NamedTuple
 
+from chain.codec import Value
 from chain.errors import InvalidMessage
 from consensus.messages import PACKET, Packet
 from node.member import PeerEvents
@@ -34,7 +35,7 @@ _DECODED_MAX: Final = 8_192
 _VIEWS_MAX: Final = 1_024
 
 
-class Frame(NamedTuple):
+class Frame(Value, frozen=True):
     """What one endpoint sends to another."""
 
     source: str
@@ -127,7 +128,8 @@ class Network:
         self._endpoints: dict[str, Endpoint] = {}
         self._blocked: set[tuple[str, str]] = set()
         self._apart: set[frozenset[str]] = set()
-        self._last_us: dict[tuple[str, str, Channel], int] = {}
+        self._last_us: dict[tuple[str, str, bool], int] = {}
+        """By source, target, and whether it is the bulk channel: when the last frame arrives."""
         self._read: dict[bytes, tuple[Words, Packet | None]] = {}
 
     # Who is there.
@@ -283,8 +285,8 @@ class Network:
         one, other = connection.one, connection.other
         for endpoint, peer in ((one, other), (other, one)):
             del endpoint.links[peer.member]
-            for channel in Channel:
-                self._last_us.pop((endpoint.name, peer.name, channel), None)
+            for is_bulk in (False, True):
+                self._last_us.pop((endpoint.name, peer.name, is_bulk), None)
             if endpoint.power.on:
                 self._tell("disconnect", endpoint, peer, reason)
                 for channel in Channel:
@@ -330,16 +332,14 @@ class Network:
             self._carry(frame, connection)
 
     def _carry(self, frame: Frame, connection: _Connection) -> None:
-        words = self.describe(frame)
+        words, packet = self._contents(frame)
         self._note("send", frame.source, frame.target, words)
-        if (packet := self.packet(frame)) is not None:
+        if packet is not None:
             self.on_send(frame, packet)
-        weather, chance = self.weather, self._chance
-        if (frame.source, frame.target) in self._blocked or any(
-            is_lost(frame, words) for is_lost in self.filters
-        ):
+        if self._is_lost(frame, words):
             self._note("drop", frame.source, frame.target, words)
             return
+        weather, chance = self.weather, self._chance
         draw = chance.random()
         if draw < weather.loss:
             self._trace.faults["loss"] += 1
@@ -354,38 +354,49 @@ class Network:
         if draw < weather.clogging:
             self._trace.faults["clog"] += 1
             connection.clogged_until_us = self._loop.now_us + int(weather.clog_ms * 1_000)
-        self._deliver_later(frame, connection, chance.random())
+        self._deliver_later(frame, words, connection, chance.random())
         if weather.duplicates and chance.random() < weather.duplicates:
             self._trace.faults["duplicate"] += 1
-            self._deliver_later(frame, connection, chance.random() * 20, in_order=False)
+            self._deliver_later(frame, words, connection, chance.random() * 20, in_order=False)
+
+    def _is_lost(self, frame: Frame, words: Words) -> bool:
+        """True where its way is blocked, or somebody filters it out."""
+        if self._blocked and (frame.source, frame.target) in self._blocked:
+            return True
+        return bool(self.filters) and any(filters(frame, words) for filters in self.filters)
 
     def _deliver_later(
-        self, frame: Frame, connection: _Connection, draw: float, *, in_order: bool = True
+        self,
+        frame: Frame,
+        words: Words,
+        connection: _Connection,
+        draw: float,
+        *,
+        in_order: bool = True,
     ) -> None:
-        weather = self.weather
+        weather, loop = self.weather, self._loop
         source, target = connection.one, connection.other
         if target.name != frame.target:
             source, target = target, source
         slowness = max(source.slowness, target.slowness)
         delay_ms = weather.delay_ms_min + draw * (weather.delay_ms_max - weather.delay_ms_min)
-        at_us = self._loop.now_us + int(delay_ms * slowness * 1_000)
-        at_us = max(at_us, connection.clogged_until_us)
+        at_us = max(loop.now_us + int(delay_ms * slowness * 1_000), connection.clogged_until_us)
         if weather.reordering and self._chance.random() < weather.reordering:
             self._trace.faults["reordering"] += 1
             in_order = False
         if in_order:
-            key = (frame.source, frame.target, frame.channel)
+            key = (frame.source, frame.target, frame.channel is Channel.BULK)
             at_us = self._last_us[key] = max(at_us, self._last_us.get(key, 0) + 1)
-        self._loop.call_at(
-            at_us / 1e6, self._deliver, frame, connection, source, target, context=target.context
-        )
+        context = target.context
+        loop.call_at_us(at_us, self._deliver, frame, words, connection, target, context=context)
 
     def _deliver(
-        self, frame: Frame, connection: _Connection, source: Endpoint, target: Endpoint
+        self, frame: Frame, words: Words, connection: _Connection, target: Endpoint
     ) -> None:
         if not connection.is_open or not target.power.on:
             return
-        self._note("deliver", frame.target, frame.source, self.describe(frame))
+        self._note("deliver", frame.target, frame.source, words)
+        source = connection.end_of(target)
         try:
             held = target.events.frame(source.member, frame.channel, frame.kind, frame.payload)
         except InvalidMessage as refusal:
@@ -410,21 +421,22 @@ class Network:
 
     def describe(self, frame: Frame) -> Words:
         """What `frame` says; "garbage" where it is none of ours."""
-        if frame.channel is Channel.BULK:
-            return words_of(frame, None)
-        return self._decoded(frame.payload)[0]
+        return self._contents(frame)[0]
 
     def packet(self, frame: Frame) -> Packet | None:
         """The consensus message in `frame`; None where there is none."""
-        return self._decoded(frame.payload)[1] if frame.channel is Channel.CONSENSUS else None
+        return self._contents(frame)[1]
 
-    def _decoded(self, raw: bytes) -> tuple[Words, Packet | None]:
-        decoded = self._read.get(raw)
-        if decoded is None:
+    def _contents(self, frame: Frame) -> tuple[Words, Packet | None]:
+        if frame.channel is Channel.BULK:
+            return words_of(frame, None), None
+        raw = frame.payload
+        contents = self._read.get(raw)
+        if contents is None:
             if len(self._read) >= _DECODED_MAX:
                 self._read.clear()
-            decoded = self._read[raw] = _decode(raw)
-        return decoded
+            contents = self._read[raw] = _decode(raw)
+        return contents
 
     def _note(self, kind: EventKind, node: str, peer: str, words: Words) -> None:
         what, author, height, view, block = words

@@ -288,10 +288,7 @@ def demand_convergence(world: World) -> None:
     honest = known_and_honest(world)
     _await(
         world,
-        lambda: (
-            len({world.machines[name].tip for name in honest}) == 1
-            and all(name in world.running for name in honest)
-        ),
+        lambda: _all_run_at_one_tip(world, honest),
         honest[0],
         "laggards do not converge",
     )
@@ -302,6 +299,17 @@ def demand_convergence(world: World) -> None:
         height = world.height(honest[0])
         raise Violation("live", honest[0], height, "exported states differ at one tip")
     demand_receipts(world, honest)
+
+
+def _all_run_at_one_tip(world: World, names: list[str]) -> bool:
+    """Asked after every callback: what tells soonest comes first."""
+    machines = [world.machines[name] for name in names]
+    height = machines[0].height
+    return (
+        all(machine.height == height for machine in machines)
+        and all(machine.life is not None for machine in machines)
+        and len({machine.tip for machine in machines}) == 1
+    )
 
 
 def demand_receipts(world: World, honest: list[str]) -> None:

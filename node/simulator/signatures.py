@@ -7,6 +7,7 @@ runs, in its own process.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from hashlib import blake2b, sha256
 from typing import Final
 
@@ -16,6 +17,8 @@ from chain import keys
 
 _SIGNATURE_BYTES: Final = 64
 _SEED_BYTES: Final = 32
+_SIGNATURES_MAX: Final = 4_096
+"""What one node signs, all others check."""
 
 
 class KeyedHashes:
@@ -49,6 +52,7 @@ class KeyedHashes:
         return len(public) == 32
 
 
+@lru_cache(maxsize=_SIGNATURES_MAX)
 def _signature(public: bytes, message: bytes) -> bytes:
     return blake2b(message, key=public, digest_size=_SIGNATURE_BYTES).digest()
 

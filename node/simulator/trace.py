@@ -8,7 +8,12 @@ import json
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
-from typing import Final, Literal, NamedTuple, TextIO
+from typing import Final, Literal, TextIO
+
+from msgspec import msgpack
+from msgspec.structs import asdict
+
+from chain.codec import Value
 
 EventKind = Literal[
     "send",
@@ -42,11 +47,14 @@ points. note: the scenario's own words."""
 
 LAST_EVENTS: Final = 40
 """How many a failure prints."""
+_HASHED_TOGETHER: Final = 256
+"""So many events at once, which costs less than one by one."""
+_ENCODE: Final = msgpack.Encoder().encode
 _TRAVEL: Final = frozenset({"deliver", "drop"})
 _CHATTER: Final = frozenset({"status"})
 
 
-class Event(NamedTuple):
+class Event(Value, frozen=True, array_like=True):
     """One thing that happened. `what` is the message's kind ("prepare", "transactions", …) where it
     is one; `block` the first 8 hex digits of a block's hash; -1 stands for no height and no view.
     """
@@ -74,25 +82,30 @@ class Trace:
     """The events of one run."""
 
     def __init__(self, *, keep_all: bool = False) -> None:
-        """Without `keep_all` only the last transitions are; counts and hash cover all events."""
+        """Without `keep_all` only the last transitions are; the hash covers all events."""
         self._keep_all = keep_all
         self.events: list[Event] | deque[Event] = [] if keep_all else deque(maxlen=LAST_EVENTS)
-        self.counts: Counter[str] = Counter()
-        """Events by kind."""
         self.faults: Counter[str] = Counter()
         """Faults that were injected, by kind."""
         self._running = sha256()
+        self._unhashed: list[Event] = []
 
     def add(self, event: Event) -> None:
         """Appends."""
         if self._keep_all or (event.kind not in _TRAVEL and event.what not in _CHATTER):
             self.events.append(event)
-        self.counts[event.kind] += 1
-        self._running.update(tuple.__repr__(event).encode())
+        self._unhashed.append(event)
+        if len(self._unhashed) == _HASHED_TOGETHER:
+            self._hash_waiting()
+
+    def _hash_waiting(self) -> None:
+        self._running.update(b"".join(map(_ENCODE, self._unhashed)))
+        self._unhashed.clear()
 
     @property
     def hash(self) -> str:
         """Over all events so far, in hex."""
+        self._hash_waiting()
         return self._running.hexdigest()
 
     def last(self, count: int = LAST_EVENTS) -> list[Event]:
@@ -112,9 +125,5 @@ class Trace:
 def write_lines(events: Iterable[Event], file: TextIO) -> None:
     """One JSON object a line, with the fields of `Event`; empty ones are left out."""
     for event in events:
-        document = {
-            name: value
-            for name, value in zip(Event._fields, event, strict=True)
-            if value not in {"", -1}
-        }
+        document = {name: value for name, value in asdict(event).items() if value not in {"", -1}}
         file.write(json.dumps(document, ensure_ascii=False) + "\n")

@@ -29,6 +29,7 @@ from node.simulator.byzantine import Adversary
 from node.simulator.clients import Clients, Submission
 from node.simulator.clocks import EPOCH_MS
 from node.simulator.consortium import PARAMETERS, Consortium, member_names
+from node.simulator.decoding import packets_decoded_once
 from node.simulator.disk import Loss
 from node.simulator.filters import Filter
 from node.simulator.invariants import INVARIANTS, Violation
@@ -82,6 +83,7 @@ class World:
         assert not unknown, f"no such member: {sorted(unknown)}"
         self._closing = ExitStack()
         self._closing.enter_context(keyed_hashes(wanted=not real_signatures))
+        self._closing.enter_context(packets_decoded_once())
         self.seed = seed
         self.streams = Streams(seed)
         self.loop = VirtualLoop()
@@ -456,16 +458,11 @@ class World:
             raise NotReached(f"not within {within_s:g} virtual seconds, at {self.now_s:.3f} s")
 
     def _run(self, until_us: int, condition: Callable[[], bool] | None) -> bool:
-        def is_over() -> bool:
-            if self.violation is not None:
-                return True
-            return condition is not None and condition()
-
         self._check()
         while True:
             stop_us = min(until_us, self._sampled_us + round(SAMPLE_S * 1e6))
             try:
-                reached = self.loop.run_until(stop_us, is_over)
+                reached = self.loop.run_until(stop_us, condition)
             except Stuck as stuck:
                 self.report(Violation("stuck", "", -1, str(stuck)))
                 reached = False
@@ -497,6 +494,7 @@ class World:
         """Remembers the first violation; `advance` and `until` raise it."""
         if self.violation is None:
             self.violation = violation
+            self.loop.halt()
             self.note("note", violation.node, note=f"{violation.invariant}: {violation.sentence}")
 
     # What can be seen.

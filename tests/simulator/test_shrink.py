@@ -67,7 +67,7 @@ def smaller(seed: int, within_s: float = 300) -> Shrunk:
     [
         (1, "restore_backup"),
         (4, "fail_syncs"),
-        (9, "ring"),
+        (8, "ring"),
         (10, "shift_clock"),
         (14, "slow"),
         (17, "remove"),

@@ -134,7 +134,7 @@ class Counterfeiter(Adversary):
         answer = decode(frame.kind, frame.payload)
         assert isinstance(answer, BlockRange), "so says its kind"
         kind, payload = encode(replace(answer, blocks=tuple(map(self._forged, answer.blocks[:1]))))
-        return (frame._replace(kind=kind, payload=payload),)
+        return (replace(frame, kind=kind, payload=payload),)
 
     def _forged(self, each: CertifiedBlock) -> CertifiedBlock:
         if each.certificate is None:
