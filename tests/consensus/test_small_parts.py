@@ -143,11 +143,19 @@ class TestRelay:
 
     def test_not_to_a_peer_that_has_not_said_whom_it_hears_or_is_gone(self) -> None:
         table = self.table()
+        assert table.targets("a", "a", b"1", 0.0) == ("d",)
         table.disconnected("d")
-        assert table.targets("a", "a", b"1", 0.0) == ()
+        assert table.targets("a", "a", b"2", 0.0) == ()
         table.heard("d", ())
         table.connected("d")
-        assert table.targets("a", "a", b"1", 0.0) == ()
+        assert table.targets("a", "a", b"2", 0.0) == ()
+
+    def test_what_a_peer_says_last_counts(self) -> None:
+        table = self.table()
+        assert table.targets("a", "a", b"1", 0.0) == ("d",)
+        table.heard("d", ("a", "b", "c"))
+        table.heard("c", ("b", "d"))
+        assert table.targets("a", "a", b"2", 0.0) == ("c",)
 
     def test_memory_is_bounded(self) -> None:
         table = self.table()
