@@ -25,7 +25,8 @@ _ENCODE: Final = msgspec.msgpack.Encoder().encode
 
 class Value(msgspec.Struct, frozen=True, gc=False):
     """Base of what a node holds in memory by the thousand: immutable, made in a tenth of the time
-    of a dataclass, never part of a cycle and so nothing to the garbage collector."""
+    of a dataclass, never part of a cycle and so nothing to the garbage collector. What may be part
+    of one says `gc=True`."""
 
 
 class Record(Value, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):

@@ -57,8 +57,8 @@ class PacketReceived(Value, frozen=True):
     packet: Packet
 
 
-class BlockValidated(Value, frozen=True):
-    """The answer to `Validate`."""
+class BlockValidated(Value, frozen=True, gc=True):
+    """The answer to `Validate`. A refusal's traceback leads back to the engine."""
 
     block_hash: bytes
     outcome: Executed | InvalidBlock
@@ -78,8 +78,9 @@ class BlockFetched(Value, frozen=True):
     block: Block
 
 
-class Certified(Value, frozen=True):
-    """Decided blocks, learnt from `source`, in order of height; `done` when they are dealt with."""
+class Certified(Value, frozen=True, gc=True):
+    """Decided blocks, learnt from `source`, in order of height; `done` when they are dealt with,
+    which leads to the event loop and from there to the engine."""
 
     blocks: Sequence[tuple[Block, Certificate]]
     source: str
@@ -210,7 +211,7 @@ class Engine:
         self._sleep: asyncio.Future[None] | None = None
         """While there is nothing to do."""
         self._alarm: tuple[float, asyncio.TimerHandle] | None = None
-        """The moment for which it is set, which is no later than the replica's deadline."""
+        """The moment for which it is set; while it sleeps, no later than the replica's deadline."""
         self._executed: dict[bytes, Executed] = {}
         self._building: tuple[int, int] | None = None
         self._validators_since = _validators_since(tip)
@@ -503,7 +504,8 @@ class Engine:
         await self._perform(self.replica.set_work(self._around.has_work(), now), tasks)
 
     def _keep_working(self, tasks: asyncio.TaskGroup) -> list[Effect]:
-        """Asks for another primary where this one censors, and builds what is due."""
+        """What follows where the primary censors, and begins to build what is due: suspecting a
+        primary decides nothing, so this need not wait for that."""
         now = self._clock.monotonic_s()
         suspect = self._around.suspects(now)
         effects = self.replica.suspect_primary(suspect, now) if suspect is not None else []

@@ -17,7 +17,7 @@ _PACKETS_MAX: Final = 8_192
 
 @contextmanager
 def packets_decoded_once() -> Iterator[None]:
-    """Until the end of the block."""
+    """Until the end of the block. Where such blocks lie in each other, each has its own memory."""
     attributes = vars(PACKET)
     before = attributes.get("decode")
     attributes["decode"] = lru_cache(maxsize=_PACKETS_MAX)(PACKET.decode)

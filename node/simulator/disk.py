@@ -328,7 +328,8 @@ class MachineDisk:
 
 def _place(path: PurePath) -> tuple[str, str]:
     """The directory and the name in it. Asked for with every access: pathlib takes its time."""
-    directory, _, name = str(path).rpartition("/")
+    directory, slash, name = str(path).rpartition("/")
+    assert slash, "a simulated disk has no working directory"
     return directory or "/", name
 
 

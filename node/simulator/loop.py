@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import Context, ContextVar, copy_context
+from functools import partial
 from heapq import heappop, heappush
 from math import ceil
 from typing import Any, Final, Never
@@ -20,21 +21,16 @@ _US: Final = 1_000_000
 
 
 class Call:
-    """A callback that waits; what asyncio calls a handle, without the parts for debugging."""
+    """A callback that waits: as much of asyncio's handle as somebody asks for."""
 
-    __slots__ = ("args", "callback", "context", "is_cancelled", "when_s")
+    __slots__ = ("args", "callback", "context", "is_cancelled")
 
     def __init__(
-        self,
-        callback: Callable[..., object],
-        args: tuple[Any, ...],
-        context: Context | None,
-        when_s: float = 0.0,
+        self, callback: Callable[..., object], args: tuple[Any, ...], context: Context | None
     ) -> None:
         self.callback = callback
         self.args = args
         self.context = context or copy_context()
-        self.when_s = when_s
         self.is_cancelled = False
 
     def cancel(self) -> None:
@@ -42,13 +38,13 @@ class Call:
         self.is_cancelled = True
         self.callback, self.args = _nothing, ()
 
-    def cancelled(self) -> bool:
-        """See `asyncio.Handle`."""
-        return self.is_cancelled
-
-    def when(self) -> float:
-        """See `asyncio.TimerHandle`."""
-        return self.when_s
+    @property
+    def name(self) -> str:
+        """What is called, in the same words in every process."""
+        callback = self.callback
+        while isinstance(callback, partial):
+            callback = callback.func
+        return getattr(callback, "__qualname__", type(callback).__qualname__)
 
 
 def _nothing() -> None:
@@ -106,7 +102,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         context: Context | None = None,
     ) -> Call:
         """See asyncio. Earlier timers first; of one moment, those made earlier."""
-        return self._at(ceil(when * _US - 0.001), Call(callback, args, context, when))
+        return self._at(ceil(when * _US - 0.001), Call(callback, args, context))
 
     def call_at_us(
         self, due_us: int, callback: Callable[..., object], *args: Any, context: Context
@@ -178,6 +174,11 @@ class VirtualLoop(asyncio.BaseEventLoop):
                     return False
             return True
 
+    def settle(self) -> None:
+        """Runs all that is due now; who halts that only makes it begin again."""
+        while self.run_until(self.now_us):
+            pass
+
     def run(self, condition: Callable[[], bool]) -> None:
         """Runs until `condition` holds, however long that takes; `Stuck` where it never can."""
         with self._running():
@@ -203,14 +204,14 @@ class VirtualLoop(asyncio.BaseEventLoop):
             return
         self._in_this_moment += 1
         if self._in_this_moment > CALLBACKS_PER_MOMENT_MAX:
-            sentence = f"livelock at {self.time():.6f} s: {call.callback!r} and others never wait"
+            sentence = f"livelock at {self.time():.6f} s: {call.name} and others never wait"
             raise Stuck(sentence)
         try:
             call.context.run(call.callback, *call.args)
         except (SystemExit, KeyboardInterrupt):
             raise
         except BaseException as failure:  # noqa: BLE001 - whatever a callback raises, it raises alone
-            message = f"exception in {call.callback!r}"
+            message = f"exception in callback {call.name}"
             self.call_exception_handler({"message": message, "exception": failure})
 
     @contextmanager

@@ -366,7 +366,7 @@ class Machine:
 
     @property
     def tip(self) -> tuple[int, bytes]:
-        """Height and hash of the durable tip."""
+        """Height and hash of the durable tip; a header is hashed as it is stored."""
         height = self.height
         header = self.ledger.pairs.get(at_height(keyspace.HEADER, height))
         return (height, sha256(header).digest()) if header is not None else (0, ZERO_HASH)

@@ -363,7 +363,7 @@ class Network:
         """True where its way is blocked, or somebody filters it out."""
         if self._blocked and (frame.source, frame.target) in self._blocked:
             return True
-        return bool(self.filters) and any(filters(frame, words) for filters in self.filters)
+        return bool(self.filters) and any(is_lost(frame, words) for is_lost in self.filters)
 
     def _deliver_later(
         self,

@@ -179,7 +179,7 @@ class MedlockNetwork(AbstractContextManager["MedlockNetwork"]):
     def _end(self, task: asyncio.Task[object]) -> None:
         if not task.done():
             task.cancel()
-            self.world.loop.run_until(self.world.loop.now_us)
+            self.world.loop.settle()
 
     def _story(self, failure: BaseException) -> str:
         kind = "a promise was broken" if isinstance(failure, Violation) else "last transitions"

@@ -70,3 +70,4 @@ def keyed_hashes(*, wanted: bool = True) -> Iterator[None]:
         yield
     finally:
         namespace["bindings"] = sodium
+        _signature.cache_clear()

@@ -582,7 +582,7 @@ class World:
                 machine.life.power.on = False
                 self._over(machine, "stop", "the world ends")
         with suppress(Stuck):  # it was reported when it came
-            self.loop.run_until(self.loop.now_us)
+            self.loop.settle()
         self._closing.close()
         self.loop.close()
 

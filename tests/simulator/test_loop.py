@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Iterator
 from contextvars import copy_context
+from functools import partial
 
 import pytest
 
@@ -100,3 +101,33 @@ async def test_it_runs_inside_of_another_loop(loop: VirtualLoop) -> None:
     loop.run_until(20_000_000)
     assert task.done()
     assert asyncio.get_running_loop() is outer
+
+
+def test_who_halts_it_is_obeyed_at_once_and_not_while_it_settles(loop: VirtualLoop) -> None:
+    seen: list[str] = []
+    for callback in (loop.halt, lambda: seen.append("after")):
+        loop.call_soon(callback)
+    assert loop.run_until(1_000_000)
+    assert seen == []
+    assert loop.now_us == 0
+    loop.call_soon(loop.halt)
+    loop.call_soon(seen.append, "last")
+    loop.settle()
+    assert seen == ["after", "last"]
+
+
+def test_what_a_callback_raises_is_told_in_the_same_words_in_every_process(
+    loop: VirtualLoop,
+) -> None:
+    """They are in the trace, and the trace is hashed: no addresses."""
+
+    class Machine:
+        def fail(self, why: str) -> None:
+            raise ValueError(why)
+
+    loop.call_soon(partial(Machine().fail, "broken"))
+    loop.run_until(1)
+    (failure,) = loop.failures
+    assert failure["message"].startswith("exception in callback ")
+    assert failure["message"].endswith("Machine.fail")
+    assert isinstance(failure["exception"], ValueError)
