@@ -24,7 +24,7 @@ SubmissionState = Literal["pending", "acknowledged", "refused", "unknown"]
 class Submission:
     """A transaction that a client handed to a node.
 
-    "unknown": the node ended before it answered.
+    "unknown": the node ended before it answered, or its disk is at fault.
     """
 
     node: str
@@ -73,7 +73,11 @@ class Clients:
             # What the API answers with status 500: the node's disk, and no fault of the client.
             submission.state, submission.refusal = "refused", str(problem)
             return
-        place = await desk.committed(submission.id, ANSWER_S)
+        try:
+            place = await desk.committed(submission.id, ANSWER_S)
+        except (OSError, StoreProblem) as problem:
+            submission.state, submission.refusal = "unknown", str(problem)
+            return
         if place is not None:
             submission.state, submission.place = "acknowledged", place
             self._acknowledged(submission, place)

@@ -4,6 +4,8 @@ from chain.certificate import Commit
 from node.simulator.goals import GoalWatch
 from node.simulator.run import DecisionViews, demand_liveness
 from node.simulator.world import World
+from storage import keyspace
+from storage.keyspace import at_height
 from tests.simulator.bank.stages import HOUR_MS, begun, have_sent, lose
 
 
@@ -51,6 +53,22 @@ def test_a_vote_is_said_again_by_who_lost_the_attachments_and_kept_the_vote() ->
         world.start("c")
         world.until(lambda: world.height("c") == 1)
         assert "prepare" in repeated
+
+
+def test_a_client_may_meet_the_rotten_database_of_its_node() -> None:
+    """Found by seed 12553, and the simulator's fault: what the API answers with status 500, the
+    simulated client took for the end of its node, unless it met it while it handed over."""
+    with World() as world:
+        world.start()
+        world.advance(1)
+        first = world.submit("a")
+        world.until(lambda: first.state == "acknowledged")
+        world.machines["a"].ledger.rotten.add(at_height(keyspace.RESULTS, 1))
+        again = world.submit("a", raw=first.raw)
+        world.advance(1)
+        assert again.state == "unknown"
+        assert "rotted" in again.refusal
+        assert "a" in world.running
 
 
 def test_a_chain_ahead_of_its_members_goes_on() -> None:
