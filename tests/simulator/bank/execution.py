@@ -278,7 +278,7 @@ BUGS: Final = (
         "rule 3: attachments held",
         _attachments_not_held,
         "held",
-        0,
+        1,
         _ATTACHMENTS,
         "attachments, partitions, crashes",
     ),
